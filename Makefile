@@ -1,0 +1,41 @@
+# make repro   the environment, then the pipeline: data, models, comparison table
+# make test    the environment, then ruff, pyright and pytest
+# Nothing but Python 3.11 and make needs to be there. `make help` lists the rest.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/.venv
+
+.PHONY: help env repro test format cuda clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
+
+env: .venv/.complete  ## the environment alone, in .venv
+
+# The mark is made last: an installation that was cut off is not trusted.
+.venv/.complete: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and f"NeuroFMX needs Python 3.11, {sys.executable} is {sys.version.split()[0]}. Name one: make PYTHON=/path/to/python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --progress-bar on -c constraints.txt -e '.[dev]'
+	@touch $@
+
+repro: env  ## download, preprocess, tokenize, train, evaluate, compare
+	dvc repro
+
+test: env  ## ruff, pyright and pytest with doctests
+	ruff format --check .
+	ruff check .
+	pyright
+	pytest
+
+format: env  ## put the code into shape
+	ruff format .
+	ruff check --fix .
+
+cuda: env  ## mamba-ssm's kernels, built here: needs a CUDA compiler
+	MAMBA_KEEP_CUDA_BUILD=TRUE .venv/bin/python -m pip install --no-build-isolation -c constraints.txt -e '.[cuda]'
+
+clean:  ## remove the environment and partial work, keep data and results
+	rm -rf .venv .resume .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,19 @@
+"""Clean the recordings of a dataset: filter, bin, or mask and standardise, by its modality."""
+
+from pathlib import Path
+
+from _stage import Params, run
+from neurofmx.preprocessing import PREPROCESS
+from neurofmx.recording import save
+
+
+def main(params: Params, dataset: str) -> None:
+    """Write data/clean/DATASET.h5."""
+    source = params.datasets[dataset]
+    recordings = source.read(Path("data/raw") / dataset)
+    clean = PREPROCESS[source.modality].preprocess(recordings, params.preprocess[source.modality])
+    save(Path(f"data/clean/{dataset}.h5"), clean)
+
+
+if __name__ == "__main__":
+    run(main, dataset="name of a dataset in params.yaml")

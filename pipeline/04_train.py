@@ -1,0 +1,81 @@
+"""Train a model on every fold of a dataset, with every seed; goes on where a killed run was."""
+
+import shutil
+import time
+from importlib import import_module
+from pathlib import Path
+
+from _stage import Params, kept, run, write_json
+from neurofmx.models.table import MODELS
+from neurofmx.params import Model
+from neurofmx.tokenizers.windows import Windows, load_windows
+
+
+def main(params: Params, dataset: str, model: str) -> None:
+    """Write data/checkpoints/DATASET/MODEL, and for the model under study its loss curve for `dvc plots`."""
+    chosen = params.named(model)
+    out = Path("data/checkpoints") / dataset / model
+    shutil.rmtree(out, ignore_errors=True)
+    if MODELS[chosen.family].classical:
+        fit(chosen, load_windows(Path(f"data/tokens/{dataset}.h5")), out)
+    else:
+        train(params, chosen, dataset, model, out)
+
+
+def fit(model: Model, windows: Windows, out: Path) -> None:
+    """Fit a model that has a closed form or a convex loss: no seed, no curve."""
+    from tqdm import tqdm
+
+    from neurofmx.training.checkpoint import save_checkpoint
+
+    module, name = MODELS[model.family].classical.split(":")
+    decoder = getattr(import_module(module), name)
+    began = time.perf_counter()
+    for fold in tqdm(range(windows.folds), desc=f"{windows.dataset} {model.family}", unit="fold"):
+        fitted = decoder.fit(windows, fold, model.config)
+        save_checkpoint(out / f"best_fold{fold}.safetensors", fitted.arrays(), fold=fold)
+    write_cost(out, time.perf_counter() - began, peak_memory())
+
+
+def train(params: Params, model: Model, dataset: str, name: str, out: Path) -> None:
+    """Train a network by gradient descent."""
+    from neurofmx.training.curves import write_curves
+    from neurofmx.training.jobs import Recipe, train_all
+
+    tokens = Path(f"data/tokens/{dataset}.h5")
+    recipe = Recipe(tokens, model.family, model.config, params.head, params.train)
+    folds = load_windows(tokens).folds
+    with train_all(recipe, folds=folds, seeds=params.evaluate.seeds, keep=kept(), label=f"{dataset} {name}") as done:
+        made(out)
+        for job in done:
+            for kind in ("best", "last"):
+                shutil.copy(
+                    job.folder / f"{kind}.safetensors", out / f"{kind}_fold{job.fold}_seed{job.seed}.safetensors"
+                )
+        write_curves(out / "curve.csv", [job.curve for job in done])
+        if name == "model":
+            shutil.copy(out / "curve.csv", made(Path("metrics/curves") / dataset) / "model.csv")
+        seconds = sum(job.seconds for job in done) / len(params.evaluate.seeds)
+        write_cost(out, seconds, max(job.peak_memory_mib for job in done))
+
+
+def made(folder: Path) -> Path:
+    """The folder, which exists afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def peak_memory() -> float:
+    """Most memory this process ever held, MiB."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def write_cost(out: Path, seconds: float, peak_memory_mib: float) -> None:
+    """What training all folds once took, beside the weights: it is measured, so it differs from run to run."""
+    write_json(out / "cost.json", {"train_seconds": round(seconds, 2), "peak_memory_mib": round(peak_memory_mib, 1)})
+
+
+if __name__ == "__main__":
+    run(main, dataset="name of a dataset in params.yaml", model="`model` or a key of `models` in params.yaml")

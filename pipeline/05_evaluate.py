@@ -1,0 +1,113 @@
+"""Score a trained model on the test windows of every fold, beside chance and the tuned linear model."""
+
+import hashlib
+import json
+import shutil
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from _stage import Params, run, write_json
+from neurofmx.evaluation.answers import load_answers, out_of_fold, save_answers
+from neurofmx.evaluation.chance import chance_outputs
+from neurofmx.evaluation.report import Cost, Provenance, report
+from neurofmx.models.table import MODELS
+from neurofmx.params import Model
+from neurofmx.tokenizers.windows import Windows, load_windows
+from neurofmx.training.checkpoint import load_checkpoint
+
+HEADLINES = ("score", "interval", "linear", "difference", "beats_linear")
+
+
+class Answered(NamedTuple):
+    """What a model said of every test window, `(seeds, windows, width)`, and what it is made of."""
+
+    outputs: np.ndarray
+    seeds: tuple[int, ...]
+    parameters: int
+    spikes: float | None
+
+
+def main(params: Params, dataset: str, model: str) -> None:
+    """Write data/scores/DATASET/MODEL and the short metrics/scores/DATASET/MODEL.json."""
+    tokens = Path(f"data/tokens/{dataset}.h5")
+    checkpoints, out = Path("data/checkpoints") / dataset / model, Path("data/scores") / dataset / model
+    windows, chosen = load_windows(tokens), params.named(model)
+    answer = classical if MODELS[chosen.family].classical else network
+    answered = answer(params, chosen, windows, checkpoints)
+    shutil.rmtree(out, ignore_errors=True)
+    save_answers(out / "answers.h5", answered.outputs)
+    if (checkpoints / "curve.csv").is_file():
+        shutil.copy(checkpoints / "curve.csv", out / "curve.csv")
+    full = report(
+        answered.outputs,
+        windows.y,
+        windows.block,
+        windows.task,
+        linear=load_answers(Path("data/scores") / dataset / "linear" / "answers.h5"),
+        chance=out_of_fold(windows, lambda fold: chance_outputs(windows, fold)),
+        provenance=Provenance(
+            dataset=dataset,
+            model=model,
+            split=windows.split_name,
+            sha256=hashlib.sha256(tokens.read_bytes()).hexdigest(),
+            window=f"{windows.x.shape[1]} x {windows.x.shape[2]} at {windows.rate:g} Hz",
+            seeds=answered.seeds,
+            kernels=getattr(chosen.config, "kernels", ""),
+        ),
+        cost=Cost(
+            parameters=answered.parameters,
+            **json.loads((checkpoints / "cost.json").read_text()),
+            spikes_per_neuron_per_step=answered.spikes,
+        ),
+        draws=params.evaluate.draws,
+        confidence=params.evaluate.confidence,
+    )
+    write_json(out / "report.json", full)
+    write_json(Path(f"metrics/scores/{dataset}/{model}.json"), {name: full[name] for name in HEADLINES})
+    print(f"{dataset} {model}: {full['headline']} {full['score']:.3f}, linear {full['linear']:.3f}: {full['verdict']}")
+
+
+def classical(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
+    """Answers of a model that was fitted once a fold, whatever the seeds."""
+    module, name = MODELS[model.family].classical.split(":")
+    decoder = getattr(import_module(module), name)
+    folds = [
+        decoder.from_arrays(
+            {k: v.numpy() for k, v in load_checkpoint(checkpoints / f"best_fold{fold}.safetensors")[0].items()}
+        )
+        for fold in range(windows.folds)
+    ]
+    outputs = out_of_fold(windows, lambda fold: folds[fold].predict(windows.scaled(fold, windows.fold(fold).test)))
+    return Answered(outputs[None], (0,), folds[0].parameters, None)
+
+
+def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
+    """Answers of the best weights of each fold and seed."""
+    import torch
+
+    from neurofmx.models.build import build_decoder
+
+    torch.set_num_threads(params.train.threads)
+    decoders = [
+        build_decoder(model.family, model.config, params.head, windows, fold=fold) for fold in range(windows.folds)
+    ]
+    rates: list[float] = []
+
+    def answer(fold: int, seed: int) -> np.ndarray:
+        weights, _ = load_checkpoint(checkpoints / f"best_fold{fold}_seed{seed}.safetensors")
+        decoders[fold].load_state_dict(weights)
+        outputs = decoders[fold].predict(windows.scaled(fold, windows.fold(fold).test))
+        rates.append(float(getattr(decoders[fold].backbone, "spike_rate", float("nan"))))
+        return outputs
+
+    seeds = params.evaluate.seeds
+    outputs = np.stack([out_of_fold(windows, lambda fold, seed=seed: answer(fold, seed)) for seed in seeds])
+    parameters = sum(weight.numel() for weight in decoders[0].parameters())
+    return Answered(outputs, seeds, parameters, None if np.isnan(rates).any() else float(np.mean(rates)))
+
+
+if __name__ == "__main__":
+    run(main, dataset="name of a dataset in params.yaml", model="`model` or a key of `models` in params.yaml")

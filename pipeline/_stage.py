@@ -1,0 +1,71 @@
+"""What every stage starts with: this checkout's code, the checked params, an error a user can act on.
+
+`dvc exp run --temp` and `--queue` run in a copy of the repository, where an editable install would import the
+original's code. So the copy's `src` comes first, before anything of the package is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+os.environ["PYTHONPATH"] = str(ROOT / "src")  # the training processes import it too
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads: idle threads sleep instead of spinning
+
+from neurofmx.atomic import atomic  # noqa: E402
+from neurofmx.params import Params, load_params  # noqa: E402
+
+# what a user can mend: its message is enough, a traceback would hide it
+EXPECTED = (ValueError, KeyError, OSError, RuntimeError, FloatingPointError)
+
+
+def run(main: Callable[..., None], **arguments: str) -> None:
+    """Check params.yaml, then call a stage with the named arguments of the command line.
+
+    Args:
+        main: The stage, called as `main(params, **arguments)`.
+        **arguments: Name and help of each positional argument.
+    """
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    for name, text in arguments.items():
+        parser.add_argument(name, help=text)
+    given = vars(parser.parse_args())
+    debug = given.pop("debug")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        main(load_params(), **given)
+    except EXPECTED as error:
+        if debug:
+            raise
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        sys.exit(f"{type(error).__name__}: {message}")
+
+
+def kept() -> Path:
+    """Folder of unfinished work, in the original checkout also when DVC runs a copy of it."""
+    return Path(os.environ.get("DVC_ROOT", ".")) / ".resume"
+
+
+def downloads() -> Path:
+    """Folder of finished and partial downloads, shared by all runs of this checkout."""
+    return Path(os.environ.get("DVC_ROOT", ".")) / ".downloads"
+
+
+def mirror(params: Params) -> str | None:
+    """Where to look for recordings first: NEUROFMX_MIRROR, else `download.mirror`."""
+    return os.environ.get("NEUROFMX_MIRROR") or params.download.mirror
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON as git likes it: sorted, indented, ending in a newline."""
+    with atomic(path) as part:
+        part.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")

@@ -1,0 +1,20 @@
+"""Where recordings come from: one class per dataset, and the table of them all."""
+
+from __future__ import annotations
+
+from neurofmx import tables
+from neurofmx.datasets.base import Dataset, Expected, Split
+from neurofmx.datasets.digits import Digits
+from neurofmx.datasets.eegbci import Eegbci
+from neurofmx.datasets.haxby2001 import Haxby2001
+from neurofmx.datasets.peyrache_a2929 import PeyracheA2929
+from neurofmx.datasets.simulated import Simulated
+
+__all__ = ["DATASETS", "Dataset", "Expected", "Split", "pick"]
+
+DATASETS: dict[str, type[Dataset]] = {cls.name: cls for cls in (Haxby2001, PeyracheA2929, Digits, Eegbci, Simulated)}
+
+
+def pick(name: str) -> type[Dataset]:
+    """The dataset of that name; raises ValueError with the nearest name if there is none."""
+    return tables.pick(DATASETS, name, "dataset")

@@ -1,0 +1,175 @@
+"""The contract of a dataset: facts, options, download and reader."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, final
+
+from pydantic import BaseModel, ConfigDict
+
+from neurofmx.datasets.checksum import matches, require
+from neurofmx.datasets.manifest import NAME, verify_manifest, write_manifest
+from neurofmx.datasets.mirror import take_from_mirror
+from neurofmx.recording import Recording, Source
+from neurofmx.task import Task
+
+Modality = Literal["fmri", "spikes", "image", "eeg"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A named way to divide a dataset, so that two scores with the same name are comparable.
+
+    Args:
+        name: Name with a version; any change of the division takes a new one.
+        kind: `groups` leaves whole recordings out, `blocks` leaves contiguous blocks of time out.
+        folds: Number of folds, at least 2.
+        validation: Where validation data come from: further `groups`, or the `tail` of the training time.
+        gap: Time left out on each side of a block, s, default 0.
+    """
+
+    name: str
+    kind: Literal["groups", "blocks"]
+    folds: int
+    validation: Literal["groups", "tail"]
+    gap: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.folds < 2 or self.gap < 0:
+            raise ValueError(f"split {self.name}: folds must be at least 2 and gap at least 0 s, got {self}")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the reader must find: a check that the right files were read in the right way.
+
+    Args:
+        signal: Name of the signal, or of the events, that hold the neural data.
+        recordings: Number of recordings.
+        channels: Values per sample (channels, voxels of the grid, pixels) or number of units.
+        rate: Sampling rate of the signal, Hz; for events that of the behaviour beside them.
+    """
+
+    signal: str
+    recordings: int
+    channels: int
+    rate: float
+
+
+class Dataset(BaseModel, ABC):
+    """A source of recordings. Options are fields, settable from `params.yaml`; facts are class variables.
+
+    Attributes:
+        name: Name of the dataset, also of its folder.
+        modality: Kind of neural data; picks the preprocessing and the tokenizer.
+        species: Who was recorded.
+        licence: Terms of use, as stated at the source.
+        citation: What to cite.
+        homepage: Where to read more.
+        source: The public source, in words.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str]
+    modality: ClassVar[Modality]
+    species: ClassVar[str]
+    licence: ClassVar[str]
+    citation: ClassVar[str]
+    homepage: ClassVar[str]
+    source: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def task(self) -> Task:
+        """What a decoder is asked for."""
+
+    @property
+    @abstractmethod
+    def split(self) -> Split:
+        """How the recordings are divided into folds."""
+
+    @property
+    @abstractmethod
+    def expected(self) -> Expected:
+        """What reading must find."""
+
+    @abstractmethod
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 sum by file, each the archive's own relative path; none for generated data."""
+
+    @abstractmethod
+    def retrieve(self, names: tuple[str, ...], *, folder: Path, cache: Path) -> tuple[str, ...]:
+        """Put files from the public source into a folder.
+
+        Args:
+            names: The files of `checksums` that are still missing.
+            folder: The raw folder.
+            cache: Folder of partial and finished downloads.
+
+        Returns:
+            The files put there.
+        """
+
+    @abstractmethod
+    def parse(self, folder: Path, sources: dict[str, Source]) -> list[Recording]:
+        """Read verified files.
+
+        Args:
+            folder: The raw folder.
+            sources: Its files, by name.
+
+        Returns:
+            The recordings, in a fixed order.
+        """
+
+    @final
+    def download(self, folder: Path, *, mirror: str | None, cache: Path) -> None:
+        """Put the archive's own files and their MANIFEST.json into a folder.
+
+        Files that are there and right are kept. The manifest is written last: without it nothing is trusted.
+
+        Args:
+            folder: The raw folder, made if need be.
+            mirror: A folder or address that holds `<dataset>/<file>`, or none.
+            cache: Folder of partial and finished downloads, shared by all datasets.
+
+        Raises:
+            FileNotFoundError: If a file, or the mirror's folder, does not exist.
+            ConnectionError: If neither mirror nor public source can be reached.
+            ValueError: If a file has the wrong checksum.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / NAME).unlink(missing_ok=True)
+        expected = self.checksums()
+        missing = {name: sha256 for name, sha256 in expected.items() if not matches(folder / name, sha256)}
+        if mirror and missing:
+            missing = take_from_mirror(mirror, self.name, missing, folder=folder, cache=cache)
+        made = self.retrieve(tuple(missing), folder=folder, cache=cache) if missing or not expected else ()
+        for name in missing:
+            require(folder / name, expected[name], origin=f"{self.name}: {name}")
+        self._describe(folder, {*expected, *made})
+
+    @final
+    def read(self, folder: Path) -> list[Recording]:
+        """Read a raw folder after checking every byte against its manifest.
+
+        Args:
+            folder: A folder filled by `download`.
+
+        Returns:
+            The recordings, in a fixed order.
+
+        Raises:
+            FileNotFoundError: If the download is missing or was interrupted.
+            ValueError: If a file is truncated, changed or does not hold what is expected.
+        """
+        return self.parse(folder, verify_manifest(folder, dataset=self.name))
+
+    def _describe(self, folder: Path, files: set[str]) -> None:
+        """Write the manifest."""
+        options = self.model_dump(mode="json")
+        facts = {"dataset": self.name, "source": self.source, "licence": self.licence, "options": options}
+        write_manifest(folder, files, **facts)

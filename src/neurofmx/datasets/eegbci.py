@@ -1,0 +1,122 @@
+"""Scalp EEG of people who move, or imagine to move, fists and feet (PhysioNet eegmmidb)."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
+
+import numpy as np
+from pydantic import AfterValidator, Field
+
+from neurofmx.datasets.base import Dataset, Expected, Modality, Split
+from neurofmx.datasets.fetch import fetch
+from neurofmx.recording import Recording, Signal, Source, Trials
+from neurofmx.task import Task
+
+if TYPE_CHECKING:
+    from mne.io import BaseRaw
+
+Paradigm = Literal["fists_feet", "left_right", "executed_left_right"]
+RUNS: dict[Paradigm, tuple[int, ...]] = {
+    "fists_feet": (6, 10, 14),
+    "left_right": (4, 8, 12),
+    "executed_left_right": (3, 7, 11),
+}
+CUES: dict[Paradigm, tuple[str, str]] = {  # what the annotations T1 and T2 stand for
+    "fists_feet": ("fists", "feet"),
+    "left_right": ("left", "right"),
+    "executed_left_right": ("left", "right"),
+}
+
+
+def _distinct(subjects: tuple[int, ...]) -> tuple[int, ...]:
+    """A subject counted twice would stand in training and test."""
+    if len(set(subjects)) < len(subjects):
+        raise ValueError(f"subjects must differ from one another, got {subjects}")
+    return subjects
+
+
+@final
+class Eegbci(Dataset):
+    """64-channel EEG at 160 Hz; a recording is a run of 2 minutes with 15 cued trials of about 4 s.
+
+    Signal `eeg` is `(time, 64)` in V with the standard 10-05 names; trials carry the cue as `label`, rest is no trial.
+
+    Args:
+        subjects: Which of the 109 people, default the first. Three of them (88, 92, 100) were sampled at another
+            rate and are refused.
+        paradigm: `fists_feet` (imagined, default), `left_right` (imagined fist) or `executed_left_right`.
+
+    Source: Schalk et al., BCI2000, a general-purpose brain-computer interface system, IEEE TBME 51 (2004).
+    """
+
+    name: ClassVar[str] = "eegbci"
+    modality: ClassVar[Modality] = "eeg"
+    species: ClassVar[str] = "human"
+    licence: ClassVar[str] = "ODC-By 1.0"
+    citation: ClassVar[str] = "Schalk et al. 2004, IEEE TBME 51:1034-1043; Goldberger et al. 2000, Circulation 101:e215"
+    homepage: ClassVar[str] = "https://physionet.org/content/eegmmidb/1.0.0/"
+    source: ClassVar[str] = "PhysioNet eegmmidb 1.0.0"
+
+    subjects: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=109)], ...], Field(min_length=1), AfterValidator(_distinct)
+    ] = (1,)
+    paradigm: Paradigm = "fists_feet"
+
+    @property
+    def task(self) -> Task:
+        """Which of the two cues was followed."""
+        return Task("classification", "label", CUES[self.paradigm])
+
+    @property
+    def split(self) -> Split:
+        """One run is left out at a time."""
+        folds = len(self.checksums())
+        return Split(f"runs-{folds}fold-v1", kind="groups", folds=folds, validation="tail")
+
+    @property
+    def expected(self) -> Expected:
+        """Three runs a subject."""
+        return Expected("eeg", recordings=3 * len(self.subjects), channels=64, rate=160.0)
+
+    def checksums(self) -> dict[str, str]:
+        """The wanted runs, with the sums of PhysioNet that MNE ships."""
+        table = files("mne").joinpath("data", "eegbci_checksums.txt").read_text(encoding="utf-8")
+        known = dict(line.split() for line in table.splitlines() if line.strip())
+        names = [f"S{s:03d}/S{s:03d}R{run:02d}.edf" for s in self.subjects for run in RUNS[self.paradigm]]
+        return {name: known[name] for name in names}
+
+    def retrieve(self, names: tuple[str, ...], *, folder: Path, cache: Path) -> tuple[str, ...]:
+        """Download from the address that MNE knows, resumably (MNE's own loader starts over)."""
+        from mne.datasets.eegbci import eegbci  # imported here: only a download needs it
+
+        known = self.checksums()
+        for name in names:
+            fetch(f"{eegbci.EEGMI_URL.rstrip('/')}/{name}", folder / name, sha256=known[name], cache=cache)
+        return names
+
+    def parse(self, folder: Path, sources: dict[str, Source]) -> list[Recording]:
+        """One recording a run."""
+        return [self._run(folder / name, sources[name]) for name in self.checksums()]
+
+    def _run(self, path: Path, source: Source) -> Recording:
+        """Read one EDF file."""
+        import mne  # imported here: seconds that only this reader needs
+
+        raw = mne.io.read_raw_edf(path, preload=True, verbose="ERROR")
+        mne.datasets.eegbci.standardize(raw)
+        rate = raw.info["sfreq"]
+        if rate != self.expected.rate:
+            raise ValueError(f"{path.name}: rate must be {self.expected.rate} Hz, got {rate}; leave this subject out")
+        signal = Signal(np.ascontiguousarray(raw.get_data().T), rate, "V", tuple(raw.ch_names))
+        subject, run = path.stem[:4], path.stem[5:]
+        return Recording(subject, f"run-{run}", {"eeg": signal}, trials=self._trials(raw), sources=(source,))
+
+    def _trials(self, raw: BaseRaw) -> Trials:
+        """The cues T1 and T2, under their names in this paradigm."""
+        names = dict(zip(("T1", "T2"), CUES[self.paradigm], strict=True))
+        cues = [mark for mark in raw.annotations if mark["description"] in names]
+        start = np.array([mark["onset"] for mark in cues])
+        lasting = np.array([mark["duration"] for mark in cues])
+        return Trials(start, start + lasting, {"label": np.array([names[mark["description"]] for mark in cues])})

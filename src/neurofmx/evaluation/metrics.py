@@ -1,0 +1,90 @@
+"""Scores: what an answer is worth, in the field's usual numbers.
+
+Symbols: `y` the truth, `p` a model's answer, n windows. One function per task gives all its numbers; `headline` gives
+the one number that models are compared by.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import softmax
+
+from neurofmx.headline import HEADLINE, as_values, check_answers, headline
+from neurofmx.task import Task
+
+__all__ = ["HEADLINE", "headline", "score"]
+
+
+def score(outputs: np.ndarray, y: np.ndarray, task: Task) -> dict[str, float]:
+    """All scores of one model's answers.
+
+    Args:
+        outputs: Answers, shape `(n, task.width)`: logits, values, or cosine and sine of the angle.
+        y: Truth: labels `(n,)`, values `(n, variables)` or angles `(n,)` in radians.
+        task: What was asked.
+
+    Returns:
+        By name. Classification: `accuracy`, `balanced_accuracy`, `auc` (one class against the rest, mean over
+        classes). Regression: `r2`, `pearson`, `mae`, each the mean over variables; `pearson` is 0 for a variable that
+        is answered with a constant. Circular: `r2` (mean of those of cosine and sine), `angular_error_deg` (median of
+        the absolute angle between answer and truth), `angular_error_mean_deg`.
+
+    Raises:
+        ValueError: If shapes disagree, answers are not finite, or `y` leaves a score undefined (a class without a
+            window, a variable that never changes).
+
+    Example:
+        >>> task = Task("classification", "label", ("face", "house"))
+        >>> score(np.array([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 3.0]]), np.array([0, 1, 1, 1]), task)["accuracy"]
+        0.75
+    """
+    check_answers(outputs, y, task)
+    return _SCORES[task.kind](np.asarray(outputs, np.float64), y, task)
+
+
+def _classification(outputs: np.ndarray, y: np.ndarray, task: Task) -> dict[str, float]:
+    """Accuracy, balanced accuracy and area under the receiver operating curve."""
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
+
+    absent = [task.names[k] for k in range(task.width) if not np.any(y == k)]
+    if absent:
+        raise ValueError(
+            f"y holds no window of class {', '.join(absent)}: balanced accuracy and auc are undefined. "
+            "Use fewer or larger folds, or leave the class out of the task."
+        )
+    answer = outputs.argmax(axis=1)
+    chances = softmax(outputs, axis=1)
+    return {
+        "accuracy": float(accuracy_score(y, answer)),
+        "balanced_accuracy": float(balanced_accuracy_score(y, answer)),
+        "auc": float(roc_auc_score(y, chances[:, 1] if task.width == 2 else chances, multi_class="ovr")),
+    }
+
+
+def _regression(outputs: np.ndarray, y: np.ndarray, task: Task) -> dict[str, float]:
+    """Explained variance, correlation and absolute error, means over the variables."""
+    truth = as_values(y, task)
+    return {
+        "r2": headline(outputs, y, task),
+        "pearson": float(np.mean([_pearson(t, p) for t, p in zip(truth.T, outputs.T, strict=True)])),
+        "mae": float(np.mean(np.abs(truth - outputs))),
+    }
+
+
+def _circular(outputs: np.ndarray, y: np.ndarray, task: Task) -> dict[str, float]:
+    """Explained variance of cosine and sine, and the angle between answer and truth."""
+    cosine, sine = outputs.T
+    error = np.degrees(np.abs(np.angle(np.exp(1j * (np.arctan2(sine, cosine) - y)))))
+    return {
+        "r2": headline(outputs, y, task),
+        "angular_error_deg": float(np.median(error)),
+        "angular_error_mean_deg": float(np.mean(error)),
+    }
+
+
+def _pearson(truth: np.ndarray, answer: np.ndarray) -> float:
+    """Correlation; a constant answer follows nothing, so it gets 0."""
+    return 0.0 if np.ptp(answer) == 0 else float(np.corrcoef(truth, answer)[0, 1])
+
+
+_SCORES = {"classification": _classification, "regression": _regression, "circular": _circular}

@@ -1,0 +1,105 @@
+"""Nested dictionaries of arrays in one HDF5 file, the same bytes for the same input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from neurofmx.atomic import atomic
+
+FORMAT = "neurofmx-1"
+Tree = dict[str, Any]
+
+
+def write_trees(path: Path | str, trees: Iterable[Tree]) -> None:
+    """Write trees one after the other, holding one at a time in memory.
+
+    Args:
+        path: The file to write. It appears only when complete.
+        trees: Nested dictionaries; leaves are numpy arrays (numbers or strings), strings and numbers.
+
+    Raises:
+        TypeError: If a leaf is none of these.
+    """
+    with atomic(path) as part, h5py.File(part, "w", track_order=True) as file:
+        file.attrs["format"] = FORMAT
+        for index, tree in enumerate(trees):
+            _write(file.create_group(f"{index:06d}", track_order=True), tree)
+
+
+def read_trees(path: Path | str) -> Iterator[Tree]:
+    """Read back what `write_trees` wrote, one tree at a time.
+
+    Args:
+        path: A file of `write_trees`.
+
+    Yields:
+        The trees, in the order they were written.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated, damaged or not one of these.
+    """
+    with _open(Path(path)) as file:
+        for group in file.values():
+            yield _read(group)
+
+
+def _open(path: Path) -> h5py.File:
+    """Open a file of this format or say what is wrong with it."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}; run the stage that writes it (`dvc repro`)")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise ValueError(f"{path} is truncated, damaged or no HDF5 file ({error}); delete it and re-run") from error
+    if file.attrs.get("format") == FORMAT:
+        return file
+    found = file.attrs.get("format", "none")
+    file.close()
+    raise ValueError(f"{path}: its format must be {FORMAT!r}, found {found!r}; delete it and re-run its stage")
+
+
+def _write(group: h5py.Group, tree: Tree) -> None:
+    """Sub-trees become groups, arrays datasets, everything else attributes."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            _write(group.create_group(name, track_order=True), value)
+        elif isinstance(value, np.ndarray):
+            _write_array(group, name, value)
+        elif isinstance(value, (str, int, float)):
+            group.attrs[name] = value
+        else:
+            raise TypeError(f"{group.name}/{name}: must be an array, string or number, got {type(value).__name__}")
+
+
+def _write_array(group: h5py.Group, name: str, array: np.ndarray) -> None:
+    """Strings go in as UTF-8 of variable length, which numpy's own string types are not."""
+    if array.dtype.kind in "UO":
+        group.create_dataset(name, data=array.astype(object), dtype=h5py.string_dtype())
+    else:
+        group.create_dataset(name, data=array)
+
+
+def _read(group: Any) -> Tree:
+    """The inverse of `_write`."""
+    tree: Tree = {name: _plain(value) for name, value in group.attrs.items()}
+    for name, item in group.items():
+        tree[name] = _read(item) if isinstance(item, h5py.Group) else _read_array(item)
+    return tree
+
+
+def _read_array(dataset: h5py.Dataset) -> np.ndarray:
+    """An array in memory; strings as numpy strings."""
+    if h5py.check_string_dtype(dataset.dtype) is None:
+        return dataset[...]
+    return np.asarray(dataset.asstr()[...], dtype=str)
+
+
+def _plain(value: Any) -> Any:
+    """Attributes come back as numpy scalars: make them Python's own."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,88 @@
+"""The headline: the one number that models are compared by, and what an answer has to look like.
+
+It stands below the models, as linear models are tuned by it and networks stop training by it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurofmx.task import Task, TaskKind
+
+HEADLINE: dict[TaskKind, str] = {"classification": "accuracy", "regression": "r2", "circular": "r2"}
+
+
+def headline(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
+    """The one score models are compared by: `HEADLINE[task.kind]`.
+
+    Unlike `score` it needs no window of every class, so it also serves on small validation sets.
+
+    Args:
+        outputs: Answers, shape `(n, task.width)`.
+        y: Truth: labels `(n,)`, values `(n, variables)` or angles `(n,)` in radians.
+        task: What was asked.
+
+    Returns:
+        Accuracy (0 to 1) or R2 (1 at best, 0 for the mean of `y`, below for worse).
+
+    Raises:
+        ValueError: If shapes disagree, answers are not finite, or `y` never changes in a regression.
+    """
+    check_answers(outputs, y, task)
+    if task.kind == "classification":
+        return float(np.mean(np.argmax(outputs, axis=1) == y))
+    return _r2(as_values(y, task), np.asarray(outputs, np.float64), task)
+
+
+def as_values(y: np.ndarray, task: Task) -> np.ndarray:
+    """What `outputs` should be in a regression: the values themselves, or cosine and sine of the angles.
+
+    Args:
+        y: Values `(n, variables)` or angles `(n,)` in radians.
+        task: A regression or circular task.
+
+    Returns:
+        Targets, shape `(n, task.width)`, float64.
+    """
+    if task.kind == "circular":
+        return np.stack([np.cos(y), np.sin(y)], axis=1).astype(np.float64)
+    return np.asarray(y, np.float64).reshape(len(y), task.width)
+
+
+def check_answers(outputs: np.ndarray, y: np.ndarray, task: Task) -> None:
+    """Refuse answers that do not fit the truth.
+
+    Args:
+        outputs: Answers, shape `(n, task.width)`.
+        y: Truth, `n` long.
+        task: What was asked.
+
+    Raises:
+        ValueError: If there are no windows, shapes disagree or a number is not finite.
+    """
+    if len(y) == 0:
+        raise ValueError("y is empty: there is no window to score. Check the split's test part.")
+    if outputs.shape != (len(y), task.width):
+        raise ValueError(
+            f"outputs has shape {outputs.shape}; a {task.kind} task with {task.width} answers and {len(y)} windows "
+            f"needs {(len(y), task.width)}"
+        )
+    for name, values in (("outputs", outputs), ("y", y)):
+        bad = int(np.sum(~np.isfinite(values)))
+        if bad:
+            raise ValueError(
+                f"{name} holds {bad} of {values.size} numbers that are not finite. If a model diverged, "
+                "lower its learning rate; if it is y, check the recording."
+            )
+
+
+def _r2(truth: np.ndarray, outputs: np.ndarray, task: Task) -> float:
+    """Coefficient of determination, mean over columns."""
+    from sklearn.metrics import r2_score
+
+    if np.any(np.ptp(truth, axis=0) == 0):
+        raise ValueError(
+            f"y ({task.target}) never changes in these {len(truth)} windows: R2 is undefined. "
+            "Use fewer or larger folds, or longer recordings."
+        )
+    return float(r2_score(truth, outputs))

@@ -1,0 +1,62 @@
+"""A layer of liquid neurons in closed form, with time constants that can be modulated from outside."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from neurofmx.kernels.cfc import CfCWeights, cfc
+from neurofmx.kernels.path import Path
+
+
+class CfC(nn.Module):
+    """Closed-form continuous-time recurrent layer.
+
+    Every unit has a time constant `tau_base`, learnt and 1 token at the start. Whoever calls the layer may stretch
+    or shrink it at every token and unit: the time that passes at a token is `1 / (tau_base * tau)`.
+
+    Args:
+        input_dim: Channels of the input.
+        units: Number of liquid units, the channels of the output.
+        backbone_units: Width of the hidden layer that all gates share.
+        path: Which computation runs, see `neurofmx.kernels.cfc`.
+
+    Source:
+        Hasani et al. (2022), Closed-form continuous-time neural networks, Nature Machine Intelligence 4.
+    """
+
+    def __init__(self, input_dim: int, units: int, *, backbone_units: int = 128, path: Path = "reference") -> None:
+        super().__init__()
+        self.units = units
+        self.path: Path = path
+        self.backbone = nn.Linear(input_dim + units, backbone_units)
+        self.gates = nn.Linear(backbone_units, 4 * units)
+        self.log_tau = nn.Parameter(torch.zeros(units))
+        nn.init.xavier_uniform_(self.backbone.weight)
+        for gate in self.gates.weight.data.chunk(4):  # each gate is a matrix of its own
+            nn.init.xavier_uniform_(gate)
+
+    @property
+    def tau_base(self) -> Tensor:
+        """Time constant of every unit (units,) in tokens, above 0."""
+        return self.log_tau.exp()
+
+    @property
+    def weights(self) -> CfCWeights:
+        """The weights in the form that the kernel takes."""
+        return CfCWeights(self.backbone.weight, self.backbone.bias, self.gates.weight, self.gates.bias)
+
+    def forward(self, x: Tensor, state: Tensor | None = None, *, tau: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Runs the layer over a stretch of tokens.
+
+        Args:
+            x: Inputs (batch, length, input_dim).
+            state: State (batch, units) that the previous stretch ended with; `None` for zeros.
+            tau: Factors on the time constants (batch, length, units), above 0; `None` for 1.
+
+        Returns:
+            States (batch, length, units) within -1 and 1, and the last one (batch, units).
+        """
+        start = x.new_zeros(x.shape[0], self.units) if state is None else state
+        span = self.tau_base if tau is None else self.tau_base * tau
+        return cfc(x, start, self.weights, elapsed=span.reciprocal(), path=self.path)

@@ -1,0 +1,155 @@
+"""The Mamba block: a selective state-space model between a causal convolution and a gate.
+
+Shapes: B batch, L length, D inner channels (`expand * dim`), N states per channel.
+Symbols: `u` convolved features, `z` gate, `dt` step size, `A, B, C, D` as in `neurofmx.kernels.selective_scan`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu, softplus
+
+from neurofmx.kernels.path import Path
+from neurofmx.kernels.selective_scan import selective_scan
+
+_DT_MIN, _DT_MAX, _DT_FLOOR = 1e-3, 1e-1, 1e-4  # the paper's range of step sizes, section 3.6
+
+
+class MambaState(NamedTuple):
+    """What a Mamba block carries from one stretch to the next.
+
+    Args:
+        conv: The last inputs of the convolution (B, d_conv - 1, D).
+        scan: The state of the scan (B, D, N).
+    """
+
+    conv: Tensor
+    scan: Tensor
+
+
+class Selection(NamedTuple):
+    """The coefficients of the scan, which the input selects.
+
+    Args:
+        dt: Step sizes (B, L, D), above 0.
+        B: Input coefficients (B, L, N).
+        C: Output coefficients (B, L, N).
+    """
+
+    dt: Tensor
+    B: Tensor
+    C: Tensor
+
+
+class Mamba(nn.Module):
+    """Selective state-space block (S6) with cost linear in the sequence length.
+
+    `forward` is `features`, `select` and `scan` in a row; a network that modulates the block from outside calls the
+    three itself.
+
+    Args:
+        dim: Channels of input and output.
+        d_state: States per inner channel, N.
+        d_conv: Width of the causal convolution in tokens.
+        expand: Inner channels per channel.
+        path: Which computation of the scan runs, see `neurofmx.kernels.selective_scan`.
+
+    Source:
+        Gu and Dao (2023), Mamba, figure 3, algorithm 2, sections 3.4 and 3.6.
+    """
+
+    def __init__(
+        self, dim: int, *, d_state: int = 16, d_conv: int = 4, expand: int = 2, path: Path = "reference"
+    ) -> None:
+        super().__init__()
+        self.inner, self.d_state, self.d_conv = expand * dim, d_state, d_conv
+        self.dt_rank = math.ceil(dim / 16)
+        self.path: Path = path
+        self.in_proj = nn.Linear(dim, 2 * self.inner, bias=False)
+        self.conv_weight = nn.Parameter(torch.empty(d_conv, self.inner))
+        self.conv_bias = nn.Parameter(torch.empty(self.inner))
+        self.x_proj = nn.Linear(self.inner, self.dt_rank + 2 * d_state, bias=False)
+        self.dt_proj = nn.Linear(self.dt_rank, self.inner)
+        self.A_log = nn.Parameter(torch.arange(1.0, d_state + 1.0).log().repeat(self.inner, 1))
+        self.D = nn.Parameter(torch.ones(self.inner))
+        self.out_proj = nn.Linear(self.inner, dim, bias=False)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Starts the convolution as torch does and the step sizes log-uniform in the paper's range."""
+        bound = self.d_conv**-0.5
+        nn.init.uniform_(self.conv_weight, -bound, bound)
+        nn.init.uniform_(self.conv_bias, -bound, bound)
+        nn.init.uniform_(self.dt_proj.weight, -(self.dt_rank**-0.5), self.dt_rank**-0.5)
+        dt = torch.empty(self.inner).uniform_(math.log(_DT_MIN), math.log(_DT_MAX)).exp().clamp(min=_DT_FLOOR)
+        with torch.no_grad():
+            self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # the inverse of softplus
+
+    def features(self, x: Tensor, conv: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Projects and convolves the input: everything before the state space.
+
+        Args:
+            x: Inputs (B, L, dim).
+            conv: The convolution's last inputs (B, d_conv - 1, D) so far; `None` for zeros.
+
+        Returns:
+            Features (B, L, D), gate (B, L, D), and the convolution's last inputs (B, d_conv - 1, D).
+        """
+        u, gate = self.in_proj(x).chunk(2, -1)
+        tail = u.new_zeros(u.shape[0], self.d_conv - 1, self.inner) if conv is None else conv
+        padded, length = torch.cat([tail, u], 1), u.shape[1]
+        convolved = self.conv_bias
+        # A few shifted products are three times faster on CPUs than torch's depthwise convolution.
+        for lag, weight in enumerate(self.conv_weight.unbind(0)):
+            convolved = torch.addcmul(convolved, padded.narrow(1, lag, length), weight)
+        return silu(convolved), gate, padded[:, length:]
+
+    def select(self, features: Tensor) -> Selection:
+        """Lets the features choose step size, input and output coefficients.
+
+        Args:
+            features: Features (B, L, D).
+
+        Returns:
+            The scan's coefficients.
+        """
+        low_rank, B, C = self.x_proj(features).split([self.dt_rank, self.d_state, self.d_state], -1)
+        return Selection(softplus(self.dt_proj(low_rank)), B, C)
+
+    def scan(
+        self, features: Tensor, gate: Tensor, selection: Selection, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Runs the state space over the features, gates and projects the result.
+
+        Args:
+            features: Features (B, L, D).
+            gate: Gate (B, L, D).
+            selection: The scan's coefficients, modulated or not.
+            state: State (B, D, N) of the scan so far; `None` for zeros.
+
+        Returns:
+            Outputs (B, L, dim), and the scan's last state (B, D, N).
+        """
+        dt, B, C = selection
+        A = -self.A_log.exp()
+        y, state = selective_scan(features, dt, A, B, C, self.D, state=state, path=self.path)
+        return self.out_proj(y * silu(gate)), state
+
+    def forward(self, x: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
+        """Runs the block over a stretch of tokens.
+
+        Args:
+            x: Inputs (B, L, dim).
+            state: State that the previous stretch ended with; `None` for zeros.
+
+        Returns:
+            Outputs (B, L, dim), and the state at their end.
+        """
+        conv, scan = (None, None) if state is None else state
+        features, gate, conv = self.features(x, conv)
+        y, scan = self.scan(features, gate, self.select(features), scan)
+        return y, MambaState(conv, scan)

@@ -1,0 +1,42 @@
+"""Put a network together for a dataset: its tokenizer, the backbone of a family, the head of its task."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import torch
+from pydantic import BaseModel
+
+from neurofmx.models.decoder import Decoder
+from neurofmx.models.head import Head, HeadConfig
+from neurofmx.models.table import MODELS
+from neurofmx.tables import pick
+from neurofmx.tokenizers.table import build_tokenizer
+from neurofmx.tokenizers.windows import Windows
+
+
+def build_decoder(family: str, config: BaseModel, head: HeadConfig, windows: Windows, *, fold: int) -> Decoder:
+    """A freshly initialised network for one fold of a dataset; seed torch before.
+
+    Args:
+        family: A neural entry of `MODELS`.
+        config: Sizes, of the family's config class; `hidden_dim` is the width of tokens and states.
+        head: How states become an answer.
+        windows: The windows it will read; give it channels, task and, for regression, the target's scale.
+        fold: Fold whose training windows scale a regression's target.
+
+    Returns:
+        The network, on the CPU.
+
+    Raises:
+        ValueError: If the family is unknown.
+    """
+    module, name = pick(MODELS, family, "model family").network.split(":")
+    dim: int = config.hidden_dim  # type: ignore[attr-defined]
+    tokenizer = build_tokenizer(windows.modality, channels=windows.x.shape[-1], dim=dim, patch=windows.patch)
+    answer = Head(dim, task=windows.task, pool=head.pool, dropout=head.dropout)
+    if windows.task.kind == "regression":
+        y = torch.as_tensor(windows.y[windows.fold(fold).train], dtype=torch.float32)
+        answer.target_mean.copy_(y.mean(0))
+        answer.target_std.copy_(y.std(0).clamp_min(1e-6))
+    return Decoder(tokenizer, getattr(import_module(module), name)(config), answer)

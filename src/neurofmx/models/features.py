@@ -1,0 +1,137 @@
+"""What a linear model reads of a window: samples as they are, or what they say about oscillations.
+
+Each kind learns a few arrays from training windows and afterwards needs numpy only. Symbols: n windows, t samples,
+c channels; `X (t, c)` one window, `S = X'X / t` its covariance.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+
+class Features(ABC):
+    """Turns windows into rows of numbers."""
+
+    @abstractmethod
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        """Windows `(n, t, c)` as rows `(n, features)`, float64."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What was learnt, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class Flat(Features):
+    """Every sample of every channel, time by time."""
+
+    @classmethod
+    def fit(cls, x: np.ndarray, y: np.ndarray) -> Flat:
+        """Learns nothing; the same call as for the other kinds."""
+        return cls()
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        """Windows `(n, t, c)` as rows `(n, t * c)`."""
+        return np.asarray(x, np.float64).reshape(len(x), -1)
+
+
+@dataclass(frozen=True, eq=False)
+class CommonSpatialPatterns(Features):
+    """Logarithm of the power behind spatial filters that tell the classes apart.
+
+    Args:
+        filters: Spatial filters, shape `(filters, c)`.
+
+    Source:
+        Blankertz et al. 2008, Optimizing spatial filters for robust EEG single-trial analysis, equations 1 to 4.
+    """
+
+    filters: np.ndarray
+
+    @classmethod
+    def fit(cls, x: np.ndarray, y: np.ndarray, *, components: int = 4) -> CommonSpatialPatterns:
+        """Learn the filters with MNE.
+
+        Args:
+            x: Windows, shape `(n, t, c)`.
+            y: Labels, shape `(n,)`.
+            components: Filters to keep, 1 to c.
+        """
+        from mne.decoding import CSP
+        from mne.utils import use_log_level
+
+        with use_log_level("ERROR"):
+            csp = CSP(n_components=components, reg="oas").fit(_channels_first(x), y)
+        return cls(np.asarray(csp.filters_)[:components])
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        """Windows `(n, t, c)` as log power `(n, filters)`."""
+        sources = np.einsum("fc,ntc->nft", self.filters, np.asarray(x, np.float64))
+        return np.log(np.mean(sources**2, axis=2))
+
+
+@dataclass(frozen=True, eq=False)
+class TangentSpace(Features):
+    """Covariances of the channels, seen from their Riemannian mean as points of a flat space.
+
+    Args:
+        reference: Riemannian mean of the training covariances, shape `(c, c)`.
+
+    Source:
+        Barachant et al. 2012, Multiclass brain-computer interface classification by Riemannian geometry, equations 9
+        and 13; the shrinkage is Chen et al. 2010, Shrinkage algorithms for MMSE covariance estimation, equation 23.
+    """
+
+    reference: np.ndarray
+
+    @classmethod
+    def fit(cls, x: np.ndarray, y: np.ndarray) -> TangentSpace:
+        """Learn the mean of the windows `(n, t, c)` with pyRiemann; the labels are not used."""
+        from pyriemann.utils import mean_riemann
+
+        return cls(np.asarray(mean_riemann(shrunk_covariances(x))))
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        """Windows `(n, t, c)` as rows `(n, c * (c + 1) / 2)`."""
+        whitener = _of_eigenvalues(self.reference, lambda values: values**-0.5)
+        whitened = whitener @ shrunk_covariances(x) @ whitener
+        rows, columns = np.triu_indices(len(self.reference))
+        weight = np.where(rows == columns, 1.0, np.sqrt(2.0))  # keeps the length: off-diagonals stand for two
+        return weight * _of_eigenvalues(whitened, np.log)[:, rows, columns]
+
+
+def shrunk_covariances(x: np.ndarray) -> np.ndarray:
+    """Covariance of each window's channels, pulled towards a multiple of the identity so that it has full rank.
+
+    Args:
+        x: Windows, shape `(n, t, c)`.
+
+    Returns:
+        Oracle-approximating shrunk covariances, shape `(n, c, c)`.
+
+    Source:
+        Chen et al. 2010, Shrinkage algorithms for MMSE covariance estimation, equation 23.
+    """
+    centred = np.asarray(x, np.float64) - np.mean(x, axis=1, keepdims=True)
+    t, c = centred.shape[1:]
+    covariance = np.einsum("nti,ntj->nij", centred, centred, optimize=True) / t
+    scale = np.trace(covariance, axis1=1, axis2=2)[:, None, None] / c
+    mean_square = np.mean(covariance**2, axis=(1, 2))[:, None, None]
+    needed = mean_square + scale**2
+    offered = (t + 1) * (mean_square - scale**2 / c)
+    shrinkage = np.minimum(needed / np.maximum(offered, np.finfo(float).tiny), 1.0)
+    return (1 - shrinkage) * covariance + shrinkage * scale * np.eye(c)
+
+
+def _of_eigenvalues(matrices: np.ndarray, function) -> np.ndarray:
+    """Apply a function to symmetric matrices `(..., c, c)`."""
+    values, vectors = np.linalg.eigh(matrices)
+    return (vectors * function(values)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+
+
+def _channels_first(x: np.ndarray) -> np.ndarray:
+    """Windows `(n, t, c)` as MNE and pyRiemann take them, `(n, c, t)`."""
+    return np.ascontiguousarray(np.swapaxes(x, 1, 2), np.float64)

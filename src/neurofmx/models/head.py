@@ -1,0 +1,75 @@
+"""The last layer: states of a backbone to the answer of a task."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from neurofmx.task import Task
+
+Pool = Literal["last", "mean"]
+
+
+class HeadConfig(BaseModel):
+    """How states become an answer. Section `head` of params.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pool: Pool = Field(default="mean", description="Answer from the last state, or from the mean over the window.")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of pooled features dropped in training.")
+
+
+class Head(nn.Module):
+    """Pool the states over a window and answer the task.
+
+    Args:
+        dim: Width of a state.
+        task: What is asked: logits of the classes, values of the variables, or cosine and sine of the angle.
+        pool: Answer from the `last` state or from the `mean` over the window.
+        dropout: Share of pooled features dropped in training.
+
+    Shape:
+        states `(batch, tokens, dim)` -> outputs `(batch, task.width)`.
+    """
+
+    target_mean: Tensor
+    target_std: Tensor
+
+    def __init__(self, dim: int, *, task: Task, pool: Pool = "mean", dropout: float = 0.1) -> None:
+        super().__init__()
+        self.task, self.pool = task, pool
+        self.norm = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+        self.answer = nn.Linear(dim, task.width)
+        # values are learnt standardised and answered in their own unit
+        self.register_buffer("target_mean", torch.zeros(task.width))
+        self.register_buffer("target_std", torch.ones(task.width))
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Answers, shape `(batch, task.width)`; regressed values in standardised units."""
+        pooled = states[:, -1] if self.pool == "last" else states.mean(1)
+        return self.answer(self.dropout(self.norm(pooled)))
+
+    def loss(self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """Mean loss of a batch: cross-entropy, or the squared error of values or of cosine and sine.
+
+        Args:
+            outputs: What `forward` returned, shape `(batch, task.width)`.
+            y: Labels `(batch,)`, values `(batch, variables)` or angles `(batch,)` in rad.
+            label_smoothing: Share of probability spread over all classes.
+
+        Returns:
+            A scalar.
+        """
+        if self.task.kind == "classification":
+            return nn.functional.cross_entropy(outputs, y, label_smoothing=label_smoothing)
+        if self.task.kind == "circular":
+            return nn.functional.mse_loss(outputs, torch.stack([torch.cos(y), torch.sin(y)], -1))
+        return nn.functional.mse_loss(outputs, (y - self.target_mean) / self.target_std)
+
+    def in_units(self, outputs: Tensor) -> Tensor:
+        """Answers in the unit of the target, shape `(batch, task.width)`."""
+        return outputs * self.target_std + self.target_mean

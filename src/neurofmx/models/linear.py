@@ -1,0 +1,193 @@
+"""The linear model every other model is held against: features of a window, and a tuned linear readout.
+
+The features and the strength of the penalty are chosen on the validation windows by the headline score; the model is
+then fitted once more on training and validation windows with that choice. It never sees a test window. What it knows
+is a handful of arrays.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+
+from neurofmx.headline import headline
+from neurofmx.models.features import CommonSpatialPatterns, Features, Flat, TangentSpace
+from neurofmx.models.readout import Readout, fit_readouts
+from neurofmx.tokenizers.windows import Windows
+
+STRENGTHS = (1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5)
+FitFeatures = Callable[[np.ndarray, np.ndarray], Features]
+
+
+class LinearConfig(BaseModel):
+    """Settings of the linear model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    features: Literal["auto", "flat", "csp", "riemann"] = Field(
+        "auto",
+        description="What is read of a window: flat (all samples), csp (log power behind common spatial patterns), "
+        "riemann (tangent space of covariances); auto is riemann for eeg and flat otherwise.",
+    )
+    strengths: tuple[PositiveFloat, ...] = Field(
+        STRENGTHS, min_length=1, description="Penalties to choose from on the validation windows."
+    )
+    csp_components: int = Field(4, ge=1, description="Spatial filters of csp.")
+    max_iter: int = Field(1000, ge=1, description="Most iterations of the logistic regression.")
+
+
+@dataclass(frozen=True, eq=False)
+class ClassicalDecoder(ABC):
+    """Features and a linear readout; says how such a model answers and how it is stored.
+
+    Args:
+        features: What is read of a window.
+        readout: From features to outputs.
+    """
+
+    features: Features
+    readout: Readout
+
+    KINDS: ClassVar[Mapping[str, type[Features]]]
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, windows: Windows, fold: int, config, *, seed: int = 0) -> Self:
+        """Tune and fit on one fold of the windows."""
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        """Rebuild a model from `arrays()`.
+
+        Args:
+            arrays: What `arrays()` gave.
+
+        Raises:
+            ValueError: If an array is missing or unknown, naming it.
+        """
+        given: dict[str, dict[str, np.ndarray]] = {}
+        for key, value in arrays.items():
+            given.setdefault(key.partition(".")[0], {})[key.partition(".")[2]] = value
+        kind = next((k for k in cls.KINDS if k in given), next(iter(cls.KINDS)))
+        try:
+            model = cls(cls.KINDS[kind](**given.get(kind, {})), Readout(**given.get("readout", {})))
+        except TypeError as error:
+            raise ValueError(f"{cls.__name__}: arrays {sorted(arrays)} do not fit ({error})") from error
+        if unknown := set(arrays) - set(model.arrays()):
+            raise ValueError(f"{cls.__name__}: unknown arrays {sorted(unknown)}; was it saved by another model?")
+        return model
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All the model knows, by name; enough for `from_arrays`."""
+        kind = next(name for name, each in self.KINDS.items() if type(self.features) is each)
+        learnt = {f"{kind}.{name}": array for name, array in self.features.arrays().items()}
+        return learnt | {f"readout.{name}": array for name, array in self.readout._asdict().items()}
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Answer windows scaled with the training windows of the fold.
+
+        Args:
+            x: Windows from `Windows.scaled`, shape `(n, time, channels)`.
+
+        Returns:
+            Outputs, shape `(n, task.width)`, float64.
+        """
+        return self.readout(self.features.transform(x))
+
+    @property
+    def parameters(self) -> int:
+        """Fitted numbers: weights, biases and what the features learnt."""
+        learnt = sum(array.size for array in self.features.arrays().values())
+        return self.readout.weight.size + self.readout.bias.size + learnt
+
+
+class LinearDecoder(ClassicalDecoder):
+    """Ridge or logistic regression on flat windows; on spatial covariances for EEG."""
+
+    KINDS: ClassVar = {"flat": Flat, "csp": CommonSpatialPatterns, "riemann": TangentSpace}
+
+    @classmethod
+    def fit(cls, windows: Windows, fold: int, config: LinearConfig, *, seed: int = 0) -> Self:
+        """Tune and fit on one fold.
+
+        Args:
+            windows: Windows of one dataset.
+            fold: Fold, 0 to `windows.folds - 1`.
+            config: Settings.
+            seed: Not used, as nothing here is drawn; every model is called alike.
+
+        Returns:
+            The fitted model.
+
+        Raises:
+            ValueError: If a class has no training window, the fold has no validation window, or csp is asked for a
+                task without classes.
+        """
+        reader = _reader(config, windows)
+        return cls(*tune(windows, fold, [reader], strengths=config.strengths, max_iter=config.max_iter))
+
+
+def tune(
+    windows: Windows, fold: int, readers: Sequence[FitFeatures], *, strengths: Sequence[float], max_iter: int
+) -> tuple[Features, Readout]:
+    """Choose features and strength on the validation windows, then fit on training and validation windows.
+
+    Args:
+        windows: Windows of one dataset.
+        fold: Fold, 0 to `windows.folds - 1`.
+        readers: Each learns features from windows `(n, t, c)` and labels; simplest first.
+        strengths: Penalties to choose from.
+        max_iter: Most iterations of the logistic regression.
+
+    Returns:
+        Features and readout with the best headline score; of equals the first features, the strongest penalty.
+
+    Raises:
+        ValueError: If the fold has no validation window or a class no training window.
+    """
+    part = windows.fold(fold)
+    if not len(part.validation):
+        raise ValueError(
+            f"fold {fold} of {windows.dataset} has no validation window to tune on: give the split a validation part"
+        )
+    tried = _tried(windows, fold, readers, strengths, max_iter)
+    _, reader, strength = max(tried, key=lambda choice: choice[0])  # of equals the first, the strongest
+    index = np.concatenate([part.train, part.validation])
+    x, y = windows.scaled(fold, index), windows.y[index]
+    features = reader(x, y)
+    readouts = fit_readouts(features.transform(x), y, windows.task, strengths=[strength], max_iter=max_iter)
+    return features, next(readouts)
+
+
+def _tried(
+    windows: Windows, fold: int, readers: Sequence[FitFeatures], strengths: Sequence[float], max_iter: int
+) -> Iterator[tuple[float, FitFeatures, float]]:
+    """Validation score of every reader and strength."""
+    part = windows.fold(fold)
+    x, y = windows.scaled(fold, part.train), windows.y[part.train]
+    held_out, truth = windows.scaled(fold, part.validation), windows.y[part.validation]
+    for reader in readers:
+        features = reader(x, y)
+        rows, unseen = features.transform(x), features.transform(held_out)
+        for readout in fit_readouts(rows, y, windows.task, strengths=strengths, max_iter=max_iter):
+            yield headline(readout(unseen), truth, windows.task), reader, float(readout.strength[0])
+
+
+def _reader(config: LinearConfig, windows: Windows) -> FitFeatures:
+    """The features the settings ask for."""
+    kind = config.features
+    if kind == "auto":
+        kind = "riemann" if windows.modality == "eeg" else "flat"
+    if kind == "csp":
+        if windows.task.kind != "classification":
+            raise ValueError(
+                f"features='csp' needs classes; {windows.dataset} asks for {windows.task.kind}: use 'riemann' or 'flat'"
+            )
+        return partial(CommonSpatialPatterns.fit, components=config.csp_components)
+    return {"flat": Flat.fit, "riemann": TangentSpace.fit}[kind]

@@ -1,0 +1,34 @@
+"""Every model by name: the class of its settings and the class that decodes. Importing it loads no network."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pydantic import BaseModel
+
+from neurofmx.models.configs import HybridConfig, LstmConfig, TransformerConfig
+from neurofmx.models.linear import LinearConfig
+from neurofmx.models.pca import PcaConfig
+
+
+class Family(NamedTuple):
+    """One entry of `MODELS`.
+
+    Args:
+        config: Pydantic class of the settings, section `model` or `models.<name>` of params.yaml.
+        network: `module:class` of a backbone that is trained by gradient descent, or empty.
+        classical: `module:class` of a decoder that is fitted in closed form, or empty.
+    """
+
+    config: type[BaseModel]
+    network: str = ""
+    classical: str = ""
+
+
+MODELS: dict[str, Family] = {
+    "hybrid": Family(HybridConfig, network="neurofmx.models.hybrid:MambaLiquidSpikingNetwork"),
+    "linear": Family(LinearConfig, classical="neurofmx.models.linear:LinearDecoder"),
+    "lstm": Family(LstmConfig, network="neurofmx.models.lstm:Lstm"),
+    "pca": Family(PcaConfig, classical="neurofmx.models.pca:PcaDecoder"),
+    "transformer": Family(TransformerConfig, network="neurofmx.models.transformer:Transformer"),
+}

@@ -1,0 +1,103 @@
+"""A causal transformer: the attention network to compare with."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+
+KeysValues = tuple[Tensor, Tensor]
+
+
+class TransformerConfig(BaseModel):
+    """Size of the transformer. Section `models.<name>` of params.yaml with family `transformer`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hidden_dim: int = Field(default=64, ge=1, description="Width of tokens and states.")
+    num_layers: int = Field(default=2, ge=1, description="Stacked blocks.")
+    num_attention_heads: int = Field(default=4, ge=1, description="Attention heads; must divide hidden_dim.")
+    feedforward: int = Field(default=2, ge=1, description="Width of the feed-forward layer in units of hidden_dim.")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of features dropped in training.")
+    attention_dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of attention dropped in training.")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> TransformerConfig:
+        if self.hidden_dim % (2 * self.num_attention_heads):
+            raise ValueError(
+                f"num_attention_heads={self.num_attention_heads}: must divide hidden_dim={self.hidden_dim} into heads of "
+                "even width"
+            )
+        return self
+
+
+class Transformer(nn.Module):
+    """Pre-norm blocks of causal self-attention over tokens.
+
+    Args:
+        config: Sizes.
+
+    Shape:
+        tokens `(batch, tokens, hidden_dim)` -> states `(batch, tokens, hidden_dim)`.
+
+    Source:
+        Vaswani et al. 2017, "Attention is all you need", with the norm before each part (Xiong et al. 2020) and
+        rotary positions (Su et al. 2021, eq. 34), which need no longest length.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.num_layers))
+        self.norm = nn.LayerNorm(config.hidden_dim)
+
+    def forward(self, tokens: Tensor, state: list[KeysValues] | None = None) -> tuple[Tensor, list[KeysValues]]:
+        """States `(batch, tokens, hidden_dim)`, and the keys and values seen so far, one pair a block."""
+        carried: list[KeysValues] = []
+        for index, block in enumerate(self.blocks):
+            tokens, seen = block(tokens, state[index] if state else None)
+            carried.append(seen)
+        return self.norm(tokens), carried
+
+
+class _Block(nn.Module):
+    """Attention to what came before, then a feed-forward layer, each added to its input."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        dim = config.hidden_dim
+        self.heads, self.attention_dropout = config.num_attention_heads, config.attention_dropout
+        self.norm_attention, self.norm_feedforward = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.qkv, self.mix = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        wide = config.feedforward * dim
+        self.feedforward = nn.Sequential(nn.Linear(dim, wide), nn.GELU(), nn.Linear(wide, dim))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, seen: KeysValues | None) -> tuple[Tensor, KeysValues]:
+        attended, seen = self._attend(self.norm_attention(x), seen)
+        x = x + self.dropout(attended)
+        return x + self.dropout(self.feedforward(self.norm_feedforward(x))), seen
+
+    def _attend(self, x: Tensor, seen: KeysValues | None) -> tuple[Tensor, KeysValues]:
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, -1))
+        before = 0 if seen is None else seen[0].shape[2]
+        query, key = _rotate(query, before), _rotate(key, before)
+        if seen is not None:
+            key, value = torch.cat([seen[0], key], 2), torch.cat([seen[1], value], 2)
+        new, total = query.shape[2], key.shape[2]
+        mask = torch.ones(new, total, dtype=torch.bool, device=x.device).tril(total - new)
+        attended = nn.functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, dropout_p=self.attention_dropout if self.training else 0.0
+        )
+        return self.mix(attended.transpose(1, 2).flatten(2)), (key, value)
+
+
+def _rotate(x: Tensor, before: int) -> Tensor:
+    """Turn pairs of features by an angle that grows with the position, shape `(batch, heads, tokens, width)`."""
+    half = x.shape[-1] // 2
+    frequency = 10_000 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
+    position = torch.arange(before, before + x.shape[2], device=x.device, dtype=torch.float32)
+    angle = position[:, None] * frequency
+    a, b = x.chunk(2, -1)
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)

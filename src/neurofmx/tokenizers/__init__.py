@@ -1,0 +1,1 @@
+"""From clean recordings to windows, and from windows to tokens `(batch, tokens, dim)`."""

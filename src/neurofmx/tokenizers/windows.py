@@ -1,0 +1,101 @@
+"""Windows: what every model reads. Equal pieces of clean recordings, their answers, splits and scaling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from neurofmx.hdf5 import read_trees, write_trees
+from neurofmx.preprocessing.splits import PARTS
+from neurofmx.task import Task
+
+_ARRAYS = ("x", "y", "group", "block", "start", "stop", "split", "mean", "std")
+_FACTS = ("modality", "rate", "patch", "split_name", "dataset")
+
+
+class Fold(NamedTuple):
+    """Indices into the windows of one fold, each of shape `(windows of that part,)`."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """The windows of one dataset with everything needed to train and score a model on them.
+
+    Args:
+        x: Windows, unscaled, shape `(windows, time, channels)`, float32.
+        y: Answers: labels `(windows,)` int64, values `(windows, variables)` float64 or angles `(windows,)` rad.
+        group: Recording of each window, shape `(windows,)`.
+        block: Stretch of recording that is exchangeable with others (a trial, some seconds), shape `(windows,)`;
+            the bootstrap draws blocks, as neighbouring windows are not independent.
+        start: First instant each window reads, seconds, shape `(windows,)`.
+        stop: End of what each window reads, seconds, shape `(windows,)`.
+        split: `TRAIN`, `VALIDATION`, `TEST` or `GAP` for each fold, shape `(folds, windows)`.
+        mean: Mean of each fold's training windows, shape `(folds, channels)`.
+        std: Standard deviation of each fold's training windows, shape `(folds, channels)`.
+        task: What is asked of a model.
+        modality: `fmri`, `spikes`, `image`, `eeg`, ...
+        rate: Samples a second inside a window, Hz.
+        channels: Name of each channel.
+        patch: Samples that share a token.
+        split_name: Name of the split, e.g. `runs-6fold-v1`.
+        dataset: Name of the dataset.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    group: np.ndarray
+    block: np.ndarray
+    start: np.ndarray
+    stop: np.ndarray
+    split: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    task: Task
+    modality: str
+    rate: float
+    channels: tuple[str, ...]
+    patch: int
+    split_name: str
+    dataset: str
+
+    @property
+    def folds(self) -> int:
+        """Number of folds."""
+        return len(self.split)
+
+    def fold(self, k: int) -> Fold:
+        """Indices of the training, validation and test windows of fold `k`."""
+        return Fold(*(np.flatnonzero(self.split[k] == PARTS[part]) for part in ("train", "validation", "test")))
+
+    def scaled(self, k: int, index: np.ndarray) -> np.ndarray:
+        """Windows `index` standardised with the training windows of fold `k`, shape `(index, time, channels)`."""
+        return (self.x[index] - self.mean[k]) / self.std[k]
+
+    def save(self, path: Path) -> None:
+        """Write one HDF5 file, the same bytes for the same windows; it appears only when complete."""
+        facts = {name: getattr(self, name) for name in _FACTS}
+        task = {"kind": self.task.kind, "target": self.task.target, "names": np.array(self.task.names)}
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        write_trees(path, [{**facts, "task": task, "channels": np.array(self.channels), **arrays}])
+
+
+def load_windows(path: Path) -> Windows:
+    """Read windows written by `Windows.save`.
+
+    Raises:
+        FileNotFoundError: If there is no such file, naming the stage that makes it.
+        ValueError: If the file is damaged or of another kind.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no windows at {path}; make them with `dvc repro tokenize@{path.stem}`")
+    (tree,) = read_trees(path)
+    task = tree.pop("task")
+    channels = tuple(tree.pop("channels").tolist())
+    return Windows(**tree, channels=channels, task=Task(task["kind"], task["target"], tuple(task["names"].tolist())))

@@ -1,0 +1,67 @@
+"""Batches of one fold: standardised once, shuffled by seed and epoch, noised only in training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from neurofmx.tokenizers.windows import Windows
+
+
+class Batches:
+    """The training and validation windows of one fold as tensors on a device.
+
+    Args:
+        windows: All windows of the dataset.
+        fold: Which fold.
+        batch_size: Windows a batch holds.
+        device: Where the tensors live.
+    """
+
+    def __init__(self, windows: Windows, fold: int, *, batch_size: int, device: torch.device) -> None:
+        parts = windows.fold(fold)
+        kind = torch.int64 if windows.task.kind == "classification" else torch.float32
+        self.batch_size = batch_size
+        self.x, self.x_validation = (
+            torch.as_tensor(windows.scaled(fold, i), dtype=torch.float32, device=device)
+            for i in (parts.train, parts.validation)
+        )
+        self.y, self.y_validation = (
+            torch.as_tensor(windows.y[i], dtype=kind, device=device) for i in (parts.train, parts.validation)
+        )
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        return -(-len(self.x) // self.batch_size)
+
+    def epoch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Training batches `(batch, time, channels)` and answers, in an order drawn from `generator`."""
+        order = torch.randperm(len(self.x), generator=generator)
+        for index in order.split(self.batch_size):
+            yield self.x[index], self.y[index]
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Validation batches in order."""
+        return zip(self.x_validation.split(256), self.y_validation.split(256), strict=True)
+
+
+def corrupt(x: Tensor, *, noise: float, dropout: float, generator: torch.Generator) -> Tensor:
+    """Add noise to windows and silence some of their channels, so that no single channel is relied upon.
+
+    Args:
+        x: Standardised windows, shape `(batch, time, channels)`.
+        noise: Standard deviation of Gaussian noise.
+        dropout: Share of channels set to their mean (0) in each window; the others are scaled up.
+        generator: Source of randomness, on the CPU.
+
+    Returns:
+        Windows of the same shape.
+    """
+    if noise:
+        x = x + noise * torch.randn(x.shape, generator=generator).to(x.device)
+    if dropout:
+        kept = torch.rand((x.shape[0], 1, x.shape[2]), generator=generator).to(x.device) >= dropout
+        x = x * kept / (1 - dropout)
+    return x

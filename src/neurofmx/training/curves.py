@@ -1,0 +1,59 @@
+"""Loss curves, written while a training runs so that it can be followed, and joined when it is done."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from neurofmx.atomic import atomic
+
+Point = tuple[int, float, float]
+
+
+class Curve:
+    """Follow one training with dvclive: `<folder>/plots/metrics/{train,validation}/loss.tsv` grow as it runs.
+
+    Args:
+        folder: Where dvclive writes.
+        resumed: Whether an earlier, killed run of this training wrote there.
+    """
+
+    def __init__(self, folder: Path, *, resumed: bool) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # raised while dvclive's own imports load
+            from dvclive.live import Live
+
+        # the stage declares its plots; dvclive must neither edit dvc.yaml nor save an experiment from inside it
+        self._live = Live(dir=str(folder), resume=resumed, dvcyaml=None, save_dvc_exp=False, report=None)
+
+    def log(self, step: int, train_loss: float, validation_loss: float) -> None:
+        """Add a point after an epoch."""
+        self._live.step = step
+        self._live.log_metric("train/loss", train_loss)
+        self._live.log_metric("validation/loss", validation_loss)
+        self._live.make_summary()
+
+    def close(self) -> None:
+        """Finish the files."""
+        self._live.end()
+
+
+def write_curves(path: Path, curves: Sequence[Sequence[Point]]) -> None:
+    """Write the mean loss curve of several trainings (folds, seeds) of one model.
+
+    A training that stopped early counts with its last value, so that the mean does not jump when it ends.
+
+    Args:
+        path: CSV file with columns `epoch`, `train_loss`, `validation_loss`.
+        curves: Points (step, train loss, validation loss) a training, one an epoch.
+    """
+    longest = max(len(curve) for curve in curves)
+    with atomic(path) as part, part.open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["epoch", "train_loss", "validation_loss"])
+        for epoch in range(longest):
+            points = [curve[min(epoch, len(curve) - 1)] for curve in curves]
+            means = (sum(point[k] for point in points) / len(points) for k in (1, 2))
+            table.writerow([epoch + 1, *(f"{mean:.6g}" for mean in means)])

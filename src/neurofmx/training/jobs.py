@@ -1,0 +1,199 @@
+"""Train every fold and seed of a model, several at once, each in a process that a kill does not harm.
+
+A finished fold is kept beside the state of the unfinished ones until all are done, so that a run that is cut off
+anywhere goes on where it was. What is kept is found again by a key over all it depends on: windows, settings and code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import resource
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import BaseModel
+from tqdm import tqdm
+
+import neurofmx
+from neurofmx.models.build import build_decoder
+from neurofmx.models.head import HeadConfig
+from neurofmx.tokenizers.windows import load_windows
+from neurofmx.training.batches import Batches
+from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
+from neurofmx.training.lock import locked
+from neurofmx.training.loop import Trainer
+from neurofmx.training.options import TrainOptions
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that fixes a model's weights beside fold and seed."""
+
+    windows: Path
+    family: str
+    config: BaseModel
+    head: HeadConfig
+    options: TrainOptions
+
+    def key(self) -> str:
+        """Hash over windows, settings and the package's code; what it names was trained by exactly this."""
+        digest = hashlib.sha256(self.windows.read_bytes())
+        options = self.options.model_dump(exclude={"workers"})
+        settings = [self.family, self.config.model_dump(), self.head.model_dump(), options]
+        digest.update(json.dumps(settings, sort_keys=True).encode())
+        package = Path(neurofmx.__file__).parent
+        for source in sorted(package.rglob("*.py")):
+            digest.update(source.relative_to(package).as_posix().encode() + source.read_bytes())
+        return digest.hexdigest()[:16]
+
+
+class Trained(NamedTuple):
+    """A trained fold: the folder with `best.safetensors` and `last.safetensors`, and what it took."""
+
+    fold: int
+    seed: int
+    folder: Path
+    curve: list[tuple[int, float, float]]
+    seconds: float
+    peak_memory_mib: float
+
+
+@contextmanager
+def train_all(recipe: Recipe, *, folds: int, seeds: Sequence[int], keep: Path, label: str) -> Iterator[list[Trained]]:
+    """Train all folds and seeds; the context holds the results, and forgets the kept state when it ends well.
+
+    Args:
+        recipe: What to train on what.
+        folds: Folds of the split.
+        seeds: Seeds; each trains every fold.
+        keep: Folder under which unfinished work survives a kill.
+        label: Name of the progress bar.
+
+    Yields:
+        The trained folds in order of fold and seed.
+
+    Raises:
+        RuntimeError: If another process trains the same recipe, or a training process died.
+    """
+    folder = keep / recipe.key()
+    with locked(folder):
+        jobs = [(fold, seed) for seed in seeds for fold in range(folds)]
+        yield sorted(_run(recipe, jobs, folder, label), key=lambda trained: (trained.fold, trained.seed))
+        shutil.rmtree(folder)
+
+
+def _run(recipe: Recipe, jobs: list[tuple[int, int]], folder: Path, label: str) -> list[Trained]:
+    """Spread the jobs over processes and show how far they are."""
+    workers = min(len(jobs), recipe.options.workers or max(1, (os.cpu_count() or 1) // recipe.options.threads))
+    context = multiprocessing.get_context("spawn")
+    epochs = context.SimpleQueue()
+    bar = tqdm(total=len(jobs) * recipe.options.num_epochs, desc=label, unit="epoch", dynamic_ncols=True)
+    watcher = threading.Thread(target=_follow, args=(epochs, bar), daemon=True)
+    watcher.start()
+    pool = ProcessPoolExecutor(workers, context, _prepare_worker, (epochs, recipe.options.threads))
+    try:
+        futures: list[Future[Trained]] = [pool.submit(_train, recipe, fold, seed, folder) for fold, seed in jobs]
+        return [future.result() for future in as_completed(futures)]
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            f"{label}: a training process died (out of memory?). Finished work is kept; run the stage again, with "
+            "train.workers=1 if memory is short."
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        epochs.put(None)
+        watcher.join()
+        bar.close()
+
+
+def _train(recipe: Recipe, fold: int, seed: int, folder: Path) -> Trained:
+    """One fold with one seed, in a worker; a finished one is only read."""
+    home = folder / f"fold{fold}_seed{seed}"
+    if not (home / "last.safetensors").is_file():
+        _fit(recipe, fold, seed, home)
+    _, facts = load_checkpoint(home / "last.safetensors")
+    curve = [(int(step), train, validation) for step, train, validation in facts["curve"]]
+    _tell(home, recipe.options.num_epochs)
+    return Trained(fold, seed, home, curve, facts["seconds"], facts["peak_memory_mib"])
+
+
+def _fit(recipe: Recipe, fold: int, seed: int, home: Path) -> None:
+    """Train and store the result; `last.safetensors` is written last and marks the fold as done."""
+    began = time.perf_counter()
+    windows = load_windows(recipe.windows)
+    torch.manual_seed(seed * 1009 + fold)
+    decoder = build_decoder(recipe.family, recipe.config, recipe.head, windows, fold=fold)
+    cuda = recipe.options.device != "cpu" and torch.cuda.is_available()
+    batches = Batches(
+        windows, fold, batch_size=recipe.options.batch_size, device=torch.device("cuda" if cuda else "cpu")
+    )
+    trainer = Trainer(
+        decoder,
+        batches,
+        recipe.options,
+        seed=seed * 1009 + fold,
+        folder=home,
+        on_epoch=lambda progress: _tell(home, progress.epoch),
+    )
+    fitted = trainer.fit()
+    save_checkpoint(home / "best.safetensors", fitted.best, fold=fold, seed=seed, epoch=fitted.best_epoch)
+    facts: dict[str, Any] = {"seconds": time.perf_counter() - began, "peak_memory_mib": _peak_memory(cuda)}
+    epoch = len(fitted.curve)
+    save_checkpoint(
+        home / "last.safetensors", fitted.last, fold=fold, seed=seed, epoch=epoch, curve=fitted.curve, **facts
+    )
+
+
+def _peak_memory(cuda: bool) -> float:
+    """Most memory this process ever held, MiB: of the GPU if it trains there, else resident."""
+    if cuda:
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+_epochs: Any = None  # the worker's end of the progress queue
+
+
+def _tell(home: Path, epoch: int) -> None:
+    if _epochs is not None:
+        _epochs.put((home.name, epoch))
+
+
+def _follow(epochs: Any, bar: tqdm[Any]) -> None:
+    """Move the bar to the sum of all jobs' epochs until None arrives."""
+    reached: dict[str, int] = {}
+    while (news := epochs.get()) is not None:
+        name, epoch = news
+        reached[name] = max(epoch, reached.get(name, 0))
+        bar.n = sum(reached.values())
+        bar.refresh()
+
+
+def _prepare_worker(epochs: Any, threads: int) -> None:
+    """Fix what the bits depend on, and end with the parent: an orphan would go on writing."""
+    global _epochs
+    _epochs = epochs
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)

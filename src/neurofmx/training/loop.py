@@ -1,0 +1,223 @@
+"""The training loop: AdamW under a warm-up and cosine schedule, early stopping, resume after a kill.
+
+Every epoch starts from a seed of its own, so its order of windows, its noise and its dropout do not depend on what ran
+before. A training that is killed and resumes at the last finished epoch ends with the same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from neurofmx.models.decoder import Decoder
+from neurofmx.training.batches import Batches, corrupt
+from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
+from neurofmx.training.curves import Curve
+from neurofmx.training.options import TrainOptions
+from neurofmx.training.schedule import warmup_cosine
+
+Weights = dict[str, Tensor]
+
+
+@dataclass
+class Progress:
+    """Where a training stands after an epoch; all that a resume needs beside weights and optimiser."""
+
+    epoch: int = 0
+    step: int = 0
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    curve: list[tuple[int, float, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A finished training: best and last weights, and the loss curve as (step, train loss, validation loss)."""
+
+    best: Weights
+    last: Weights
+    curve: list[tuple[int, float, float]]
+    best_epoch: int
+
+
+class Trainer:
+    """Train one decoder on one fold.
+
+    Args:
+        model: The network, freshly initialised; it is trained in place.
+        batches: Training and validation windows.
+        options: How to train.
+        seed: Seed of order, noise and dropout.
+        folder: Where the state to resume from is kept while training runs.
+        on_epoch: Called after every epoch, e.g. to move a progress bar.
+    """
+
+    def __init__(
+        self,
+        model: Decoder,
+        batches: Batches,
+        options: TrainOptions,
+        *,
+        seed: int,
+        folder: Path,
+        on_epoch: Callable[[Progress], None] = lambda progress: None,
+    ) -> None:
+        self.options, self.batches, self.seed, self.folder, self.on_epoch = options, batches, seed, folder, on_epoch
+        self.accelerator = Accelerator(
+            cpu=not _use_cuda(options.device),
+            mixed_precision="bf16" if options.mixed_precision and _has_bf16(options.device) else "no",
+        )
+        decay, plain = _decayed(model)
+        groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=options.learning_rate)
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.total = options.num_epochs * self._steps_per_epoch()
+        self.progress = Progress()
+        self.best: Weights = {}
+
+    def fit(self) -> Fitted:
+        """Train until the epochs are used up or validation stopped improving, resuming if a state is there.
+
+        Returns:
+            Best and last weights and the curve.
+
+        Raises:
+            FloatingPointError: If the loss is no longer finite.
+        """
+        self._resume()
+        self.on_epoch(self.progress)
+        curve = Curve(self.folder / "live", resumed=self.progress.epoch > 0)
+        while not self._done():
+            train_loss = self._epoch()
+            self._note(train_loss, self.validate())
+            curve.log(*self.progress.curve[-1])
+            self._save()
+            self.on_epoch(self.progress)
+        curve.close()
+        return Fitted(self.best, self._weights(), self.progress.curve, self.progress.best_epoch)
+
+    def _done(self) -> bool:
+        stale = self.progress.epoch - self.progress.best_epoch >= self.options.patience
+        return self.progress.epoch >= self.options.num_epochs or (self.progress.epoch > 0 and stale)
+
+    def _epoch(self) -> float:
+        """One pass over the training windows; returns the mean loss a window."""
+        generator = self._seed_epoch()
+        self.model.train()
+        total, accumulation = 0.0, self.options.gradient_accumulation
+        for index, (x, y) in enumerate(self.batches.epoch(generator)):
+            x = corrupt(x, noise=self.options.input_noise, dropout=self.options.input_dropout, generator=generator)
+            loss = self._loss(x, y, smoothing=self.options.label_smoothing)
+            # the last group of an epoch may be shorter than the others
+            group = min(accumulation, len(self.batches) - index // accumulation * accumulation)
+            self.accelerator.backward(loss / group)
+            total += float(loss.detach()) * len(x)
+            if (index + 1) % accumulation == 0 or index + 1 == len(self.batches):
+                self._step()
+        return self._finite(total / len(self.batches.x), "training")
+
+    def _step(self) -> None:
+        """Move the weights once."""
+        warmup = round(self.options.warmup_fraction * self.total)
+        factor = warmup_cosine(self.progress.step, total=self.total, warmup=warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.options.learning_rate * factor
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.progress.step += 1
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """Mean loss of a validation window."""
+        self.model.eval()
+        total = sum(float(self._loss(x, y)) * len(x) for x, y in self.batches.validation())
+        return self._finite(total / len(self.batches.x_validation), "validation")
+
+    def _loss(self, x: Tensor, y: Tensor, *, smoothing: float = 0.0) -> Tensor:
+        with self.accelerator.autocast():
+            outputs, _ = self.model(x)
+        return self.model.head.loss(outputs.float(), y, label_smoothing=smoothing)
+
+    def _finite(self, loss: float, part: str) -> float:
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the {part} loss became {loss} in epoch {self.progress.epoch + 1}; lower "
+                f"train.learning_rate={self.options.learning_rate} or train.gradient_clip={self.options.gradient_clip}"
+            )
+        return loss
+
+    def _seed_epoch(self) -> torch.Generator:
+        """Randomness of this epoch alone: dropout from torch's own generator, order and noise from the returned one."""
+        seed = self.seed * 100_003 + self.progress.epoch
+        torch.manual_seed(seed)
+        return torch.Generator().manual_seed(seed)
+
+    def _note(self, train_loss: float, validation_loss: float) -> None:
+        """Count the epoch and keep the weights if they are the best so far."""
+        self.progress.epoch += 1
+        self.progress.curve.append((self.progress.step, train_loss, validation_loss))
+        if validation_loss < self.progress.best_loss:
+            self.progress.best_loss, self.progress.best_epoch = validation_loss, self.progress.epoch
+            self.best = self._weights()
+
+    def _weights(self) -> Weights:
+        return {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
+
+    def _steps_per_epoch(self) -> int:
+        return -(-len(self.batches) // self.options.gradient_accumulation)
+
+    def _save(self) -> None:
+        """Keep all that the next epoch depends on."""
+        tensors = {f"last/{name}": value for name, value in self._weights().items()}
+        tensors |= {f"best/{name}": value for name, value in self.best.items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{index}/{name}": torch.as_tensor(value) for name, value in state.items()}
+        save_checkpoint(self.folder / "state.safetensors", tensors, **vars(self.progress))
+
+    def _resume(self) -> None:
+        """Take up a training that was cut off."""
+        path = self.folder / "state.safetensors"
+        if not path.is_file():
+            return
+        tensors, facts = load_checkpoint(path)
+        facts["curve"] = [tuple(point) for point in facts["curve"]]
+        self.progress = Progress(**facts)
+        self.model.load_state_dict(_under(tensors, "last/"))
+        self.best = _under(tensors, "best/")
+        state: dict[int, dict[str, Any]] = {}
+        for name, value in _under(tensors, "optimizer/").items():
+            index, key = name.split("/")
+            state.setdefault(int(index), {})[key] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+
+
+def _under(tensors: Weights, prefix: str) -> Weights:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _decayed(model: torch.nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """Parameters with weight decay (at least two dimensions) and without (biases, norms, time constants)."""
+    wanted = [p for p in model.parameters() if p.requires_grad]
+    kept = [p for p in wanted if p.ndim >= 2 and not getattr(p, "no_weight_decay", False)]
+    return kept, [p for p in wanted if p.ndim < 2 or getattr(p, "no_weight_decay", False)]
+
+
+def _use_cuda(device: str) -> bool:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("train.device=cuda: no CUDA device is visible here; set train.device to auto or cpu")
+    return device != "cpu" and torch.cuda.is_available()
+
+
+def _has_bf16(device: str) -> bool:
+    """Whether the processor multiplies bfloat16 in hardware; emulated it is slower than float32."""
+    if _use_cuda(device):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
