@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from _stage import Params, run
+from neurofmx.preprocessing import PREPROCESS
 from neurofmx.recording import load
 from neurofmx.tokenizers.cut import cut
 
@@ -12,6 +13,7 @@ def main(params: Params, dataset: str) -> None:
     source = params.datasets[dataset]
     windows = cut(
         load(Path(f"data/clean/{dataset}.h5")),
+        signal=PREPROCESS[source.modality].signal,
         task=source.task,
         split=source.split,
         options=params.tokenize[source.modality],

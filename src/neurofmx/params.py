@@ -16,7 +16,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from neurofmx.datasets import DATASETS
 from neurofmx.datasets.base import Dataset
-from neurofmx.models.head import HeadConfig
+from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.tables import pick
@@ -101,9 +101,9 @@ class Params(BaseModel):
     @field_validator("preprocess", mode="before")
     @classmethod
     def _preprocess(cls, section: Any) -> dict[str, BaseModel]:
-        known = PREPROCESS
         return {
-            name: pick(known, name, "modality").options(**(values or {})) for name, values in _mapping(section).items()
+            name: pick(PREPROCESS, name, "modality").options(**(values or {}))
+            for name, values in _mapping(section).items()
         }
 
     @field_validator("model", mode="before")

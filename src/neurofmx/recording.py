@@ -88,6 +88,14 @@ class Recording:
         """The events of that name; raises ValueError naming the ones there are."""
         return pick(self.events, name, f"event of recording {self.name}")
 
+    def require_trials(self) -> Trials:
+        """The trials; raises ValueError if the recording has none."""
+        if self.trials is None:
+            raise ValueError(
+                f"recording {self.name} has no trials; anchor windows to samples, or read them in its reader"
+            )
+        return self.trials
+
     def array(self, name: str) -> np.ndarray:
         """The array of that name; raises ValueError naming the ones there are."""
         return pick(self.arrays, name, f"array of recording {self.name}")

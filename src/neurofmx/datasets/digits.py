@@ -22,8 +22,9 @@ class Digits(Dataset):
     """1797 images of 8 by 8 pixels, grey values 0 to 16, written by 13 people one after the other.
 
     The one recording shows one image a second, by convention: signal `image` is `(images, 8, 8)`, and trial `i` lasts
-    from `i` to `i + 1` s with the digit as `label`. The file keeps the writers in order but does not name them, so
-    contiguous blocks are the honest split: a shuffled one puts every writer on both sides.
+    from `i` to `i + 1` s with the digit as `label`; array `range` holds the lowest and highest grey value. The file
+    keeps the writers in order but does not name them, so contiguous blocks are the honest split: a shuffled one puts
+    every writer on both sides.
 
     Source: Alpaydin and Kaynak, Cascading classifiers, Kybernetika 34 (1998), as shipped with scikit-learn.
     """
@@ -74,5 +75,6 @@ class Digits(Dataset):
                 signals={"image": Signal(table[:, :-1].reshape(-1, 8, 8), 1.0, "grey value", ())},
                 trials=Trials(second, second + 1, {"label": table[:, -1].astype(int).astype(str)}),
                 sources=tuple(sources.values()),
+                arrays={"range": np.array([0.0, 16.0])},
             )
         ]

@@ -11,7 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 import requests
-from pypi_simple import PyPISimple
+from pypi_simple import NoSuchProjectError, PyPISimple
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from neurofmx.atomic import atomic
 from neurofmx.datasets.checksum import matches, require
@@ -66,14 +68,26 @@ def _require_inside(member: str) -> None:
 def _locate(project: str, filename: str, *, index: str | None) -> str:
     """Ask the registry for the address of one distribution file."""
     try:
-        with PyPISimple(index) if index else PyPISimple() as client:
+        with _patient_session() as session:
+            client = PyPISimple(index, session=session) if index else PyPISimple(session=session)
             packages = client.get_project_page(project, timeout=30.0).packages
+    except NoSuchProjectError as error:
+        raise FileNotFoundError(f"the package registry has no project {project}; {WAY_OUT}") from error
     except requests.RequestException as error:
         raise ConnectionError(f"cannot ask the package registry for {project}: {error}; {WAY_OUT}") from error
     for package in packages:
         if package.filename == filename:
             return package.url
     raise FileNotFoundError(f"the package registry has no file {filename} of project {project}; {WAY_OUT}")
+
+
+def _patient_session() -> requests.Session:
+    """A session that asks again, ever more slowly, where the server is busy."""
+    session = requests.Session()
+    retry = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
+    session.mount("https://", HTTPAdapter(max_retries=retry))
+    session.mount("http://", HTTPAdapter(max_retries=retry))
+    return session
 
 
 @contextmanager

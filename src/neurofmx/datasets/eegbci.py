@@ -109,14 +109,16 @@ class Eegbci(Dataset):
         rate = raw.info["sfreq"]
         if rate != self.expected.rate:
             raise ValueError(f"{path.name}: rate must be {self.expected.rate} Hz, got {rate}; leave this subject out")
-        signal = Signal(np.ascontiguousarray(raw.get_data().T), rate, "V", tuple(raw.ch_names))
+        signal = Signal(
+            np.ascontiguousarray(np.transpose(raw.get_data(return_times=False))), rate, "V", tuple(raw.ch_names)
+        )
         subject, run = path.stem[:4], path.stem[5:]
         return Recording(subject, f"run-{run}", {"eeg": signal}, trials=self._trials(raw), sources=(source,))
 
     def _trials(self, raw: BaseRaw) -> Trials:
         """The cues T1 and T2, under their names in this paradigm."""
-        names = dict(zip(("T1", "T2"), CUES[self.paradigm], strict=True))
-        cues = [mark for mark in raw.annotations if mark["description"] in names]
-        start = np.array([mark["onset"] for mark in cues])
-        lasting = np.array([mark["duration"] for mark in cues])
-        return Trials(start, start + lasting, {"label": np.array([names[mark["description"]] for mark in cues])})
+        names: dict[str, str] = dict(zip(("T1", "T2"), CUES[self.paradigm], strict=True))
+        marks = raw.annotations
+        kept = np.isin(marks.description, list(names))
+        start, lasting = marks.onset[kept], marks.duration[kept]
+        return Trials(start, start + lasting, {"label": np.array([names[cue] for cue in marks.description[kept]])})

@@ -44,7 +44,7 @@ def take_from_mirror(
         if not take(f"{mirror.rstrip('/')}/{dataset}/{name}", folder / name, sha256, cache=cache):
             missing[name] = sha256
     if missing:
-        _log.warning("mirror %s lacks %s of %s: using the public source", mirror, ", ".join(missing), dataset)
+        _log.info("mirror %s lacks %s of %s: using the public source", mirror, ", ".join(missing), dataset)
     return missing
 
 

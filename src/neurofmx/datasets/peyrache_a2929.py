@@ -111,7 +111,7 @@ def _read_nwb(path: Path) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], dic
     with warnings.catch_warnings():
         # the file was written by an early pynwb: its device has a field that the current one deprecates
         warnings.filterwarnings("ignore", "The 'manufacturer' field is deprecated", DeprecationWarning)
-        with pynwb.NWBHDF5IO(path, "r") as io:
+        with pynwb.NWBHDF5IO(path=path, mode="r") as io:
             return _extract(io.read())
 
 
@@ -120,5 +120,5 @@ def _extract(session) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], dict[st
     angle = session.acquisition["CompassDirection"]["ry"]
     axes = session.acquisition["Position"].spatial_series
     areas = session.units["location"][:]
-    trains = {f"{area}-{i}": session.units.get_unit_spike_times(i) for i, area in enumerate(areas)}
+    trains = {f"{area}-{i}": session.units["spike_times"][i] for i, area in enumerate(areas)}
     return angle.timestamps[:], angle.data[:], [axes[name].data[:] for name in "xyz"], trains

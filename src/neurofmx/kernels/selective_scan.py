@@ -9,7 +9,7 @@ state, `C` what is read from it, `D` what bypasses it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -66,16 +66,20 @@ def selective_scan(
 def _reference(
     u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, state: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """One multiply-add a step; decays and inputs of all steps are made at once before the loop."""
-    decay = (dt.unsqueeze(-1) * A).exp()
-    entering = (dt * u).unsqueeze(-1) * B.unsqueeze(2)
-    h = entering.new_zeros(entering[:, 0].shape) if state is None else state
-    states = []
-    for keep, enter in zip(decay.unbind(1), entering.unbind(1), strict=True):
-        h = torch.addcmul(enter, keep, h)
-        states.append(h)
-    read = torch.matmul(torch.stack(states, 1), C.unsqueeze(-1)).squeeze(-1)
-    return torch.addcmul(read, u, D), h
+    """Step by step in torch; coefficients are made inside the loop, where they stay in the processor's cache."""
+    rates = A.t().contiguous()  # channels last, so that every operation runs along them
+    h = u.new_zeros(u.shape[0], *rates.shape) if state is None else state.transpose(1, 2)
+    outputs = []
+    for step, drive, enter, read in _steps(u, dt, B, C):
+        h = torch.baddbmm((step * rates).exp() * h, enter, drive)
+        outputs.append(torch.bmm(read, h))
+    return torch.addcmul(torch.cat(outputs, 1), u, D), h.transpose(1, 2)
+
+
+def _steps(u: Tensor, dt: Tensor, B: Tensor, C: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Per step `dt` and `dt u` (batch, 1, d_inner), `B` (batch, d_state, 1) and `C` (batch, 1, d_state)."""
+    sequences = dt.unsqueeze(2), (dt * u).unsqueeze(2), B.unsqueeze(3), C.unsqueeze(2)
+    return zip(*(sequence.unbind(1) for sequence in sequences), strict=True)
 
 
 def _library(

@@ -14,7 +14,7 @@ class BidirectionalStateExchange(nn.Module):
 
     Liquid to Mamba: `B + Linear(liquid)` and `C + Linear(liquid)`, so the liquid state chooses what enters the long
     memory and what is read from it. Mamba to liquid: `tau = tau_base * (0.5 + sigmoid(Linear(mamba)))`, so the long
-    memory makes every liquid unit up to twice as fast or half as slow again. Both start near no effect.
+    memory makes every liquid unit up to twice as fast or one and a half times as slow. Both start near no effect.
 
     Args:
         liquid_dim: Channels of the liquid states.

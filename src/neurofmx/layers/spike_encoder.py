@@ -60,7 +60,8 @@ class SpikeEncoder(nn.Module):
     ) -> None:
         super().__init__()
         _check_range(num_spike_steps, beta, threshold)
-        self.num_spike_steps, self.path = num_spike_steps, path
+        self.num_spike_steps = num_spike_steps
+        self.path: Path = path
         self.reset: Reset = reset
         self.surrogate: Surrogate = surrogate
         self.slope = slope
@@ -91,9 +92,8 @@ class SpikeEncoder(nn.Module):
         Returns:
             Spikes (B, L, S, N) of 0 and 1, potentials (B, L, S, N), and the last potential (B, N).
         """
-        batch, length, _ = x.shape
         current = self.current(x)
-        potential = current.new_zeros(batch, current.shape[-1]) if state is None else state
+        potential = torch.zeros_like(current[:, 0]) if state is None else state
         spikes, potentials, state = lif(
             current.repeat_interleave(self.num_spike_steps, 1),
             potential,
@@ -104,8 +104,8 @@ class SpikeEncoder(nn.Module):
             slope=self.slope,
             path=self.path,
         )
-        steps = (batch, length, self.num_spike_steps, -1)
-        return spikes.view(steps), potentials.view(steps), state
+        steps = (x.shape[1], self.num_spike_steps)
+        return spikes.unflatten(1, steps), potentials.unflatten(1, steps), state
 
 
 def _check_range(num_spike_steps: int, beta: float, threshold: float) -> None:

@@ -7,8 +7,9 @@ from importlib import import_module
 import torch
 from pydantic import BaseModel
 
+from neurofmx.models.configs import HeadConfig
 from neurofmx.models.decoder import Decoder
-from neurofmx.models.head import Head, HeadConfig
+from neurofmx.models.head import Head
 from neurofmx.models.table import MODELS
 from neurofmx.tables import pick
 from neurofmx.tokenizers.table import build_tokenizer

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from neurofmx.models.configs import Pool
 from neurofmx.task import Task
-
-Pool = Literal["last", "mean"]
-
-
-class HeadConfig(BaseModel):
-    """How states become an answer. Section `head` of params.yaml."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    pool: Pool = Field(default="mean", description="Answer from the last state, or from the mean over the window.")
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of pooled features dropped in training.")
 
 
 class Head(nn.Module):

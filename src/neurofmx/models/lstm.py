@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-
-class LstmConfig(BaseModel):
-    """Size of the LSTM. Section `models.<name>` of params.yaml with family `lstm`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    hidden_dim: int = Field(default=64, ge=1, description="Width of tokens and states.")
-    num_layers: int = Field(default=2, ge=1, description="Stacked layers.")
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of features dropped between layers in training.")
+from neurofmx.models.configs import LstmConfig
 
 
 class Lstm(nn.Module):

@@ -3,32 +3,11 @@
 from __future__ import annotations
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
+from neurofmx.models.configs import TransformerConfig
+
 KeysValues = tuple[Tensor, Tensor]
-
-
-class TransformerConfig(BaseModel):
-    """Size of the transformer. Section `models.<name>` of params.yaml with family `transformer`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    hidden_dim: int = Field(default=64, ge=1, description="Width of tokens and states.")
-    num_layers: int = Field(default=2, ge=1, description="Stacked blocks.")
-    num_attention_heads: int = Field(default=4, ge=1, description="Attention heads; must divide hidden_dim.")
-    feedforward: int = Field(default=2, ge=1, description="Width of the feed-forward layer in units of hidden_dim.")
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of features dropped in training.")
-    attention_dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of attention dropped in training.")
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> TransformerConfig:
-        if self.hidden_dim % (2 * self.num_attention_heads):
-            raise ValueError(
-                f"num_attention_heads={self.num_attention_heads}: must divide hidden_dim={self.hidden_dim} into heads of "
-                "even width"
-            )
-        return self
 
 
 class Transformer(nn.Module):

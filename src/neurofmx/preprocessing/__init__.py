@@ -1,0 +1,36 @@
+"""From raw to clean recordings: one module per modality, and the table of them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from neurofmx.preprocessing import eeg, fmri, image, spikes
+from neurofmx.recording import Recording
+
+__all__ = ["PREPROCESS", "Preprocessing"]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How one modality is cleaned.
+
+    Args:
+        preprocess: Called as `preprocess(recordings, options)`, returns the clean recordings.
+        options: Class of the options.
+        signal: Name of the signal that the clean recordings hold for the tokenizer.
+    """
+
+    preprocess: Callable[..., list[Recording]]
+    options: type[BaseModel]
+    signal: str
+
+
+PREPROCESS: dict[str, Preprocessing] = {
+    "fmri": Preprocessing(fmri.preprocess, fmri.FmriOptions, "bold"),
+    "spikes": Preprocessing(spikes.preprocess, spikes.SpikeOptions, "spikes"),
+    "image": Preprocessing(image.preprocess, image.ImageOptions, "image"),
+    "eeg": Preprocessing(eeg.preprocess, eeg.EegOptions, "eeg"),
+}

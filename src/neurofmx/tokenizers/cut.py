@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neurofmx.datasets.base import Split
 from neurofmx.preprocessing import splits
-from neurofmx.recording import Recording, Signal
+from neurofmx.recording import Recording
 from neurofmx.task import Task
+from neurofmx.timeline import Signal, Trials
 from neurofmx.tokenizers.windows import Windows
 
 BLOCK_SECONDS = 10.0  # behaviour and firing are correlated over seconds; the bootstrap draws pieces this long
@@ -21,7 +22,6 @@ class CutOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    signal: str = Field(description="Name of the clean signal that is cut.")
     anchor: Literal["trial", "sample"] = Field(
         description="One window a trial (from its start), or one every `stride` samples."
     )
@@ -54,12 +54,20 @@ class _Pieces(NamedTuple):
 
 
 def cut(
-    recordings: list[Recording], *, task: Task, split: Split, options: CutOptions, modality: str, dataset: str
+    recordings: list[Recording],
+    *,
+    signal: str,
+    task: Task,
+    split: Split,
+    options: CutOptions,
+    modality: str,
+    dataset: str,
 ) -> Windows:
     """Turn a dataset's clean recordings into windows with split and scaling.
 
     Args:
         recordings: Clean recordings, all with the signal, channels and rate the first one has.
+        signal: Name of the signal that is cut.
         task: What a window is asked; a classification reads the trial column `task.target`, the others the signal.
         split: The dataset's named split.
         options: Where windows lie.
@@ -70,13 +78,12 @@ def cut(
         The windows, in order of recording and time.
 
     Raises:
-        KeyError: If a recording lacks the signal, the trials or the target.
-        ValueError: If recordings do not fit each other, a window holds NaN, a channel is constant in training, or a
-            class is absent from training.
+        ValueError: If a recording lacks the signal, the trials or the target, if recordings do not fit each
+            other, a window holds NaN, a channel is constant in training, or a class is absent from training.
         LeakError: If held-out windows share time with training windows.
     """
-    first = recordings[0].signal(options.signal)
-    pieces = [_pieces(recording, task, options, first) for recording in recordings]
+    first = recordings[0].signal(signal)
+    pieces = [_pieces(recording, recording.signal(signal), task, options, first) for recording in recordings]
     if not sum(len(p.y) for p in pieces):
         raise ValueError(
             f"{dataset}: no window of {options.start} to {options.stop} s fits; shorten tokenize.{modality}"
@@ -112,12 +119,11 @@ def cut(
     )
 
 
-def _pieces(recording: Recording, task: Task, options: CutOptions, first: Signal) -> _Pieces:
+def _pieces(recording: Recording, signal: Signal, task: Task, options: CutOptions, first: Signal) -> _Pieces:
     """Cut one recording."""
-    signal = recording.signal(options.signal)
     if signal.channels != first.channels or signal.rate != first.rate:
         raise ValueError(
-            f"{recording.session}: signal {options.signal!r} has {len(signal.channels)} channels at {signal.rate} Hz, "
+            f"recording {recording.name}: the signal has {len(signal.channels)} channels at {signal.rate} Hz, "
             f"the first recording {len(first.channels)} at {first.rate} Hz; give all the same montage and rate."
         )
     anchor, y, block = _anchors(recording, signal, task, options)
@@ -137,16 +143,14 @@ def _anchors(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sample index, answer and block of every anchor."""
     if options.anchor == "trial":
-        index = np.round((recording.require_trials().start - signal.start) * signal.rate).astype(int)
+        index = np.round((_trials(recording).start - signal.start) * signal.rate).astype(int)
         return index, _labels(recording, task), np.arange(len(index))
     index = np.arange(0, len(signal.data), options.stride)
     if task.kind == "classification":
         return _within_trials(recording, signal, task, index)
     target = recording.signal(task.target)
     if len(target.data) != len(signal.data) or target.rate != signal.rate or target.start != signal.start:
-        raise ValueError(
-            f"{recording.session}: {task.target!r} and {options.signal!r} must share one clock; resample first"
-        )
+        raise ValueError(f"recording {recording.name}: {task.target!r} and the signal must share one clock; resample")
     y = target.data[index].astype(np.float64)
     block = ((index / signal.rate) // BLOCK_SECONDS).astype(int)
     return index, y.reshape(len(y)) if task.kind == "circular" else y.reshape(len(y), -1), block
@@ -156,21 +160,27 @@ def _within_trials(
     recording: Recording, signal: Signal, task: Task, index: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Anchors that fall into a trial; the rest between trials has no class."""
-    trials = recording.require_trials()
+    trials = _trials(recording)
     seconds = signal.start + index / signal.rate + 1e-6
     trial = np.searchsorted(trials.start, seconds, side="right") - 1
     inside = (trial >= 0) & (seconds < trials.stop[np.maximum(trial, 0)])
     return index[inside], _labels(recording, task)[trial[inside]], trial[inside]
 
 
+def _trials(recording: Recording) -> Trials:
+    if recording.trials is None:
+        raise ValueError(f"recording {recording.name} has no trials, which its task asks for; add them in its reader")
+    return recording.trials
+
+
 def _labels(recording: Recording, task: Task) -> np.ndarray:
     """Index of each trial's class in `task.names`."""
-    column = recording.require_trials().column(task.target)
+    column = _trials(recording).column(task.target)
     known = {name: i for i, name in enumerate(task.names)}
     unknown = sorted({str(value) for value in column} - set(known))
     if unknown:
         raise ValueError(
-            f"{recording.session}: {task.target!r} holds {unknown}, not among the classes {list(task.names)}"
+            f"recording {recording.name}: {task.target!r} holds {unknown}, not among the classes {list(task.names)}"
         )
     return np.array([known[str(value)] for value in column], np.int64)
 

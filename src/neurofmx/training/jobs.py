@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 import neurofmx
 from neurofmx.models.build import build_decoder
-from neurofmx.models.head import HeadConfig
+from neurofmx.models.configs import HeadConfig
 from neurofmx.tokenizers.windows import load_windows
 from neurofmx.training.batches import Batches
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint

@@ -115,13 +115,17 @@ class Trainer:
         for index, (x, y) in enumerate(self.batches.epoch(generator)):
             x = corrupt(x, noise=self.options.input_noise, dropout=self.options.input_dropout, generator=generator)
             loss = self._loss(x, y, smoothing=self.options.label_smoothing)
-            # the last group of an epoch may be shorter than the others
-            group = min(accumulation, len(self.batches) - index // accumulation * accumulation)
-            self.accelerator.backward(loss / group)
+            self.accelerator.backward(loss * len(x) / self._windows_in_step(index))
             total += float(loss.detach()) * len(x)
             if (index + 1) % accumulation == 0 or index + 1 == len(self.batches):
                 self._step()
         return self._finite(total / len(self.batches.x), "training")
+
+    def _windows_in_step(self, index: int) -> int:
+        """Windows that share a step with batch `index`; the last step of an epoch may have fewer."""
+        step = self.options.gradient_accumulation * self.options.batch_size
+        first = index // self.options.gradient_accumulation * step
+        return min(step, len(self.batches.x) - first)
 
     def _step(self) -> None:
         """Move the weights once."""
@@ -203,7 +207,7 @@ def _under(tensors: Weights, prefix: str) -> Weights:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _decayed(model: torch.nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+def _decayed(model: torch.nn.Module) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
     """Parameters with weight decay (at least two dimensions) and without (biases, norms, time constants)."""
     wanted = [p for p in model.parameters() if p.requires_grad]
     kept = [p for p in wanted if p.ndim >= 2 and not getattr(p, "no_weight_decay", False)]

@@ -1,0 +1,246 @@
+"""Causal attention from one path to another, with a cache so that streaming equals one pass.
+
+Shapes: B batch, L length of the stretch, T keys (the stretch's and the cached ones before), H heads,
+E channels per head.
+Symbols: `Q, K, V` queries, keys and values, `d = E`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from neurofmx.kernels.path import pick
+
+AttentionType = Literal["bidirectional", "liquid_to_spike", "spike_to_liquid"]
+DIRECTIONS: dict[str, tuple[str, ...]] = {
+    "bidirectional": ("liquid_to_spike", "spike_to_liquid"),
+    "liquid_to_spike": ("liquid_to_spike",),
+    "spike_to_liquid": ("spike_to_liquid",),
+}
+
+
+class KeyValues(NamedTuple):
+    """The keys and values that later queries can still see.
+
+    Args:
+        keys: Keys (B, H, T, E).
+        values: Values (B, H, T, E).
+    """
+
+    keys: Tensor
+    values: Tensor
+
+
+class CrossAttentionModule(nn.Module):
+    """One path looks at another: `x + softmax(Q K^T / sqrt(d)) V W_o`, `Q` from itself, `K, V` from the other.
+
+    A token sees the other path up to its own time and no further.
+
+    Args:
+        query_dim: Channels of the path that looks, and of the output.
+        context_dim: Channels of the path looked at.
+        num_heads: Number of heads; must divide `query_dim`.
+        dropout: Share of attention weights dropped in training, 0 to below 1.
+        window: Tokens seen, the own one included, 1 or more; `None` for all earlier ones. With a window, cost and
+            cache stay linear in the length.
+
+    Raises:
+        ValueError: If `num_heads` does not divide `query_dim`, or `window` is below 1.
+
+    Source:
+        Vaswani et al. (2017), Attention Is All You Need, equation 1; Beltagy et al. (2020), Longformer, section 3.1
+        (sliding window).
+    """
+
+    def __init__(
+        self, query_dim: int, context_dim: int, *, num_heads: int, dropout: float = 0.0, window: int | None = None
+    ) -> None:
+        super().__init__()
+        if query_dim % num_heads:
+            raise ValueError(f"num_heads must divide query_dim={query_dim}, got {num_heads}")
+        if window is not None and window < 1:
+            raise ValueError(f"window must be 1 token or more, got {window}; None means no limit")
+        self.heads, self.dropout, self.window = num_heads, dropout, window
+        self.query = nn.Linear(query_dim, query_dim, bias=False)
+        self.key_value = nn.Linear(context_dim, 2 * query_dim, bias=False)
+        self.output = nn.Linear(query_dim, query_dim)
+
+    def forward(self, query: Tensor, context: Tensor, state: KeyValues | None = None) -> tuple[Tensor, KeyValues]:
+        """Adds what the query path finds in the context path.
+
+        Args:
+            query: The path that looks (B, L, query_dim).
+            context: The path looked at (B, L, context_dim), the same tokens.
+            state: Keys and values of the stretches before; `None` at the start.
+
+        Returns:
+            The enhanced query path (B, L, query_dim), and the keys and values to hand to the next call.
+        """
+        queries, cache = self._heads(query), self._extend(context, state)
+        found = self._attend(queries, cache).transpose(1, 2).flatten(2)
+        return query + self.output(found), self._visible_later(cache)
+
+    @torch.no_grad()
+    def entropy(self, query: Tensor, context: Tensor, state: KeyValues | None = None) -> Tensor:
+        """How spread out the attention is: 0 where every query looks at one token.
+
+        Args:
+            query: The path that looks (B, L, query_dim).
+            context: The path looked at (B, L, context_dim).
+            state: Keys and values of the stretches before; `None` at the start.
+
+        Returns:
+            Shannon entropy of the attention weights in nats, mean over batch, heads and queries; a scalar without
+            gradient. It takes memory quadratic in the length, which `forward` does not.
+        """
+        queries, cache = self._heads(query), self._extend(context, state)
+        scores = queries @ cache.keys.transpose(2, 3) * queries.shape[-1] ** -0.5
+        visible = self._mask(scores.shape[2], scores.shape[3], scores.device)
+        return torch.special.entr(scores.masked_fill(~visible, -torch.inf).softmax(-1)).sum(-1).mean()
+
+    def _heads(self, query: Tensor) -> Tensor:
+        """Queries (B, H, L, E)."""
+        return self.query(query).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def _extend(self, context: Tensor, state: KeyValues | None) -> KeyValues:
+        """Keys and values of this stretch behind the cached ones."""
+        keys, values = self.key_value(context).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        if state is None:
+            return KeyValues(keys, values)
+        return KeyValues(torch.cat([state.keys, keys], 2), torch.cat([state.values, values], 2))
+
+    def _attend(self, queries: Tensor, cache: KeyValues) -> Tensor:
+        """Attention in blocks of queries, each against the keys its window reaches."""
+        block = queries.shape[2] if self.window is None else self.window
+        past, drop = cache.keys.shape[2] - queries.shape[2], self.dropout if self.training else 0.0
+        found, stop = [], past
+        for part in queries.split(block, 2):
+            first = 0 if self.window is None else max(0, stop - self.window + 1)
+            stop += part.shape[2]
+            keys, values = (tensor[:, :, first:stop] for tensor in cache)
+            visible = self._mask(part.shape[2], stop - first, part.device)
+            found.append(scaled_dot_product_attention(part, keys, values, attn_mask=visible, dropout_p=drop))
+        return torch.cat(found, 2)
+
+    def _mask(self, queries: int, keys: int, device: torch.device) -> Tensor:
+        """Which key each query sees, when the last query stands at the last key."""
+        age = torch.arange(keys - queries, keys, device=device)[:, None] - torch.arange(keys, device=device)
+        return (age >= 0) if self.window is None else (age >= 0) & (age < self.window)
+
+    def _visible_later(self, cache: KeyValues) -> KeyValues:
+        """The part of the cache that the next token's window reaches."""
+        if self.window is None:
+            return cache
+        first = max(0, cache.keys.shape[2] - self.window + 1)
+        return KeyValues(cache.keys[:, :, first:], cache.values[:, :, first:])
+
+
+CrossModalState = dict[str, KeyValues]
+
+
+@dataclass(frozen=True)
+class CrossModalInfo:
+    """What a cross-modal attention reports beside its outputs.
+
+    Args:
+        state: Keys and values by direction, to hand to the next call.
+        measure: Computes the entropies, when someone asks.
+    """
+
+    state: CrossModalState
+    measure: Callable[[], dict[str, Tensor]]
+
+    @cached_property
+    def entropy(self) -> dict[str, Tensor]:
+        """Mean attention entropy in nats by direction, computed when first read."""
+        return self.measure()
+
+
+class CrossModalAttention(nn.Module):
+    """Lets a liquid and a spiking (or Mamba) path look at each other.
+
+    Both directions read the paths as they came in, so their order does not matter. The names say where information
+    flows: in `liquid_to_spike` the spike path looks at the liquid one.
+
+    Args:
+        liquid_dim: Channels of the liquid path.
+        spike_dim: Channels of the other path.
+        num_heads: Number of heads; must divide the channels of every path that looks.
+        attention_type: `bidirectional`, or one of the directions.
+        dropout: Share of attention weights dropped in training.
+        window: Tokens seen, the own one included; `None` for all earlier ones.
+
+    Raises:
+        ValueError: If `attention_type` is unknown or `num_heads` does not divide.
+    """
+
+    def __init__(
+        self,
+        liquid_dim: int,
+        spike_dim: int,
+        num_heads: int = 8,
+        attention_type: AttentionType = "bidirectional",
+        dropout: float = 0.1,
+        *,
+        window: int | None = None,
+    ) -> None:
+        super().__init__()
+        sizes = {"liquid_to_spike": (spike_dim, liquid_dim), "spike_to_liquid": (liquid_dim, spike_dim)}
+        self.directions = nn.ModuleDict(
+            {
+                name: CrossAttentionModule(*sizes[name], num_heads=num_heads, dropout=dropout, window=window)
+                for name in pick(attention_type, DIRECTIONS, argument="attention_type")
+            }
+        )
+
+    def forward(
+        self, liquid: Tensor, spike: Tensor, state: CrossModalState | None = None
+    ) -> tuple[Tensor, Tensor, CrossModalInfo]:
+        """Enhances each path by the other, as far as the attention type goes.
+
+        Args:
+            liquid: Liquid path (B, L, liquid_dim).
+            spike: Spiking or Mamba path (B, L, spike_dim).
+            state: Keys and values by direction of the stretches before; `None` at the start.
+
+        Returns:
+            The enhanced liquid path, the enhanced spike path (shapes as they came), and the info: the state to hand
+            to the next call and the attention entropies.
+        """
+        seen = state or {}
+        enhanced, caches = {"liquid_to_spike": spike, "spike_to_liquid": liquid}, {}
+        for name, attention in self.directions.items():
+            paths = _looking(name, liquid, spike)
+            enhanced[name], caches[name] = attention(*paths, seen.get(name))
+        measure = partial(self.entropies, liquid.detach(), spike.detach(), state)
+        return enhanced["spike_to_liquid"], enhanced["liquid_to_spike"], CrossModalInfo(caches, measure)
+
+    def entropies(self, liquid: Tensor, spike: Tensor, state: CrossModalState | None = None) -> dict[str, Tensor]:
+        """How spread out the attention is in each direction.
+
+        Args:
+            liquid: Liquid path (B, L, liquid_dim).
+            spike: Spiking or Mamba path (B, L, spike_dim).
+            state: Keys and values by direction of the stretches before; `None` at the start.
+
+        Returns:
+            Mean entropy in nats by direction.
+        """
+        seen = state or {}
+        measured = {}
+        for name, attention in self.directions.items():
+            assert isinstance(attention, CrossAttentionModule)
+            measured[name] = attention.entropy(*_looking(name, liquid, spike), seen.get(name))
+        return measured
+
+
+def _looking(direction: str, liquid: Tensor, spike: Tensor) -> tuple[Tensor, Tensor]:
+    """The path that looks and the path looked at."""
+    return (spike, liquid) if direction == "liquid_to_spike" else (liquid, spike)

@@ -1,0 +1,95 @@
+"""One hybrid block: spikes in front, the liquid and the Mamba path behind, a residual connection around."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from neurofmx.layers.spike_encoder import SpikeEncoder
+from neurofmx.layers.spike_to_mamba import SpikeToMambaAdapter
+from neurofmx.models.configs import HybridConfig
+from neurofmx.models.integration import BidirectionalState, PairState, integrate
+
+
+class BlockState(NamedTuple):
+    """What a hybrid block carries from one stretch to the next.
+
+    Args:
+        membrane: Membrane potentials of the spiking neurons (batch, spiking_units).
+        trace: Trace of their spikes (batch, spiking_units).
+        paths: State of the paths behind: a liquid state alone, or that of the integration mode.
+    """
+
+    membrane: Tensor
+    trace: Tensor
+    paths: Tensor | PairState | BidirectionalState
+
+
+class HybridBlock(nn.Module):
+    """Spikes, liquid dynamics and Mamba in one pre-norm residual block.
+
+    Tokens are normalised, encoded as spikes, read back into tokens, normalised again (the readouts of spikes differ
+    in scale by orders of magnitude), and pass the liquid and Mamba paths in the order of the integration mode.
+
+    Args:
+        config: The network's settings.
+    """
+
+    def __init__(self, config: HybridConfig) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.hidden_dim, eps=config.layer_norm_eps)
+        self.encoder = _encoder(config)
+        self.adapter = SpikeToMambaAdapter(
+            config.spiking_units,
+            config.hidden_dim,
+            method=config.spike_to_mamba_method,
+            tau=config.spike_temporal_tau,
+        )
+        self.token_norm = nn.LayerNorm(config.hidden_dim, eps=config.layer_norm_eps)
+        self.integration = integrate(config)
+        self.dropout = nn.Dropout(config.dropout)
+        self._spike_rate: Tensor | None = None
+
+    @property
+    def spike_rate(self) -> Tensor:
+        """Mean spikes per neuron and step of the last forward pass, 0 to 1; a scalar without gradient.
+
+        Raises:
+            RuntimeError: If nothing has passed the block yet.
+        """
+        if self._spike_rate is None:
+            raise RuntimeError("spike_rate is known after the first forward pass: call the model on data before")
+        return self._spike_rate
+
+    def forward(self, x: Tensor, state: BlockState | None = None) -> tuple[Tensor, BlockState]:
+        """Runs the block over a stretch of tokens.
+
+        Args:
+            x: Tokens (batch, length, hidden_dim).
+            state: State that the previous stretch ended with; `None` at the start.
+
+        Returns:
+            Tokens (batch, length, hidden_dim), and the state at their end.
+        """
+        membrane, trace, paths = (None, None, None) if state is None else state
+        spikes, potentials, membrane = self.encoder(self.norm(x), membrane)
+        self._spike_rate = spikes.detach().mean()
+        tokens, trace = self.adapter(spikes, potentials, trace)
+        y, paths = self.integration(self.token_norm(tokens), paths)
+        return x + self.dropout(y), BlockState(membrane, trace, paths)
+
+
+def _encoder(config: HybridConfig) -> SpikeEncoder:
+    """The spike encoder of the config."""
+    return SpikeEncoder(
+        config.hidden_dim,
+        config.spiking_units,
+        num_spike_steps=config.num_spike_steps,
+        beta=config.beta,
+        threshold=config.spike_threshold,
+        reset=config.reset,
+        surrogate=config.surrogate,
+        slope=config.surrogate_slope,
+        path=config.kernels,
+    )

@@ -1,0 +1,95 @@
+"""A web server for tests: serves bytes from memory, with Range, and fails in the ways servers do."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong in one answer: a status, an early end, a server without Range, a slow line."""
+
+    status: int | None = None
+    stop_after: int | None = None
+    ignore_range: bool = False
+    pause: float = 0.0
+
+
+@dataclass
+class Answer:
+    """What one request asked for and how many bytes it got."""
+
+    path: str
+    range: str | None
+    sent: int = 0
+
+
+@dataclass
+class Server:
+    """Files by path, faults by path (used up one an answer), and a record of all answers."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    faults: dict[str, list[Fault]] = field(default_factory=dict)
+    answers: list[Answer] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        handler = type("Handler", (_Handler,), {"owner": self})
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        """Address of the root, without a slash at the end."""
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    owner: Server
+
+    def do_GET(self) -> None:
+        answer = Answer(self.path, self.headers.get("Range"))
+        self.owner.answers.append(answer)
+        queue = self.owner.faults.get(self.path, [])
+        fault = queue.pop(0) if queue else Fault()
+        body = self.owner.files.get(self.path)
+        if fault.status or body is None:
+            self.send_error(fault.status or 404)
+        else:
+            self._send(body, fault, answer)
+
+    def _send(self, body: bytes, fault: Fault, answer: Answer) -> None:
+        first = int(answer.range[6:].rstrip("-")) if answer.range and not fault.ignore_range else 0
+        if first >= len(body) and first:
+            return self.send_error(416)
+        self.send_response(206 if first else 200)
+        if first:
+            self.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
+        self.send_header("Content-Type", "text/html" if self.path.endswith("/") else "application/octet-stream")
+        self.send_header("Content-Length", str(len(body) - first))
+        self.end_headers()
+        self._write(body[first : fault.stop_after], fault, answer)
+        return None
+
+    def _write(self, rest: bytes, fault: Fault, answer: Answer) -> None:
+        try:
+            for at in range(0, len(rest), 1 << 16):
+                self.wfile.write(rest[at : at + (1 << 16)])
+                answer.sent += len(rest[at : at + (1 << 16)])
+                time.sleep(fault.pause)
+        except (BrokenPipeError, ConnectionResetError):
+            return  # the client was killed, as intended
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the test output quiet."""

@@ -1,0 +1,141 @@
+"""What the readers make of real files, compared with what other code or the archive says about them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import mne
+import numpy as np
+import pytest
+from nibabel import nifti1
+from pydantic import ValidationError
+from sklearn.datasets import load_digits
+from tests.datasets.server import Server
+
+from neurofmx.datasets.digits import Digits
+from neurofmx.datasets.eegbci import Eegbci
+from neurofmx.datasets.haxby2001 import Haxby2001
+from neurofmx.datasets.manifest import write_manifest
+from neurofmx.datasets.peyrache_a2929 import PeyracheA2929, interpolate_angle
+
+Raw = Callable[[str], Path]
+
+
+def test_haxby_runs_join_to_the_whole_image(raw: Raw) -> None:
+    runs = Haxby2001().read(raw("haxby2001"))
+    image = np.asanyarray(nifti1.load(raw("haxby2001") / "bold.nii.gz").dataobj)
+    joined = np.concatenate([run.signal("bold").data for run in runs])
+    np.testing.assert_array_equal(joined, np.moveaxis(image, -1, 0))
+    assert runs[0].array("mask").sum() == 530
+
+
+def test_haxby_blocks_cover_the_labels_volume_by_volume(raw: Raw) -> None:
+    rows = [line.split() for line in (raw("haxby2001") / "attributes_literal.txt").read_text().splitlines()]
+    for index, run in enumerate(Haxby2001().read(raw("haxby2001"))):
+        labels = np.array([label for label, chunk in rows if int(chunk) == index])
+        rebuilt = np.full(len(labels), "rest", dtype=labels.dtype)
+        trials = run.require_trials()
+        for start, stop, label in zip(trials.start, trials.stop, trials.column("label"), strict=True):
+            rebuilt[round(start / 2.5) : round(stop / 2.5)] = label
+        assert rebuilt.tolist() == labels.tolist()
+        np.testing.assert_allclose(trials.stop - trials.start, 22.5)  # 9 volumes of 2.5 s
+
+
+def test_haxby_refuses_labels_that_do_not_fit_the_image(tmp_path: Path) -> None:
+    for name, shape in (("bold.nii.gz", (2, 2, 1, 4)), ("mask.nii.gz", (2, 2, 1))):
+        nifti1.save(nifti1.Nifti1Image(np.ones(shape, np.int16), np.eye(4)), tmp_path / name)
+    (tmp_path / "attributes_literal.txt").write_text("rest 0\nface 0\nface 0\n")
+    write_manifest(
+        tmp_path,
+        ("bold.nii.gz", "mask.nii.gz", "attributes_literal.txt"),
+        dataset="haxby2001",
+        source="test",
+        licence="none",
+        options={},
+    )
+    with pytest.raises(ValueError, match=r"3 labels for 4 volumes"):
+        Haxby2001().read(tmp_path)
+
+
+def test_peyrache_spikes_are_those_of_the_file_within_tracking(raw: Raw) -> None:
+    (session,) = PeyracheA2929().read(raw("peyrache_a2929"))
+    with h5py.File(raw("peyrache_a2929") / "A2929-200711.nwb") as file:  # past pynwb
+        times, ends = file["units/spike_times"][:], file["units/spike_times_index"][:]
+    spikes = session.event("spikes")
+    head = session.signal("head_direction")
+    assert (head.start, round(head.stop, 1)) == (670.6407, 1200.0)
+    for unit, train in enumerate(np.split(times, ends[:-1])):
+        inside = train[(train >= head.start) & (train < head.stop)]
+        np.testing.assert_array_equal(spikes.times[spikes.sources == unit], inside)
+    assert [name.split("-")[0] for name in spikes.names] == ["adn"] * 7 + ["ca1"] * 8
+
+
+def test_peyrache_regular_grid_stays_with_the_time_stamps(raw: Raw) -> None:
+    (session,) = PeyracheA2929().read(raw("peyrache_a2929"))
+    with h5py.File(raw("peyrache_a2929") / "A2929-200711.nwb") as file:
+        stamps = file["acquisition/CompassDirection/ry/timestamps"][:]
+        angle = file["acquisition/CompassDirection/ry/data"][:]
+    head = session.signal("head_direction")
+    nearest = np.searchsorted(stamps, head.times).clip(0, len(stamps) - 1)
+    off = np.abs(np.angle(np.exp(1j * (head.data - angle[nearest]))))
+    step = np.abs(np.angle(np.exp(1j * np.diff(angle))))
+    assert off.max() <= step.max() + 1e-9  # never further than one step of the head
+    assert head.times[-1] <= stamps[-1]
+
+
+def test_an_angle_goes_the_shorter_way_across_zero() -> None:
+    times = np.linspace(0, 10, 101)
+    rising = 3.0 * times + 6.0
+    clock = np.linspace(0.03, 9.97, 333)
+    found = interpolate_angle(clock, times, rising % (2 * np.pi))
+    np.testing.assert_allclose(np.exp(1j * found), np.exp(1j * (3.0 * clock + 6.0)), atol=1e-9)
+
+
+def test_digits_are_those_of_scikit_learn(raw: Raw) -> None:
+    (recording,) = Digits().read(raw("digits"))
+    oracle = load_digits()
+    np.testing.assert_array_equal(recording.signal("image").data, oracle.images)
+    assert recording.require_trials().column("label").astype(int).tolist() == oracle.target.tolist()
+
+
+def test_eegbci_is_what_mne_reads(raw: Raw) -> None:
+    runs = Eegbci().read(raw("eegbci"))
+    assert [run.name for run in runs] == ["S001/run-06", "S001/run-10", "S001/run-14"]
+    oracle = mne.io.read_raw_edf(raw("eegbci") / "S001/S001R06.edf", preload=True, verbose="ERROR")
+    events, ids = mne.events_from_annotations(oracle, verbose="ERROR")
+    cues = events[np.isin(events[:, 2], [ids["T1"], ids["T2"]])]
+    eeg, trials = runs[0].signal("eeg"), runs[0].require_trials()
+    np.testing.assert_array_equal(eeg.data.T, oracle.get_data())
+    np.testing.assert_allclose(trials.start * eeg.rate, cues[:, 0], atol=0.5)
+    assert [label == "fists" for label in trials.column("label")] == (cues[:, 2] == ids["T1"]).tolist()
+    assert {"C3", "Cz", "C4"} <= set(eeg.channels)
+    assert [source.name for source in runs[1].sources] == ["S001/S001R10.edf"]
+
+
+def test_eegbci_downloads_from_the_address_of_mne(server: Server, tmp_path: Path, monkeypatch, raw: Raw) -> None:
+    folder = raw("eegbci")
+    server.files = {f"/files/{p.parent.name}/{p.name}": p.read_bytes() for p in folder.glob("S001/*.edf")}
+    monkeypatch.setattr("mne.datasets.eegbci.eegbci.EEGMI_URL", f"{server.url}/files/")
+    Eegbci().download(tmp_path / "raw", mirror=None, cache=tmp_path / "cache")
+    assert (tmp_path / "raw" / "MANIFEST.json").read_bytes() == (folder / "MANIFEST.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "names", "runs"),
+    [
+        ({}, ("fists", "feet"), ["06", "10", "14"]),
+        ({"paradigm": "left_right"}, ("left", "right"), ["04", "08", "12"]),
+        ({"paradigm": "executed_left_right", "subjects": (2,)}, ("left", "right"), ["03", "07", "11"]),
+    ],
+)
+def test_eegbci_options_choose_runs_and_classes(options: dict, names: tuple[str, ...], runs: list[str]) -> None:
+    dataset = Eegbci(**options)
+    assert dataset.task.names == names
+    assert [name[-6:-4] for name in dataset.checksums()] == runs
+    assert dataset.split.folds == 3
+
+
+@pytest.mark.parametrize("subjects", [(), (0,), (110,), (1, 1)])
+def test_eegbci_refuses_people_it_does_not_have(subjects: tuple[int, ...]) -> None:
+    with pytest.raises(ValidationError, match="subjects"):
+        Eegbci(subjects=subjects)

@@ -1,0 +1,46 @@
+"""Spikes: a strict step forward, the published derivative backward."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from tests.reference import PRIMITIVES
+
+from neurofmx.kernels.surrogate import SURROGATES, spike
+
+FORMULAS = {
+    "fast_sigmoid": lambda x, k: 1 / (1 + k * abs(x)) ** 2,
+    "atan": lambda x, k: k / 2 / (1 + (math.pi / 2 * k * x) ** 2),
+    "straight_through": lambda x, k: 1.0,
+}
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES)
+@pytest.mark.parametrize("slope", [2.0, 25.0])
+def test_backward_is_the_published_formula(surrogate, slope):
+    x = torch.tensor([-3.0, -0.2, -1e-3, 0.0, 0.04, 1.0], dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(spike(x, surrogate=surrogate, slope=slope).sum(), x)
+    wanted = [FORMULAS[surrogate](value, slope) for value in x.tolist()]
+    torch.testing.assert_close(gradient, torch.tensor(wanted, dtype=torch.float64), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES)
+def test_derivative_is_that_of_its_smooth_function(surrogate):
+    x = torch.linspace(-1, 1, 20, dtype=torch.float64, requires_grad=True)
+    (numeric,) = torch.autograd.grad(PRIMITIVES[surrogate](x, 25.0).sum(), x)
+    torch.testing.assert_close(SURROGATES[surrogate](x.detach(), 25.0), numeric)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_fires_strictly_above_threshold(dtype):
+    x = torch.tensor([-1.0, 0.0, torch.finfo(dtype).tiny, 1.0], dtype=dtype)
+    torch.testing.assert_close(spike(x), torch.tensor([0.0, 0.0, 1.0, 1.0], dtype=dtype))
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(ValueError, match=r"surrogate must be one of .*did you mean 'atan'"):
+        spike(torch.zeros(1), surrogate="atn")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=r"slope must be above 0, got 0"):
+        spike(torch.zeros(1), slope=0.0)

@@ -1,0 +1,101 @@
+"""Naive versions of the kernels, written straight from their equations, to hold the real ones against.
+
+They differ from `neurofmx.kernels` on purpose: one step at a time by indexing, separate matrices, scalar loops, and
+surrogate gradients by autograd through a smooth function instead of by a written-down derivative.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+PRIMITIVES = {
+    "fast_sigmoid": lambda x, k: x / (1 + k * x.abs()),
+    "atan": lambda x, k: torch.atan(math.pi / 2 * k * x) / math.pi,
+    "straight_through": lambda x, k: x,
+}
+
+
+def spike_naive(x: Tensor, surrogate: str, slope: float) -> Tensor:
+    """A step whose gradient is that of the smooth function with the surrogate's derivative."""
+    smooth = PRIMITIVES[surrogate](x, slope)
+    return (x > 0).to(x.dtype) + (smooth - smooth.detach())
+
+
+def lif_naive(current, potential, beta, threshold, reset, surrogate, slope):
+    """Leaky integrate-and-fire with the spike fired at its own step, and read again at the next."""
+    spikes, potentials = torch.zeros_like(current), torch.zeros_like(current)
+    u = potential
+    for t in range(current.shape[1]):
+        fired = (u.detach() - threshold.detach() > 0).to(u.dtype)
+        if reset == "subtract":
+            u = beta * u - threshold * fired + current[:, t]
+        else:
+            u = torch.where(fired > 0, current[:, t], beta * u + current[:, t])
+        potentials = torch.cat([potentials[:, :t], u[:, None], potentials[:, t + 1 :]], 1)
+        s = spike_naive(u - threshold, surrogate, slope)
+        spikes = torch.cat([spikes[:, :t], s[:, None], spikes[:, t + 1 :]], 1)
+    return spikes, potentials, u
+
+
+def cfc_naive(x, state, backbone_weight, backbone_bias, gates_weight, gates_bias, elapsed):
+    """The closed-form cell with every matrix apart and the published form of the interpolation."""
+    units = state.shape[1]
+    W = [gates_weight[i * units : (i + 1) * units] for i in range(4)]
+    w = [gates_bias[i * units : (i + 1) * units] for i in range(4)]
+    outputs = []
+    for t in range(x.shape[1]):
+        joined = torch.cat([x[:, t], state], 1)
+        z = 1.7159 * torch.tanh(0.666 * (joined @ backbone_weight.T + backbone_bias))
+        f, g = torch.tanh(z @ W[0].T + w[0]), torch.tanh(z @ W[1].T + w[1])
+        a, b = z @ W[2].T + w[2], z @ W[3].T + w[3]
+        sigma = torch.sigmoid(a * elapsed[:, t] + b)
+        state = f * (1 - sigma) + g * sigma
+        outputs.append(state)
+    return torch.stack(outputs, 1), state
+
+
+def selective_scan_naive(u, dt, A, B, C, D, state):
+    """The recurrence number by number."""
+    batch, length, inner = u.shape
+    y = [[[None] * inner for _ in range(length)] for _ in range(batch)]
+    last = [[None] * inner for _ in range(batch)]
+    for b in range(batch):
+        for d in range(inner):
+            h = list(state[b, d].unbind(0))
+            for t in range(length):
+                for n in range(A.shape[1]):
+                    h[n] = torch.exp(dt[b, t, d] * A[d, n]) * h[n] + dt[b, t, d] * B[b, t, n] * u[b, t, d]
+                y[b][t][d] = sum(C[b, t, n] * h[n] for n in range(A.shape[1])) + D[d] * u[b, t, d]
+            last[b][d] = torch.stack(h)
+    return (
+        torch.stack([torch.stack([torch.stack(row) for row in sample]) for sample in y]),
+        torch.stack([torch.stack(sample) for sample in last]),
+    )
+
+
+def attention_naive(q, k, v, window):
+    """Softmax attention of one head, query by query, over the keys it may see."""
+    found = []
+    for i in range(q.shape[0]):
+        first = 0 if window is None else max(0, i - window + 1)
+        scores = k[first : i + 1] @ q[i] / math.sqrt(q.shape[1])
+        found.append(torch.exp(scores) / torch.exp(scores).sum() @ v[first : i + 1])
+    return torch.stack(found)
+
+
+def trace_naive(spikes, tau):
+    """`(1 - d) sum_i s[t-i] d^i` at every step of (batch, time, neurons), as the double sum it is."""
+    d = math.exp(-1 / tau)
+    traces = []
+    for t in range(spikes.shape[1]):
+        traces.append(sum((1 - d) * d**i * spikes[:, t - i] for i in range(t + 1)))
+    return torch.stack(traces, 1)
+
+
+def gradients(outputs, inputs):
+    """Gradients of one fixed, uneven weighting of all outputs with respect to every input."""
+    total = sum((torch.linspace(-1, 2, out.numel(), dtype=out.dtype).view(out.shape) * out).sum() for out in outputs)
+    return torch.autograd.grad(total, inputs)
