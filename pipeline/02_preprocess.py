@@ -9,7 +9,7 @@ from neurofmx.recording import save
 
 def main(params: Params, dataset: str) -> None:
     """Write data/clean/DATASET.h5."""
-    source = params.datasets[dataset]
+    source = params.dataset(dataset)
     recordings = source.read(Path("data/raw") / dataset)
     clean = PREPROCESS[source.modality].preprocess(recordings, params.preprocess[source.modality])
     save(Path(f"data/clean/{dataset}.h5"), clean)

@@ -10,7 +10,7 @@ from neurofmx.tokenizers.cut import cut
 
 def main(params: Params, dataset: str) -> None:
     """Write data/tokens/DATASET.h5."""
-    source = params.datasets[dataset]
+    source = params.dataset(dataset)
     windows = cut(
         load(Path(f"data/clean/{dataset}.h5")),
         signal=PREPROCESS[source.modality].signal,

@@ -1,6 +1,7 @@
 """Recordings: what they refuse, how they are cut, and that their file gives back what went in."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -124,7 +125,7 @@ def test_a_slice_keeps_exactly_the_samples_inside(rate: float, start: float, a: 
 def test_neighbouring_slices_share_nothing_and_lose_nothing() -> None:
     signal = Signal(np.arange(1000.0), 30.0, "V", ("x",), 0.1)
     cuts = np.arange(0.1, 33.4, 0.7)
-    parts = [signal.slice(a, b).data for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    parts = [signal.slice(a, b).data for a, b in pairwise(cuts)]
     assert np.concatenate(parts).tolist() == signal.slice(cuts[0], cuts[-1]).data.tolist()
 
 

@@ -135,6 +135,10 @@ class Params(BaseModel):
             raise ValueError("models.model: the name is taken by the model under study; choose another")
         return self
 
+    def dataset(self, name: str) -> Dataset:
+        """The dataset of that name; raises ValueError with the nearest name if params.yaml has none."""
+        return pick(self.datasets, name, "dataset in params.yaml")
+
     def named(self, name: str) -> Model:
         """The model under study (`model`) or a compared one.
 

@@ -5,13 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from neurofmx.kernels.path import import_library, pick
+from neurofmx.kernels.path import import_library
 from neurofmx.kernels.shapes import require_shape
-
-
-def test_unknown_name_is_refused_with_the_nearest_that_exists():
-    with pytest.raises(ValueError, match=r"path must be one of reference, library, got 'librery'.*'library'"):
-        pick("librery", {"reference": 1, "library": 2}, argument="path")
 
 
 def test_missing_library_says_what_to_install():

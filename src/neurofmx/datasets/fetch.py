@@ -144,7 +144,8 @@ def _refuse_for_good(response: requests.Response) -> None:
 def _append(response: requests.Response, part: Path, *, at: int, progress: bool) -> None:
     """Write the body behind the first `at` bytes; a server that ignores Range sends all of it."""
     total = at + int(response.headers.get("Content-Length", 0)) or None
-    bar = tqdm(total=total, initial=at, unit="B", unit_scale=True, disable=None if progress else True, desc=part.name[:8])
+    hidden = None if progress else True  # None: shown in a terminal only
+    bar = tqdm(total=total, initial=at, unit="B", unit_scale=True, disable=hidden, desc=part.name[:8])
     with part.open("r+b" if part.exists() else "wb") as file, bar:
         file.seek(at)
         file.truncate()

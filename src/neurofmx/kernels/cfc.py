@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from neurofmx.kernels.path import Path, import_library, pick
+from neurofmx.kernels.path import Path, import_library
+from neurofmx.kernels.precision import full_precision
 from neurofmx.kernels.shapes import require_shape
+from neurofmx.tables import pick
 
 LECUN_SCALE = 1.7159
 LECUN_SLOPE = 0.666
@@ -41,6 +43,7 @@ class CfCWeights(NamedTuple):
     gates_bias: Tensor
 
 
+@full_precision
 def cfc(
     x: Tensor,
     state: Tensor,
@@ -77,7 +80,7 @@ def cfc(
     )
     require_shape("gates_weight", weights.gates_weight, gates=4 * units, backbone=backbone)
     span = torch.as_tensor(elapsed, dtype=x.dtype, device=x.device)
-    run = pick(path, _PATHS, argument="path")
+    run = pick(_PATHS, path, "path")
     return run(x, state, weights, _broadcast(span, batch, time, units))
 
 

@@ -18,9 +18,11 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from neurofmx.kernels.path import Path, import_library, pick
+from neurofmx.kernels.path import Path, import_library
+from neurofmx.kernels.precision import full_precision
 from neurofmx.kernels.shapes import require_shape
 from neurofmx.kernels.surrogate import Surrogate, spike
+from neurofmx.tables import pick
 
 Reset = Literal["subtract", "zero"]
 
@@ -35,6 +37,7 @@ class _Neuron(NamedTuple):
     slope: float
 
 
+@full_precision
 def lif(
     current: Tensor,
     potential: Tensor,
@@ -71,8 +74,8 @@ def lif(
     """
     batch, _, neurons = require_shape("current", current, batch=None, time=None, neurons=None)
     require_shape("potential", potential, batch=batch, neurons=neurons)
-    run = pick(path, _PATHS, argument="path")
-    pick(reset, _RESETS, argument="reset")
+    run = pick(_PATHS, path, "path")
+    pick(_RESETS, reset, "reset")
     decay = torch.as_tensor(beta, dtype=current.dtype, device=current.device)
     level = torch.as_tensor(threshold, dtype=current.dtype, device=current.device)
     return run(current, potential, _Neuron(decay, level, reset, surrogate, slope))
@@ -111,7 +114,7 @@ def _snntorch_surrogate(neuron: _Neuron) -> Callable[[Tensor], Tensor]:
         "atan": lambda: surrogate.atan(alpha=neuron.slope),
         "straight_through": surrogate.straight_through_estimator,
     }
-    return pick(neuron.surrogate, makers, argument="surrogate")()
+    return pick(makers, neuron.surrogate, "surrogate")()
 
 
 def _library(current: Tensor, potential: Tensor, neuron: _Neuron) -> tuple[Tensor, Tensor, Tensor]:

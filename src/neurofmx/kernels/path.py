@@ -7,42 +7,11 @@ the same numbers, so the choice is about speed alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from types import ModuleType
-from typing import Literal, TypeVar
+from typing import Literal
 
 Path = Literal["reference", "library"]
-Entry = TypeVar("Entry")
-
-
-def pick(name: str, table: Mapping[str, Entry], *, argument: str) -> Entry:
-    """Looks up a table entry by name and, for an unknown name, says what exists.
-
-    Args:
-        name: What the user asked for.
-        table: The entries by name.
-        argument: Name of the argument that `name` came from, for the message.
-
-    Returns:
-        The entry.
-
-    Raises:
-        ValueError: If there is no such entry.
-
-    Example:
-        >>> pick("rate", {"rate": 1, "potential": 2}, argument="method")
-        1
-        >>> pick("rates", {"rate": 1, "potential": 2}, argument="method")
-        Traceback (most recent call last):
-        ...
-        ValueError: method must be one of rate, potential, got 'rates'; did you mean 'rate'?
-    """
-    if name in table:
-        return table[name]
-    nearest = get_close_matches(str(name), table, n=1, cutoff=0.0)[0]
-    raise ValueError(f"{argument} must be one of {', '.join(table)}, got {name!r}; did you mean {nearest!r}?")
 
 
 def import_library(module: str, *, install: str) -> ModuleType:

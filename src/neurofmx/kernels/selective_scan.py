@@ -14,10 +14,13 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from neurofmx.kernels.path import Path, import_library, pick
+from neurofmx.kernels.path import Path, import_library
+from neurofmx.kernels.precision import full_precision
 from neurofmx.kernels.shapes import require_shape
+from neurofmx.tables import pick
 
 
+@full_precision
 def selective_scan(
     u: Tensor,
     dt: Tensor,
@@ -60,7 +63,7 @@ def selective_scan(
     require_shape("D", D, d_inner=inner)
     if state is not None:
         require_shape("state", state, batch=batch, d_inner=inner, d_state=states)
-    return pick(path, _PATHS, argument="path")(u, dt, A, B, C, D, state)
+    return pick(_PATHS, path, "path")(u, dt, A, B, C, D, state)
 
 
 def _reference(

@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from neurofmx.kernels.path import pick
+from neurofmx.tables import pick
 
 Surrogate = Literal["fast_sigmoid", "atan", "straight_through"]
 
@@ -108,7 +108,7 @@ def spike(x: Tensor, *, surrogate: Surrogate = "fast_sigmoid", slope: float = 25
         >>> spike(torch.tensor([-0.1, 0.0, 0.1]))
         tensor([0., 0., 1.])
     """
-    derivative = pick(surrogate, SURROGATES, argument="surrogate")
+    derivative = pick(SURROGATES, surrogate, "surrogate")
     if not slope > 0:
         raise ValueError(f"slope must be above 0, got {slope}; the usual value is 25")
     return _Step.apply(x, derivative, slope)  # pyright: ignore[reportReturnType]

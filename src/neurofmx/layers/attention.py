@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from neurofmx.kernels.path import pick
+from neurofmx.tables import pick
 
 AttentionType = Literal["bidirectional", "liquid_to_spike", "spike_to_liquid"]
 DIRECTIONS: dict[str, tuple[str, ...]] = {
@@ -196,7 +196,7 @@ class CrossModalAttention(nn.Module):
         self.directions = nn.ModuleDict(
             {
                 name: CrossAttentionModule(*sizes[name], num_heads=num_heads, dropout=dropout, window=window)
-                for name in pick(attention_type, DIRECTIONS, argument="attention_type")
+                for name in pick(DIRECTIONS, attention_type, "attention_type")
             }
         )
 

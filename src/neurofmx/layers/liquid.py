@@ -5,8 +5,9 @@ Every cell is called as `y, state = cell(x, state, tau=factors)`, so that one ca
 
 from __future__ import annotations
 
-from neurofmx.kernels.path import Path, pick
+from neurofmx.kernels.path import Path
 from neurofmx.layers.cfc import CfC
+from neurofmx.tables import pick
 
 LIQUID: dict[str, type[CfC]] = {"cfc": CfC}
 
@@ -33,7 +34,7 @@ def liquid_cell(name: str, input_dim: int, units: int, *, backbone_units: int = 
         >>> liquid_cell("cfs", 3, 8)
         Traceback (most recent call last):
         ...
-        ValueError: liquid_backbone must be one of cfc, got 'cfs'; did you mean 'cfc'?
+        ValueError: unknown liquid_backbone 'cfs'; did you mean 'cfc'? known: cfc
     """
-    cell = pick(name, LIQUID, argument="liquid_backbone")
+    cell = pick(LIQUID, name, "liquid_backbone")
     return cell(input_dim, units, backbone_units=backbone_units, path=path)

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from neurofmx.kernels.path import pick
+from neurofmx.tables import pick
 
 Method = Literal["rate", "temporal", "potential"]
 
@@ -72,7 +72,7 @@ class SpikeToMambaAdapter(nn.Module):
         super().__init__()
         if not tau > 0.0:
             raise ValueError(f"tau must be above 0 spike steps, got {tau}; the usual value is 20")
-        self._read = pick(method, READOUTS, argument="method")
+        self._read = pick(READOUTS, method, "method")
         self.decay = math.exp(-1.0 / tau)
         self.projection = nn.Linear(spiking_units, output_dim)
 

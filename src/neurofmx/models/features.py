@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 import numpy as np
 
 
 class Features(ABC):
-    """Turns windows into rows of numbers."""
+    """Turns windows into rows of numbers.
+
+    `SHARED_UNIT` says whether the numbers of a row are coordinates of one space: they are then standardised with one
+    scale for all, as scaling each by itself would bend that space.
+    """
+
+    SHARED_UNIT: ClassVar[bool] = False
 
     @abstractmethod
     def transform(self, x: np.ndarray) -> np.ndarray:
@@ -84,6 +91,8 @@ class TangentSpace(Features):
         Barachant et al. 2012, Multiclass brain-computer interface classification by Riemannian geometry, equations 9
         and 13; the shrinkage is Chen et al. 2010, Shrinkage algorithms for MMSE covariance estimation, equation 23.
     """
+
+    SHARED_UNIT: ClassVar[bool] = True
 
     reference: np.ndarray
 

@@ -1,8 +1,9 @@
 """The linear model every other model is held against: features of a window, and a tuned linear readout.
 
-The features and the strength of the penalty are chosen on the validation windows by the headline score; the model is
-then fitted once more on training and validation windows with that choice. It never sees a test window. What it knows
-is a handful of arrays.
+The features and the strength of the penalty are chosen on the validation windows: by R2, or in a classification by the
+likelihood of the labels, as accuracy on the few trials that are often left for validation cannot tell strengths apart.
+The model is then fitted once more on training and validation windows with that choice. It never sees a test window.
+What it knows is a handful of arrays.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+from scipy.special import log_softmax
 
 from neurofmx.headline import headline
 from neurofmx.models.features import CommonSpatialPatterns, Features, Flat, TangentSpace
 from neurofmx.models.readout import Readout, fit_readouts
+from neurofmx.task import Task
 from neurofmx.tokenizers.windows import Windows
 
-STRENGTHS = (1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5)
+STRENGTHS = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5)
 FitFeatures = Callable[[np.ndarray, np.ndarray], Features]
 
 
@@ -146,7 +149,7 @@ def tune(
         max_iter: Most iterations of the logistic regression.
 
     Returns:
-        Features and readout with the best headline score; of equals the first features, the strongest penalty.
+        Features and readout that answer validation best; of equals the first features, the strongest penalty.
 
     Raises:
         ValueError: If the fold has no validation window or a class no training window.
@@ -174,9 +177,24 @@ def _tried(
     held_out, truth = windows.scaled(fold, part.validation), windows.y[part.validation]
     for reader in readers:
         features = reader(x, y)
-        rows, unseen = features.transform(x), features.transform(held_out)
-        for readout in fit_readouts(rows, y, windows.task, strengths=strengths, max_iter=max_iter):
-            yield headline(readout(unseen), truth, windows.task), reader, float(readout.strength[0])
+        unseen = features.transform(held_out)
+        for readout in _readouts(features, x, y, windows.task, strengths, max_iter):
+            yield _agreement(readout(unseen), truth, windows.task), reader, float(readout.strength[0])
+
+
+def _readouts(
+    features: Features, x: np.ndarray, y: np.ndarray, task: Task, strengths: Sequence[float], max_iter: int
+) -> Iterator[Readout]:
+    """Readouts of the features of windows `(n, t, c)`, strongest penalty first."""
+    rows, shared = features.transform(x), features.SHARED_UNIT
+    return fit_readouts(rows, y, task, strengths=strengths, shared_unit=shared, max_iter=max_iter)
+
+
+def _agreement(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
+    """How well answers fit the truth: mean log likelihood of the labels, or R2."""
+    if task.kind == "classification":
+        return float(np.mean(log_softmax(outputs, axis=1)[np.arange(len(y)), y]))
+    return headline(outputs, y, task)
 
 
 def _reader(config: LinearConfig, windows: Windows) -> FitFeatures:

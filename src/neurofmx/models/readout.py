@@ -24,7 +24,7 @@ class Readout(NamedTuple):
 
     Args:
         mean: Of the features, shape `(features,)`.
-        std: Of the features, 1 where they never change, shape `(features,)`.
+        std: Of the features, 1 for one that never changes, shape `(features,)`.
         weight: Shape `(features, width)`.
         bias: Shape `(width,)`.
         strength: Penalty it was fitted with, shape `(1,)`.
@@ -42,7 +42,13 @@ class Readout(NamedTuple):
 
 
 def fit_readouts(
-    rows: np.ndarray, y: np.ndarray, task: Task, *, strengths: Sequence[float], max_iter: int = 1000
+    rows: np.ndarray,
+    y: np.ndarray,
+    task: Task,
+    *,
+    strengths: Sequence[float],
+    shared_unit: bool = False,
+    max_iter: int = 1000,
 ) -> Iterator[Readout]:
     """Fit one readout for each strength, strongest first.
 
@@ -51,6 +57,7 @@ def fit_readouts(
         y: Truth: labels `(n,)`, values `(n, variables)` or angles `(n,)` in radians.
         task: What is asked; classification is fitted by logistic regression, the others by ridge.
         strengths: Penalties, above 0.
+        shared_unit: Standardise with one scale for all features instead of one each.
         max_iter: Most iterations of the logistic regression.
 
     Yields:
@@ -60,6 +67,7 @@ def fit_readouts(
         ValueError: If a class has no window.
     """
     mean, std = rows.mean(axis=0), rows.std(axis=0)
+    std = np.full_like(std, np.sqrt(np.mean(std**2))) if shared_unit else std
     std = np.where(std > 1e-12 * np.maximum(np.abs(mean), 1.0), std, 1.0)
     rows, frame = _turned((rows - mean) / std)
     solve = _logistic if task.kind == "classification" else _ridge

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from fractions import Fraction
 from typing import Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from scipy.signal import resample_poly
 
 from neurofmx.preprocessing.checks import Bad, drop_channels, screen
 from neurofmx.recording import Recording, Signal
@@ -18,13 +20,13 @@ class EegOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    low: float | None = Field(7.0, gt=0, description="lower edge of the pass-band, Hz; none for no high-pass")
-    high: float | None = Field(30.0, gt=0, description="upper edge of the pass-band, Hz; none for no low-pass")
-    notch: float | None = Field(None, gt=0, description="mains frequency to remove, Hz; none for no notch")
-    reference: Literal["average"] | None = Field("average", description="subtract the mean over channels, or keep")
-    rate: float | None = Field(None, gt=0, description="new sampling rate, Hz; none keeps the recording's")
-    drop_channels: tuple[str, ...] = Field((), description="channels to leave out")
-    bad: Bad = Field("error", description="flat or non-finite channels: `error`, or `drop` them from every recording")
+    low: float | None = Field(default=7.0, gt=0, description="lower edge of the pass-band, Hz; none for no high-pass")
+    high: float | None = Field(default=30.0, gt=0, description="upper edge of the pass-band, Hz; none for no low-pass")
+    notch: float | None = Field(default=None, gt=0, description="mains frequency to remove, Hz; none for no notch")
+    reference: Literal["average"] | None = Field(default="average", description="subtract the mean of all channels")
+    rate: float | None = Field(default=None, gt=0, description="new sampling rate, Hz; none keeps the recording's")
+    drop_channels: tuple[str, ...] = Field(default=(), description="channels to leave out")
+    bad: Bad = Field(default="error", description="flat or non-finite channels: `error`, or `drop` them everywhere")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -78,7 +80,7 @@ def _clean(recording: Recording, options: EegOptions) -> Signal:
         data = data - data.mean(axis=1, keepdims=True)
     data = _filter(data, options, rate=eeg.rate)
     rate = options.rate or eeg.rate
-    return replace(eeg, data=_resample(data, rate / eeg.rate).astype(np.float32), rate=rate)
+    return replace(eeg, data=_resample(data, old=eeg.rate, new=rate).astype(np.float32), rate=rate)
 
 
 def _require_below_half(options: EegOptions, *, rate: float, where: str) -> None:
@@ -104,8 +106,11 @@ def _filter(data: np.ndarray, options: EegOptions, *, rate: float) -> np.ndarray
     return rows.T
 
 
-def _resample(data: np.ndarray, ratio: float) -> np.ndarray:
-    """Change the rate by a factor, without aliasing."""
-    from mne.filter import resample  # imported here: a second that only EEG needs
-
-    return data if ratio == 1 else resample(np.ascontiguousarray(data.T), up=ratio, verbose="ERROR").T
+def _resample(data: np.ndarray, *, old: float, new: float) -> np.ndarray:
+    """Change the rate by a whole ratio in a polyphase filter: FFT resampling of padded data stretches time."""
+    ratio = Fraction(new / old).limit_denominator(1000)
+    if abs(float(ratio) * old - new) > 1e-9 * new:
+        raise ValueError(
+            f"preprocess.eeg.rate must be a ratio of whole numbers up to 1000 times the recording's {old} Hz, got {new}"
+        )
+    return data if ratio == 1 else resample_poly(data, ratio.numerator, ratio.denominator, axis=0)

@@ -20,12 +20,12 @@ class FmriOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mask: bool = Field(True, description="keep the voxels of the recording's own mask; otherwise the whole grid")
-    atlas: str | None = Field(None, description="path of a label image: means over its parcels instead of voxels")
-    detrend: bool = Field(True, description="remove the linear trend of every voxel in every run")
-    high_pass: float | None = Field(None, gt=0, description="corner of a zero-phase Butterworth high-pass, Hz")
-    standardize: bool = Field(True, description="zero mean and unit variance per voxel and run")
-    bad: Bad = Field("error", description="constant or non-finite voxels: `error`, or `drop` them from every run")
+    mask: bool = Field(default=True, description="keep the voxels of the recording's mask, not the whole grid")
+    atlas: str | None = Field(default=None, description="label image: means over its parcels instead of voxels")
+    detrend: bool = Field(default=True, description="remove the linear trend of every voxel in every run")
+    high_pass: float | None = Field(default=None, gt=0, description="corner of a zero-phase Butterworth high-pass, Hz")
+    standardize: bool = Field(default=True, description="zero mean and unit variance per voxel and run")
+    bad: Bad = Field(default="error", description="constant or non-finite voxels: `error`, or `drop` them everywhere")
 
 
 def preprocess(recordings: Iterable[Recording], options: FmriOptions) -> list[Recording]:

@@ -16,7 +16,7 @@ class ImageOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    invert: bool = Field(False, description="exchange black and white")
+    invert: bool = Field(default=False, description="exchange black and white")
 
 
 def preprocess(recordings: Iterable[Recording], options: ImageOptions) -> list[Recording]:

@@ -21,12 +21,12 @@ class SpikeOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bin_ms: float = Field(20.0, gt=0, description="width of a bin, ms")
-    sqrt: bool = Field(False, description="square root of the counts, which evens out the variance of a Poisson count")
-    smoothing: Smoothing = Field("none", description="Gaussian kernel: `none`, `centred`, or `causal` (past only)")
-    sigma_ms: float = Field(60.0, gt=0, description="standard deviation of the kernel, ms")
-    min_rate: float = Field(0.0, ge=0, description="units that fire less than this in any recording are left out, Hz")
-    bad: Bad = Field("error", description="units whose count never changes: `error`, or `drop` them everywhere")
+    bin_ms: float = Field(default=20.0, gt=0, description="width of a bin, ms")
+    sqrt: bool = Field(default=False, description="square root of the counts, which evens out their variance")
+    smoothing: Smoothing = Field(default="none", description="Gaussian: `none`, `centred`, or `causal` (past only)")
+    sigma_ms: float = Field(default=60.0, gt=0, description="standard deviation of the kernel, ms")
+    min_rate: float = Field(default=0.0, ge=0, description="units that fire less in any recording are left out, Hz")
+    bad: Bad = Field(default="error", description="units whose count never changes: `error`, or `drop` them everywhere")
 
 
 def preprocess(recordings: Iterable[Recording], options: SpikeOptions) -> list[Recording]:

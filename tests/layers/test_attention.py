@@ -1,0 +1,105 @@
+"""Cross-attention against a softmax written out, in both directions, windowed and streamed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.reference import attention_naive
+
+from neurofmx.layers.attention import DIRECTIONS, CrossAttentionModule, CrossModalAttention
+
+
+def naive(module, query, context):
+    """The module's formula, head by head and query by query."""
+    q, (k, v) = query @ module.query.weight.T, (context @ module.key_value.weight.T).chunk(2, -1)
+    size = q.shape[-1] // module.heads
+    found = torch.zeros_like(q)
+    for b in range(q.shape[0]):
+        for h in range(module.heads):
+            part = slice(h * size, (h + 1) * size)
+            found[b, :, part] = attention_naive(q[b, :, part], k[b, :, part], v[b, :, part], module.window)
+    return query + found @ module.output.weight.T + module.output.bias
+
+
+def module_and_paths(length=11, **changes):
+    """A two-headed module with the paths (2, length, 8) and (2, length, 5) in float64."""
+    torch.manual_seed(0)
+    module = CrossAttentionModule(8, 5, num_heads=2, **changes).double()
+    return module, torch.randn(2, length, 8).double(), torch.randn(2, length, 5).double()
+
+
+@pytest.mark.parametrize("window", [None, 1, 3, 11, 128])
+def test_equals_a_softmax_written_out(window):
+    module, query, context = module_and_paths(window=window)
+    torch.testing.assert_close(module(query, context)[0], naive(module, query, context), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("window", [None, 1, 3])
+@given(cuts=st.lists(st.integers(1, 5), min_size=1, max_size=5))
+@settings(max_examples=10, deadline=None)
+def test_chunks_equal_one_pass(window, cuts):
+    module, query, context = module_and_paths(length=sum(cuts), window=window)
+    whole, last = module(query, context)
+    state, parts = None, []
+    for q, c in zip(query.split(cuts, 1), context.split(cuts, 1), strict=True):
+        y, state = module(q, c, state)
+        parts.append(y)
+    torch.testing.assert_close((torch.cat(parts, 1), state), (whole, last), rtol=1e-10, atol=1e-10)
+
+
+def test_cache_never_grows_beyond_the_window():
+    module, query, context = module_and_paths(window=4)
+    _, state = module(query, context)
+    assert state.keys.shape[2] == 3
+    assert module(query, context, state)[1].keys.shape[2] == 3
+
+
+def test_entropy_of_equal_keys_is_that_of_equal_weights():
+    module, query, _ = module_and_paths()
+    entropy = module.entropy(query, torch.ones(2, 11, 5).double())
+    wanted = sum(math.log(seen) for seen in range(1, 12)) / 11
+    torch.testing.assert_close(entropy.item(), wanted)
+
+
+def test_entropy_is_the_same_streamed():
+    module, query, context = module_and_paths(window=4)
+    whole = module.entropy(query, context)
+    _, state = module(query[:, :5], context[:, :5])
+    parts = module.entropy(query[:, :5], context[:, :5]), module.entropy(query[:, 5:], context[:, 5:], state)
+    torch.testing.assert_close((5 * parts[0] + 6 * parts[1]) / 11, whole)
+
+
+@pytest.mark.parametrize("attention_type", DIRECTIONS)
+def test_each_direction_reads_the_paths_as_they_came(attention_type):
+    torch.manual_seed(0)
+    attention = CrossModalAttention(8, 6, 2, attention_type, dropout=0.0).double()
+    liquid, spike = torch.randn(2, 5, 8).double(), torch.randn(2, 5, 6).double()
+    new_liquid, new_spike, info = attention(liquid, spike)
+    directions = dict(attention.directions.items())
+    looks_at_spike, looks_at_liquid = directions.get("spike_to_liquid"), directions.get("liquid_to_spike")
+    torch.testing.assert_close(new_liquid, naive(looks_at_spike, liquid, spike) if looks_at_spike else liquid)
+    torch.testing.assert_close(new_spike, naive(looks_at_liquid, spike, liquid) if looks_at_liquid else spike)
+    assert set(info.state) == set(info.entropy) == set(DIRECTIONS[attention_type])
+    assert all(0 < entropy < math.log(5) for entropy in info.entropy.values())
+
+
+def test_dropout_acts_in_training_alone():
+    torch.manual_seed(0)
+    attention = CrossModalAttention(8, 6, 2, dropout=0.5)
+    liquid, spike = torch.randn(2, 5, 8), torch.randn(2, 5, 6)
+    assert not torch.equal(attention(liquid, spike)[0], attention(liquid, spike)[0])
+    attention.eval()
+    assert torch.equal(attention(liquid, spike)[0], attention(liquid, spike)[0])
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(ValueError, match=r"num_heads must divide query_dim=8, got 3"):
+        CrossAttentionModule(8, 5, num_heads=3)
+    with pytest.raises(ValueError, match=r"window must be 1 token or more, got 0"):
+        CrossAttentionModule(8, 5, num_heads=2, window=0)
+    with pytest.raises(ValueError, match=r"unknown attention_type 'both'; did you mean"):
+        CrossModalAttention(8, 6, 2, "both")  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,310 @@
+"""The hybrid network: streaming, causality, gradients, parameters that matter and configs that are refused."""
+
+from __future__ import annotations
+
+import copy
+
+import pydantic
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neurofmx.models.configs import HybridConfig
+from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
+from neurofmx.models.integration import BidirectionalIntegration
+
+MODES = ["sequential", "parallel", "bidirectional"]
+SMALL = {
+    "input_dim": 3,
+    "output_dim": 2,
+    "hidden_dim": 8,
+    "liquid_units": 6,
+    "spiking_units": 7,
+    "backbone_units": 5,
+    "num_layers": 2,
+    "num_spike_steps": 3,
+    "mamba_d_state": 4,
+    "num_gate_heads": 2,
+    "cross_attn_heads": 2,
+    "cross_attn_window": 4,
+    "dropout": 0.0,
+    "attention_dropout": 0.0,
+}
+# Every way through the network, by what it changes.
+VARIANTS = [{"integration_mode": mode} for mode in MODES] + [
+    {"use_mamba": False},
+    {"use_cross_attention": False},
+    {"use_adaptive_gating": False},
+    {"cross_attn_window": None},
+    {"reset": "zero"},
+    {"spike_to_mamba_method": "rate"},
+    {"spike_to_mamba_method": "potential"},
+]
+
+
+def network(**changes):
+    """A small network in float64 with the same seed every time, large enough at the input to spike."""
+    torch.manual_seed(0)
+    return MambaLiquidSpikingNetwork(HybridConfig(**(SMALL | changes))).double()
+
+
+def data(length=12):
+    """Tokens (2, length, 3)."""
+    return torch.randn(2, length, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("changes", VARIANTS, ids=str)
+@given(cuts=st.lists(st.integers(1, 6), min_size=1, max_size=5))
+@settings(max_examples=6, deadline=None)
+def test_chunks_equal_one_pass(changes, cuts):
+    model, x = network(**changes), data(sum(cuts))
+    whole, last = model(x)
+    states, parts = None, []
+    for chunk in x.split(cuts, 1):
+        y, states = model(chunk, states)
+        parts.append(y)
+    torch.testing.assert_close((torch.cat(parts, 1), states), (whole, last), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("changes", VARIANTS, ids=str)
+def test_the_future_changes_nothing_before_it(changes):
+    model, x = network(**changes), data()
+    changed = x.clone()
+    changed[:, 7:] += 10.0
+    before, after = model(x)[0], model(changed)[0]
+    torch.testing.assert_close(before[:, :7], after[:, :7], rtol=1e-10, atol=1e-10)
+    assert (before[:, 7:] - after[:, 7:]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("changes", VARIANTS, ids=str)
+def test_gradients_reach_every_parameter_and_the_input(changes):
+    model, x = network(**changes), data().requires_grad_()
+    model(x)[0].square().sum().backward()
+    assert x.grad is not None
+    assert x.grad.abs().min() > 0
+    silent = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert silent == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_samples_of_a_batch_do_not_mix(mode):
+    model, x = network(integration_mode=mode), data()
+    alone = torch.cat([model(sample[None])[0] for sample in x])
+    torch.testing.assert_close(model(x)[0], alone, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_learns_to_remember_the_token_before(mode):
+    model, x = network(integration_mode=mode).float(), torch.randn(32, 10, 3)
+    wanted = torch.cat([torch.zeros(32, 1, 2), x[:, :-1, :2]], 1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(80):
+        loss = (model(x)[0] - wanted).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.6 * losses[0]  # what a model without memory can't do: it stays near 1
+
+
+def test_bidirectional_without_modulation_is_two_looks_beside_mamba():
+    torch.manual_seed(0)
+    config = HybridConfig(**(SMALL | {"use_cross_attention": False, "use_adaptive_gating": False}))
+    block, c = BidirectionalIntegration(config).double(), torch.randn(2, 5, 8).double()
+    for projection in (block.exchange.to_selection, block.exchange.to_tau):
+        torch.nn.init.zeros_(projection.weight)
+        torch.nn.init.zeros_(projection.bias)
+    first, _ = block.liquid(c)
+    second, _ = block.liquid(block.again(first))
+    wanted = (block.readout(second) + block.mamba(c)[0]) / 2
+    torch.testing.assert_close(block(c)[0], wanted)
+
+
+@pytest.mark.parametrize("part", ["to_selection", "to_tau"])
+def test_each_path_steers_the_other(part):
+    torch.manual_seed(0)
+    config = HybridConfig(**(SMALL | {"use_cross_attention": False}))
+    block, c = BidirectionalIntegration(config).double(), torch.randn(2, 5, 8).double()
+    before = block(c)[0]
+    torch.nn.init.normal_(getattr(block.exchange, part).weight)
+    assert (block(c)[0] - before).abs().max() > 1e-3
+
+
+def test_library_kernels_give_the_same_network():
+    x, results = data(), []
+    for kernels in ("reference", "library"):
+        model = network(use_mamba=False, kernels=kernels)
+        y, _ = model(x)
+        y.square().sum().backward()
+        results.append([y, *(weight.grad for weight in model.parameters())])
+    torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)  # snnTorch's spikes are float32
+
+
+def test_library_kernels_with_mamba_say_that_they_need_cuda():
+    with pytest.raises(ValueError, match="needs CUDA"):
+        network(kernels="library")(data())
+
+
+def test_open_ends_take_and_give_hidden_states():
+    model = network(input_dim=None, output_dim=None)
+    x = torch.randn(2, 5, 8, dtype=torch.float64)
+    y, _ = model(x)
+    assert y.shape == (2, 5, 8)
+    torch.testing.assert_close(y.mean(-1), torch.zeros(2, 5).double(), rtol=0, atol=1e-10)  # layer-normalised
+    with pytest.raises(ValueError, match=r"x must have the shape \(batch, length, channels=8\), got \(2, 12, 3\)"):
+        model(data())
+
+
+def test_spike_rate_is_that_of_the_last_pass():
+    model = network()
+    with pytest.raises(RuntimeError, match="spike_rate is known after the first forward pass"):
+        _ = model.spike_rate
+    seen = []
+    for block in model.blocks:
+        block.encoder.register_forward_hook(lambda module, args, out: seen.append(out[0].sum() / out[0].numel()))
+    model(data())
+    torch.testing.assert_close(model.spike_rates, torch.stack(seen).detach())
+    torch.testing.assert_close(model.spike_rate, torch.stack(seen).mean().detach())
+    assert not model.spike_rate.requires_grad
+
+
+def test_copies_compute_the_same():
+    model, x = network(), data()
+    y, _ = model(x)
+    torch.testing.assert_close(copy.deepcopy(model)(x)[0], y, rtol=0, atol=0)
+    fresh = MambaLiquidSpikingNetwork(model.config).double()
+    fresh.load_state_dict(model.state_dict())
+    torch.testing.assert_close(fresh(x)[0], y, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_trains_in_mixed_precision(mode):
+    model, x = network(integration_mode=mode).float(), data().float()
+    full, _ = model(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed, states = model(x)
+        again, _ = model(x, states)
+    again.float().square().sum().backward()
+    assert (mixed - full).abs().mean() < 0.2 * full.abs().mean()
+    assert all(torch.isfinite(weight.grad).all() for weight in model.parameters())
+
+
+def size(**changes):
+    """Number of parameters."""
+    return sum(weight.numel() for weight in network(**changes).parameters())
+
+
+SIZES = {
+    "num_layers": 3,
+    "hidden_dim": 16,
+    "liquid_units": 8,
+    "spiking_units": 9,
+    "backbone_units": 6,
+    "mamba_d_state": 5,
+    "mamba_d_conv": 5,
+    "mamba_expand": 3,
+    "input_dim": 4,
+    "output_dim": 3,
+    "num_gate_heads": 4,
+}
+
+
+@pytest.mark.parametrize(("key", "value"), SIZES.items())
+def test_sizes_change_the_number_of_parameters(key, value):
+    assert size(**{key: value}) > size()
+
+
+@pytest.mark.parametrize("switch", ["use_mamba", "use_cross_attention", "use_adaptive_gating"])
+def test_switches_take_parts_away(switch):
+    assert size(**{switch: False}) < size()
+
+
+BEHAVIOURS = {
+    "spike_threshold": 2.0,
+    "beta": 0.5,
+    "num_spike_steps": 6,
+    "reset": "zero",
+    "spike_to_mamba_method": "rate",
+    "spike_temporal_tau": 2.0,
+    "gate_temperature": 0.01,
+    "cross_attn_heads": 1,
+    "cross_attn_window": 1,
+    "layer_norm_eps": 0.1,
+    "initializer_range": 0.2,
+    "dropout": 0.5,
+    "attention_dropout": 0.5,
+}
+
+
+@pytest.mark.parametrize(("key", "value"), BEHAVIOURS.items())
+def test_settings_without_a_size_change_the_output(key, value):
+    assert (network(**{key: value})(data())[0] - network()(data())[0]).abs().max() > 1e-7
+
+
+@pytest.mark.parametrize(("key", "value"), [("surrogate", "atan"), ("surrogate_slope", 5.0)])
+def test_the_surrogate_changes_gradients_and_no_output(key, value):
+    outputs, slopes = [], []
+    for model in (network(), network(**{key: value})):
+        y, _ = model(data())
+        y.square().sum().backward()
+        outputs.append(y)
+        slopes.append(model.blocks[0].encoder.current.weight.grad)
+    assert torch.equal(*outputs)
+    assert (slopes[0] - slopes[1]).abs().max() > 1e-7
+
+
+@pytest.mark.parametrize(("key", "value"), [("spike_threshold", 3.0), ("beta", 0.3)])
+def test_threshold_and_beta_change_the_spike_rate(key, value):
+    plain, changed = network(), network(**{key: value})
+    plain(data())
+    changed(data())
+    assert changed.spike_rates[0] < 0.9 * plain.spike_rates[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hidden_dims": 8}, "hidden_dims\n.*Extra inputs are not permitted"),
+        ({"num_layers": 0}, "num_layers\n.*greater than or equal to 1"),
+        ({"spiking_units": -4}, "spiking_units\n.*greater than or equal to 1"),
+        ({"beta": 1.0}, "beta\n.*less than 1"),
+        ({"spike_threshold": 0.0}, "spike_threshold\n.*greater than 0"),
+        ({"spike_threshold": float("inf")}, "spike_threshold\n.*finite"),
+        ({"dropout": 1.0}, "dropout\n.*less than 1"),
+        ({"integration_mode": "both"}, "'sequential', 'parallel' or 'bidirectional'"),
+        ({"liquid_backbone": "gru"}, "liquid_backbone\n.*'cfc'"),
+        ({"num_gate_heads": 3}, r"num_gate_heads=3 must divide hidden_dim=8; allowed up to 64: 1, 2, 4, 8"),
+        ({"cross_attn_heads": 4}, r"cross_attn_heads=4 must divide liquid_units=6; allowed up to 64: 1, 2, 3, 6"),
+        ({"cross_attn_heads": 3}, r"cross_attn_heads=3 must divide mamba_expand \* hidden_dim=16"),
+    ],
+)
+def test_impossible_configs_are_refused(changes, message):
+    with pytest.raises(pydantic.ValidationError, match=message):
+        HybridConfig(**(SMALL | changes))
+
+
+def test_heads_that_nothing_uses_are_no_matter():
+    HybridConfig(**(SMALL | {"num_gate_heads": 3, "use_adaptive_gating": False}))
+    HybridConfig(**(SMALL | {"num_gate_heads": 3, "cross_attn_heads": 5, "integration_mode": "sequential"}))
+    HybridConfig(**(SMALL | {"num_gate_heads": 3, "cross_attn_heads": 5, "use_mamba": False}))
+
+
+def test_a_config_can_not_be_changed_afterwards():
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        HybridConfig().beta = 0.5
+
+
+def test_every_setting_is_described():
+    assert [name for name, field in HybridConfig.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize(("liquid", "spiking", "layers", "hidden"), [(128, 64, 4, 256), (96, 48, 3, 192)])
+def test_the_named_small_and_demo_sizes_run(liquid, spiking, layers, hidden):
+    torch.manual_seed(0)
+    config = HybridConfig(input_dim=5, liquid_units=liquid, spiking_units=spiking, num_layers=layers, hidden_dim=hidden)
+    model = MambaLiquidSpikingNetwork(config).eval()
+    y, _ = model(torch.randn(2, 4, 5))
+    assert torch.isfinite(y).all()
+    assert 0.01 < model.spike_rate < 0.9

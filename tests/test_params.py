@@ -1,0 +1,117 @@
+"""params.yaml: what is wrong is refused, naming key, value, what is allowed and the nearest name."""
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from neurofmx.models.table import MODELS
+from neurofmx.params import ParamsError, check_params, load_params
+
+ROOT = Path(__file__).parents[1]
+
+
+def tree() -> dict[str, Any]:
+    return copy.deepcopy(YAML(typ="safe").load(ROOT / "params.yaml"))
+
+
+def changed(key: str, value: Any) -> dict[str, Any]:
+    """params.yaml with one value set, as `-S key=value` does."""
+    sections = node = tree()
+    *path, last = key.split(".")
+    for part in path:
+        node = node.setdefault(part, {})
+    node[last] = value
+    return sections
+
+
+def test_the_committed_file_is_valid() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert set(params.run.datasets) == {"haxby2001", "peyrache_a2929", "digits"}
+    assert {params.named(name).family for name in ("model", "linear", *params.run.compare)} == set(MODELS)
+    assert list(tree())[-1] == "run"  # `-S` on a list drops the comment that follows it
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (
+            "model.integraton_mode",
+            "parallel",
+            r"model.integraton_mode=parallel: unknown key; did you mean 'integration_mode'\?",
+        ),
+        (
+            "model.integration_mode",
+            "serial",
+            r"model.integration_mode=serial: .*allowed: sequential, parallel, bidirectional",
+        ),
+        ("model.integration_mode", "paralel", r"did you mean 'parallel'\?"),
+        ("model.num_layers", -1, r"model.num_layers=-1: .*greater than or equal to 1"),
+        ("model.num_gate_heads", 5, r"model: .*num_gate_heads.*5.*hidden_dim.*64"),
+        ("model.family", "hybird", r"model.family=hybird: did you mean 'hybrid'\?"),
+        ("modle", {"hidden_dim": 3}, r"modle: unknown key; did you mean 'model'\?"),
+        ("models.lstm.hiden_dim", 3, r"models.lstm.hiden_dim=3: unknown key; did you mean 'hidden_dim'\?"),
+        (
+            "models.transformer.num_attention_heads",
+            3,
+            r"models.transformer: num_attention_heads=3: must divide hidden_dim=64",
+        ),
+        ("models.gru", {}, r"models.gru.family=gru: .*allowed: .*lstm"),
+        ("models.a-b", {"family": "lstm"}, r"name 'a-b': use a-z, 0-9 and _ only"),
+        ("models.model", {"family": "lstm"}, r"models.model: the name is taken"),
+        ("train.learning_rate", 0, r"train.learning_rate=0: .*greater than 0"),
+        ("train.learning_rate", "fast", r"train.learning_rate=fast: .*valid number"),
+        ("train.devcie", "cpu", r"train.devcie=cpu: unknown key; did you mean 'device'\?"),
+        ("train.device", "gpu", r"train.device=gpu: .*allowed: auto, cpu, cuda"),
+        ("head.pool", "max", r"head.pool=max: .*allowed: last, mean"),
+        ("tokenize.spikes.stop", -2.0, r"tokenize.spikes: stop=-2.0 must lie after start=-1.0"),
+        ("tokenize.spikes.strid", 2, r"tokenize.spikes.strid=2: unknown key; did you mean 'stride'\?"),
+        ("preprocess.eeg.lo", 3, r"preprocess.eeg.lo=3: unknown key; did you mean 'low'\?"),
+        ("preprocess.egg", {}, r"unknown modality 'egg'; did you mean 'eeg'\?"),
+        ("datasets.haxby", {}, r"unknown dataset 'haxby'; did you mean 'haxby2001'\?"),
+        ("datasets.eegbci.subject", [1], r"datasets.eegbci.subject=\[1\]: unknown key; did you mean 'subjects'\?"),
+        ("evaluate.seeds", [], r"evaluate.seeds=\[\]: "),
+        ("evaluate.seeds", [1, 1], r"evaluate.seeds=\[1, 1\]: must be different"),
+        ("run.datasets.digits", "fmri", r"run.datasets.digits=fmri: its modality is image"),
+        ("run.datasets.digit", "image", r"unknown dataset in run.datasets 'digit'; did you mean 'digits'\?"),
+        ("run.compare", ["pca", "ltsm"], r"unknown model in run.compare 'ltsm'; did you mean 'lstm'\?"),
+        ("run.compare", ["linear"], r"run.compare: 'linear' is always built"),
+        ("head", 3, r"head=3: "),
+        ("train", [1], r"train=\[1\]: "),
+    ],
+)
+def test_a_wrong_value_is_refused(key: str, value: Any, message: str) -> None:
+    with pytest.raises(ParamsError) as caught:
+        check_params(changed(key, value))
+    assert re.search(message, str(caught.value)), str(caught.value)
+
+
+def test_all_problems_of_a_section_are_named_at_once() -> None:
+    sections = changed("model.integration_mode", "serial")
+    sections["model"]["beta"] = 2
+    with pytest.raises(ParamsError, match=r"(?s)beta=2.*integration_mode=serial"):
+        check_params(sections)
+
+
+def test_a_number_as_dvc_writes_it(tmp_path: Path) -> None:
+    """`-S train.learning_rate=0.00001` is written as 1e-05, which YAML 1.1 reads as a string."""
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text().replace("learning_rate: 0.002", "learning_rate: 1e-05"))
+    assert load_params(path).train.learning_rate == 1e-5
+
+
+def test_no_file_and_no_yaml(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"no such file; run this in the root"):
+        load_params(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("a: [1")
+    with pytest.raises(ParamsError, match=r"not valid YAML"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_sections_are_frozen() -> None:
+    params = check_params(tree())
+    with pytest.raises(ValueError, match="frozen"):
+        params.train.learning_rate = 1.0  # type: ignore[misc]
