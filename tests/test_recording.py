@@ -1,5 +1,7 @@
 """Recordings: what they refuse, how they are cut, and that their file gives back what went in."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -94,6 +96,24 @@ def test_a_failing_save_leaves_the_old_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
 
 
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    save(tmp_path / "a.h5", [_recording("old")])
+    script = """
+import resource, signal, sys
+import numpy as np
+from neurofmx.recording import Recording, Signal, save
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))  # no file may grow beyond 1 MiB
+save(sys.argv[1], [Recording("s", "new", {"x": Signal(np.arange(1.0, 1e6), 1.0, "V", ("x",))})])
+"""
+    ended = subprocess.run([sys.executable, "-c", script, str(tmp_path / "a.h5")], capture_output=True, text=True)
+    assert ended.returncode != 0
+    assert "OSError: cannot write" in ended.stderr
+    assert "is the disk full?" in ended.stderr
+    assert [r.session for r in load(tmp_path / "a.h5")] == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
+
+
 def test_truncated_foreign_and_missing_files_are_named(tmp_path: Path) -> None:
     save(tmp_path / "a.h5", [_recording()])
     whole = (tmp_path / "a.h5").read_bytes()
@@ -135,6 +155,8 @@ def test_a_recording_slice_cuts_everything_alike() -> None:
     assert part.event("spikes").times.tolist() == [1.5, 2.9]
     assert part.event("spikes").of("silent").tolist() == []
     assert part.require_trials().column("label").tolist() == ["Straße"]  # the first trial is cut, so it is gone
+    early = _recording().slice(1.0, 2.5)
+    assert early.require_trials().column("label").tolist() == ["face"]  # and here the second
 
 
 def test_the_span_of_a_recording_covers_every_part() -> None:

@@ -24,11 +24,13 @@ def write_trees(path: Path | str, trees: Iterable[Tree]) -> None:
 
     Raises:
         TypeError: If a leaf is none of these.
+        OSError: If the disk is full; a file that was there before stays.
     """
-    with atomic(path) as part, h5py.File(part, "w", track_order=True) as file:
-        file.attrs["format"] = FORMAT
-        for index, tree in enumerate(trees):
-            _write(file.create_group(f"{index:06d}", track_order=True), tree)
+    with atomic(path) as part:
+        try:
+            _write_file(part, trees)
+        except RuntimeError as error:  # what HDF5 raises where closing the file cannot write the rest
+            raise OSError(f"cannot write {path} ({error}); is the disk full?") from error
 
 
 def read_trees(path: Path | str) -> Iterator[Tree]:
@@ -62,6 +64,14 @@ def _open(path: Path) -> h5py.File:
     found = file.attrs.get("format", "none")
     file.close()
     raise ValueError(f"{path}: its format must be {FORMAT!r}, found {found!r}; delete it and re-run its stage")
+
+
+def _write_file(path: Path, trees: Iterable[Tree]) -> None:
+    """All trees, numbered in their order."""
+    with h5py.File(path, "w", track_order=True) as file:
+        file.attrs["format"] = FORMAT
+        for index, tree in enumerate(trees):
+            _write(file.create_group(f"{index:06d}", track_order=True), tree)
 
 
 def _write(group: h5py.Group, tree: Tree) -> None:

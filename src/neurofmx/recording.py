@@ -88,6 +88,10 @@ class Recording:
         """The events of that name; raises ValueError naming the ones there are."""
         return pick(self.events, name, f"event of recording {self.name}")
 
+    def with_signal(self, name: str, signal: Signal) -> Recording:
+        """The same recording with one signal added or exchanged."""
+        return replace(self, signals=self.signals | {name: signal})
+
     def require_trials(self) -> Trials:
         """The trials; raises ValueError if the recording has none."""
         if self.trials is None:

@@ -189,6 +189,29 @@ class Trials:
         return Trials(self.start[keep], self.stop[keep], {k: v[keep] for k, v in self.columns.items()})
 
 
+def interpolate(clock: np.ndarray, times: np.ndarray, values: np.ndarray, *, angle: bool) -> np.ndarray:
+    """Take values to other times along straight lines; an angle goes the shorter way round.
+
+    Args:
+        clock: Times `(samples,)` to interpolate to, s. Outside of `times` the first or last value holds.
+        times: Times `(known,)` of the values, s, sorted.
+        values: Known values `(known, ...)`.
+        angle: Whether the values are angles in rad.
+
+    Returns:
+        Values `(samples, ...)`; angles in 0 to 2 pi.
+
+    Example:
+        >>> halfway = interpolate(np.array([0.5]), np.array([0.0, 1.0]), np.array([6.2, 0.1]), angle=True)
+        >>> float(halfway[0].round(3))
+        0.008
+    """
+    columns = np.asarray(values, np.float64).reshape(len(times), -1)
+    columns = np.unwrap(columns, axis=0) if angle else columns
+    moved = np.stack([np.interp(clock, times, column) for column in columns.T], axis=1)
+    return (moved % (2 * np.pi) if angle else moved).reshape(len(clock), *np.shape(values)[1:])
+
+
 def _require_unique(names: tuple[str, ...], *, what: str) -> None:
     """Refuse a name that stands for two things."""
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []

@@ -68,9 +68,9 @@ def test_a_second_download_has_the_same_bytes(name: str, raw: Callable[[str], Pa
 @pytest.mark.parametrize("name", DATASETS)
 def test_unknown_options_and_changes_are_refused(name: str) -> None:
     with pytest.raises(ValidationError, match=r"Extra inputs are not permitted"):
-        DATASETS[name](colour="red")  # type: ignore[call-arg]
+        DATASETS[name](colour="red")
     with pytest.raises(ValidationError, match=r"frozen"):
-        DATASETS[name]().seed = 3  # type: ignore[attr-defined]
+        DATASETS[name]().seed = 3
 
 
 def test_the_nearest_name_is_suggested() -> None:

@@ -7,6 +7,7 @@ import h5py
 import mne
 import numpy as np
 import pytest
+from edfio import Edf, EdfSignal
 from nibabel import nifti1
 from pydantic import ValidationError
 from sklearn.datasets import load_digits
@@ -16,7 +17,7 @@ from neurofmx.datasets.digits import Digits
 from neurofmx.datasets.eegbci import Eegbci
 from neurofmx.datasets.haxby2001 import Haxby2001
 from neurofmx.datasets.manifest import write_manifest
-from neurofmx.datasets.peyrache_a2929 import PeyracheA2929, interpolate_angle
+from neurofmx.datasets.peyrache_a2929 import PeyracheA2929
 
 Raw = Callable[[str], Path]
 
@@ -83,14 +84,6 @@ def test_peyrache_regular_grid_stays_with_the_time_stamps(raw: Raw) -> None:
     assert head.times[-1] <= stamps[-1]
 
 
-def test_an_angle_goes_the_shorter_way_across_zero() -> None:
-    times = np.linspace(0, 10, 101)
-    rising = 3.0 * times + 6.0
-    clock = np.linspace(0.03, 9.97, 333)
-    found = interpolate_angle(clock, times, rising % (2 * np.pi))
-    np.testing.assert_allclose(np.exp(1j * found), np.exp(1j * (3.0 * clock + 6.0)), atol=1e-9)
-
-
 def test_digits_are_those_of_scikit_learn(raw: Raw) -> None:
     (recording,) = Digits().read(raw("digits"))
     oracle = load_digits()
@@ -139,3 +132,14 @@ def test_eegbci_options_choose_runs_and_classes(options: dict, names: tuple[str,
 def test_eegbci_refuses_people_it_does_not_have(subjects: tuple[int, ...]) -> None:
     with pytest.raises(ValidationError, match="subjects"):
         Eegbci(subjects=subjects)
+
+
+def test_eegbci_refuses_a_file_of_another_rate(tmp_path: Path) -> None:
+    files = tuple(f"S088/S088R{run:02d}.edf" for run in (6, 10, 14))
+    (tmp_path / "S088").mkdir()
+    for name in files:
+        noise = np.random.default_rng(0).normal(size=1280)
+        Edf([EdfSignal(noise, sampling_frequency=128, label="C3..", physical_dimension="uV")]).write(tmp_path / name)
+    write_manifest(tmp_path, files, dataset="eegbci", source="test", licence="none", options={})
+    with pytest.raises(ValueError, match=r"S088R06\.edf: rate must be 160\.0 Hz, got 128\.0; leave this subject out"):
+        Eegbci(subjects=(88,)).read(tmp_path)

@@ -12,6 +12,7 @@ from neurofmx.datasets.base import Dataset, Expected, Modality, Split
 from neurofmx.datasets.distribution import fetch_distribution_members
 from neurofmx.recording import Events, Recording, Signal, Source
 from neurofmx.task import Task
+from neurofmx.timeline import interpolate
 
 FILE = "A2929-200711.nwb"
 SHA256 = "a329216d2108dac0fff3fd3326c99f52f1bec6c354c2cdb330978e558caeb1f2"
@@ -72,39 +73,21 @@ class PeyracheA2929(Dataset):
         """The tracked part of the session."""
         stamps, angle, position, trains = _read_nwb(folder / FILE)
         clock = stamps[0] + np.arange(int((stamps[-1] - stamps[0]) * RATE) + 1) / RATE
-        head = Signal(interpolate_angle(clock, stamps, angle), RATE, "rad", ("head_direction",), clock[0])
-        place = np.stack([np.interp(clock, stamps, axis) for axis in position], axis=1)
+        turned = interpolate(clock, stamps, angle, angle=True)
+        moved = interpolate(clock, stamps, position, angle=False)
+        head = Signal(turned, RATE, "rad", ("head_direction",), clock[0])
         return [
             Recording(
                 subject="A2929",
                 session="200711",
-                signals={"head_direction": head, "position": Signal(place, RATE, "m", ("x", "y", "z"), clock[0])},
+                signals={"head_direction": head, "position": Signal(moved, RATE, "m", ("x", "y", "z"), clock[0])},
                 events={"spikes": Events.from_trains(trains).slice(head.start, head.stop)},
                 sources=tuple(sources.values()),
             )
         ]
 
 
-def interpolate_angle(clock: np.ndarray, times: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Interpolate an angle along the shorter way round.
-
-    Args:
-        clock: Times `(samples,)` to interpolate to, s.
-        times: Times `(stamps,)` of the known angles, s, sorted.
-        angle: Known angles `(stamps,)`, rad.
-
-    Returns:
-        Angles `(samples,)` in 0 to 2 pi.
-
-    Example:
-        >>> halfway = interpolate_angle(np.array([0.5]), np.array([0.0, 1.0]), np.array([6.2, 0.1]))
-        >>> float(halfway[0].round(3))
-        0.008
-    """
-    return np.interp(clock, times, np.unwrap(angle)) % (2 * np.pi)
-
-
-def _read_nwb(path: Path) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], dict[str, np.ndarray]]:
+def _read_nwb(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Time stamps, head angle, position and one spike train per unit."""
     import pynwb  # imported here: two seconds that only this reader needs
 
@@ -115,10 +98,10 @@ def _read_nwb(path: Path) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], dic
             return _extract(io.read())
 
 
-def _extract(session) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], dict[str, np.ndarray]]:
+def _extract(session) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Copy the arrays out of an open NWB file."""
     angle = session.acquisition["CompassDirection"]["ry"]
     axes = session.acquisition["Position"].spatial_series
     areas = session.units["location"][:]
     trains = {f"{area}-{i}": session.units["spike_times"][i] for i, area in enumerate(areas)}
-    return angle.timestamps[:], angle.data[:], [axes[name].data[:] for name in "xyz"], trains
+    return angle.timestamps[:], angle.data[:], np.stack([axes[n].data[:] for n in "xyz"], axis=1), trains

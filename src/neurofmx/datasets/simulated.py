@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, final
 
@@ -83,11 +84,7 @@ class Simulated(Dataset):
     def parse(self, folder: Path, sources: dict[str, Source]) -> list[Recording]:
         """Read the generated session."""
         (made,) = load(folder / FILE)
-        return [
-            Recording(
-                made.subject, made.session, made.signals, made.events, made.trials, tuple(sources.values()), made.arrays
-            )
-        ]
+        return [replace(made, sources=tuple(sources.values()))]
 
     def generate(self) -> Recording:
         """Draw the session from the options.

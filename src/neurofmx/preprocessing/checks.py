@@ -83,7 +83,7 @@ def drop_channels(recording: Recording, name: str, gone: Iterable[str]) -> Recor
     if not keep:
         raise ValueError(f"recording {recording.name}, signal {name}: no usable channel is left, check the raw data")
     kept = replace(signal, data=signal.data[:, keep], channels=tuple(signal.channels[index] for index in keep))
-    return replace(recording, signals=recording.signals | {name: kept})
+    return recording.with_signal(name, kept)
 
 
 def _complaint(where: str, name: str, reasons: dict[str, str], *, option: str) -> str:

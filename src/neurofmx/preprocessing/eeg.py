@@ -51,12 +51,7 @@ def preprocess(recordings: Iterable[Recording], options: EegOptions) -> list[Rec
     """
     wanted = (_without(recording, options.drop_channels) for recording in recordings)
     usable = screen(wanted, "eeg", bad=options.bad, option="preprocess.eeg.bad")
-    return [_with_eeg(recording, _clean(recording, options)) for recording in usable]
-
-
-def _with_eeg(recording: Recording, eeg: Signal) -> Recording:
-    """Exchange one signal."""
-    return replace(recording, signals=recording.signals | {"eeg": eeg})
+    return [recording.with_signal("eeg", _clean(recording, options)) for recording in usable]
 
 
 def _without(recording: Recording, names: tuple[str, ...]) -> Recording:

@@ -41,9 +41,9 @@ def preprocess(recordings: Iterable[Recording], options: FmriOptions) -> list[Re
     Raises:
         ValueError: If the signal is no volume, a voxel is unusable, or the atlas does not meet the image.
     """
-    chosen = (_with_bold(recording, _select(recording, options)) for recording in recordings)
+    chosen = (recording.with_signal("bold", _select(recording, options)) for recording in recordings)
     usable = screen(chosen, "bold", bad=options.bad, option="preprocess.fmri.bad")
-    return [_with_bold(recording, _clean(recording.signal("bold"), options)) for recording in usable]
+    return [recording.with_signal("bold", _clean(recording.signal("bold"), options)) for recording in usable]
 
 
 def parcel_means(volumes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -65,11 +65,6 @@ def parcel_means(volumes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
     found, parcel = np.unique(labels[inside], return_inverse=True)
     members = np.equal.outer(parcel, np.arange(len(found)))
     return volumes[:, inside] @ (members / np.maximum(members.sum(axis=0), 1)), found
-
-
-def _with_bold(recording: Recording, bold: Signal) -> Recording:
-    """Exchange one signal."""
-    return replace(recording, signals=recording.signals | {"bold": bold})
 
 
 def _select(recording: Recording, options: FmriOptions) -> Signal:

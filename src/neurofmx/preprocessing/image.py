@@ -46,5 +46,4 @@ def _scale(recording: Recording, *, invert: bool) -> Recording:
             f"got {np.min(image.data)}..{np.max(image.data)}; correct the raw data or the range of its reader"
         )
     unit = (image.data.astype(np.float32) - low) / (high - low)
-    scaled = replace(image, data=1 - unit if invert else unit, unit="1")
-    return replace(recording, signals=recording.signals | {"image": scaled})
+    return recording.with_signal("image", replace(image, data=1 - unit if invert else unit, unit="1"))

@@ -12,6 +12,7 @@ from scipy.ndimage import convolve1d
 
 from neurofmx.preprocessing.checks import Bad, drop_channels, screen
 from neurofmx.recording import Events, Recording, Signal
+from neurofmx.timeline import interpolate
 
 Smoothing = Literal["none", "centred", "causal"]
 
@@ -73,19 +74,13 @@ def resample(signal: Signal, times: np.ndarray) -> np.ndarray:
     """Interpolate a signal linearly; angles, of unit `rad`, along the shorter way round.
 
     Args:
-        signal: Samples `(time,)` or `(time, channels)`; the last one holds until the signal stops.
+        signal: Samples `(time, ...)`; the last one holds until the signal stops.
         times: Times `(bins,)` to interpolate to, s.
 
     Returns:
-        Values `(bins,)` or `(bins, channels)`; angles in 0 to 2 pi.
+        Values `(bins, ...)`; angles in 0 to 2 pi.
     """
-    columns = signal.data.reshape(len(signal.data), -1)
-    if signal.unit == "rad":
-        columns = np.unwrap(columns, axis=0)
-    values = np.stack([np.interp(times, signal.times, column) for column in columns.T], axis=1)
-    if signal.unit == "rad":
-        values %= 2 * np.pi
-    return values.reshape(len(times), *signal.data.shape[1:])
+    return interpolate(times, signal.times, signal.data, angle=signal.unit == "rad")
 
 
 def gaussian_kernel(sigma: float, *, causal: bool) -> np.ndarray:
@@ -168,4 +163,4 @@ def _transform(recording: Recording, options: SpikeOptions) -> Recording:
     if options.smoothing != "none":
         kernel = gaussian_kernel(options.sigma_ms / options.bin_ms, causal=options.smoothing == "causal")
         data = smooth(data, kernel)
-    return replace(recording, signals=recording.signals | {"spikes": replace(counts, data=data.astype(np.float32))})
+    return recording.with_signal("spikes", replace(counts, data=data.astype(np.float32)))
