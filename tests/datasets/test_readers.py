@@ -105,12 +105,41 @@ def test_eegbci_is_what_mne_reads(raw: Raw) -> None:
     assert [source.name for source in runs[1].sources] == ["S001/S001R10.edf"]
 
 
-def test_eegbci_downloads_from_the_address_of_mne(server: Server, tmp_path: Path, monkeypatch, raw: Raw) -> None:
+def eegbci_server(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Serve the runs under the address that MNE's loader knows, moved to this machine."""
+    base = "/files/eegmmidb/1.0.0"
+    server.files = {f"{base}/{p.parent.name}/{p.name}": p.read_bytes() for p in folder.glob("S001/*.edf")}
+    monkeypatch.setattr("mne.datasets.eegbci.eegbci.EEGMI_URL", f"{server.url}{base}/")
+
+
+def test_eegbci_downloads_through_mne(server: Server, tmp_path: Path, monkeypatch, raw: Raw) -> None:
     folder = raw("eegbci")
-    server.files = {f"/files/{p.parent.name}/{p.name}": p.read_bytes() for p in folder.glob("S001/*.edf")}
-    monkeypatch.setattr("mne.datasets.eegbci.eegbci.EEGMI_URL", f"{server.url}/files/")
-    Eegbci().download(tmp_path / "raw", mirror=None, cache=tmp_path / "cache")
-    assert (tmp_path / "raw" / "MANIFEST.json").read_bytes() == (folder / "MANIFEST.json").read_bytes()
+    eegbci_server(server, folder, monkeypatch)
+    for target in ("first", "second"):
+        Eegbci().download(tmp_path / target, mirror=None, cache=tmp_path / "cache")
+        assert (tmp_path / target / "MANIFEST.json").read_bytes() == (folder / "MANIFEST.json").read_bytes()
+    assert len(server.answers) == 3, "the second download takes what is in the cache"
+
+
+def test_eegbci_replaces_a_damaged_file_of_the_cache(server: Server, tmp_path: Path, monkeypatch, raw: Raw) -> None:
+    eegbci_server(server, raw("eegbci"), monkeypatch)
+    Eegbci().download(tmp_path / "first", mirror=None, cache=tmp_path / "cache")
+    (damaged,) = (tmp_path / "cache").rglob("S001R06.edf")
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    Eegbci().download(tmp_path / "second", mirror=None, cache=tmp_path / "cache")
+    assert Eegbci().read(tmp_path / "second")
+
+
+def test_eegbci_from_a_wrong_or_absent_server_is_refused(server: Server, tmp_path: Path, monkeypatch) -> None:
+    base = "/files/eegmmidb/1.0.0"
+    monkeypatch.setattr("mne.datasets.eegbci.eegbci.EEGMI_URL", f"{server.url}{base}/")
+    server.files = {f"{base}/S001/S001R06.edf": b"not the recording"}
+    with pytest.raises(ValueError, match="hash"):
+        Eegbci().download(tmp_path / "raw", mirror=None, cache=tmp_path / "cache")
+    server.files = {}
+    with pytest.raises(ConnectionError, match=r"MNE cannot download S001/S001R06.edf .* NEUROFMX_MIRROR"):
+        Eegbci().download(tmp_path / "raw", mirror=None, cache=tmp_path / "cache")
+    assert not (tmp_path / "raw" / "MANIFEST.json").exists()
 
 
 @pytest.mark.parametrize(

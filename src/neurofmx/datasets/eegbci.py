@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
 import numpy as np
+import requests
 from pydantic import AfterValidator, Field
 
+from neurofmx.atomic import atomic
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.datasets.fetch import fetch
+from neurofmx.datasets.checksum import matches
+from neurofmx.datasets.fetch import WAY_OUT
 from neurofmx.recording import Recording, Signal, Source, Trials
 from neurofmx.task import Task
 
@@ -88,12 +92,12 @@ class Eegbci(Dataset):
         return {name: known[name] for name in names}
 
     def retrieve(self, names: tuple[str, ...], *, folder: Path, cache: Path) -> tuple[str, ...]:
-        """Download from the address that MNE knows, resumably (MNE's own loader starts over)."""
-        from mne.datasets.eegbci import eegbci  # imported here: only a download needs it
-
+        """Let MNE's own loader fetch the runs into the cache, and copy them."""
         known = self.checksums()
         for name in names:
-            fetch(f"{eegbci.EEGMI_URL.rstrip('/')}/{name}", folder / name, sha256=known[name], cache=cache)
+            source = _fetch(name, known[name], store=cache / "mne")
+            with atomic(folder / name) as part:
+                shutil.copyfile(source, part)
         return names
 
     def parse(self, folder: Path, sources: dict[str, Source]) -> list[Recording]:
@@ -122,3 +126,18 @@ class Eegbci(Dataset):
         kept = np.isin(marks.description, list(names))
         start, lasting = marks.onset[kept], marks.duration[kept]
         return Trials(start, start + lasting, {"label": np.array([names[cue] for cue in marks.description[kept]])})
+
+
+def _fetch(name: str, sha256: str, *, store: Path) -> Path:
+    """One run through MNE, which verifies what it downloads but trusts what is already there."""
+    from mne.datasets.eegbci import eegbci  # imported here: only a download needs it
+
+    store.mkdir(parents=True, exist_ok=True)
+    wanted = {"subjects": int(name[1:4]), "runs": int(name[-6:-4]), "path": store, "update_path": False}
+    try:
+        (path,) = eegbci.load_data(**wanted, base_url=eegbci.EEGMI_URL)
+        if not matches(path, sha256):
+            (path,) = eegbci.load_data(**wanted, base_url=eegbci.EEGMI_URL, force_update=True)
+    except requests.RequestException as error:
+        raise ConnectionError(f"MNE cannot download {name} of eegbci: {error}; {WAY_OUT}") from error
+    return path
