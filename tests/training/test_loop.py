@@ -109,6 +109,14 @@ def test_a_loss_that_is_not_finite_says_what_to_lower(tmp_path: Path) -> None:
         training.fit()
 
 
+def test_a_small_dataset_is_passed_over_several_times() -> None:
+    batches = Batches(synthetic_windows(), 0, batch_size=30, device=torch.device("cpu"), min_batches=5)
+    seen = torch.cat([y for _, y in batches.epoch(torch.Generator().manual_seed(0))])
+    assert len(batches) == 7  # three passes over 64 windows
+    assert len(seen) == batches.windows == 192
+    assert int(seen.sum()) == 3 * int(batches.y.sum())
+
+
 def test_corruption_keeps_the_mean_and_silences_whole_channels() -> None:
     x = torch.ones(4000, 3, 5)
     noisy = corrupt(x, noise=0.5, dropout=0.0, generator=torch.Generator().manual_seed(0))

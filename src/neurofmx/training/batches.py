@@ -18,9 +18,12 @@ class Batches:
         fold: Which fold.
         batch_size: Windows a batch holds.
         device: Where the tensors live.
+        min_batches: Least batches of an epoch; fewer windows are passed over several times.
     """
 
-    def __init__(self, windows: Windows, fold: int, *, batch_size: int, device: torch.device) -> None:
+    def __init__(
+        self, windows: Windows, fold: int, *, batch_size: int, device: torch.device, min_batches: int = 1
+    ) -> None:
         parts = windows.fold(fold)
         kind = torch.int64 if windows.task.kind == "classification" else torch.float32
         self.batch_size = batch_size
@@ -32,13 +35,20 @@ class Batches:
             torch.as_tensor(windows.y[i], dtype=kind, device=device) for i in (parts.train, parts.validation)
         )
 
+        self.passes = -(-min_batches * batch_size // len(self.x))
+
     def __len__(self) -> int:
         """Batches an epoch."""
-        return -(-len(self.x) // self.batch_size)
+        return -(-self.windows // self.batch_size)
+
+    @property
+    def windows(self) -> int:
+        """Training windows an epoch, each as often as there are passes."""
+        return self.passes * len(self.x)
 
     def epoch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Training batches `(batch, time, channels)` and answers, in an order drawn from `generator`."""
-        order = torch.randperm(len(self.x), generator=generator)
+        order = torch.cat([torch.randperm(len(self.x), generator=generator) for _ in range(self.passes)])
         for index in order.split(self.batch_size):
             yield self.x[index], self.y[index]
 

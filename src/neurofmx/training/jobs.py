@@ -138,7 +138,11 @@ def _fit(recipe: Recipe, fold: int, seed: int, home: Path) -> None:
     decoder = build_decoder(recipe.family, recipe.config, recipe.head, windows, fold=fold)
     cuda = recipe.options.device != "cpu" and torch.cuda.is_available()
     batches = Batches(
-        windows, fold, batch_size=recipe.options.batch_size, device=torch.device("cuda" if cuda else "cpu")
+        windows,
+        fold,
+        batch_size=recipe.options.batch_size,
+        device=torch.device("cuda" if cuda else "cpu"),
+        min_batches=recipe.options.min_batches,
     )
     trainer = Trainer(
         decoder,

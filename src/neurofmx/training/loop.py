@@ -108,7 +108,7 @@ class Trainer:
         return self.progress.epoch >= self.options.num_epochs or (self.progress.epoch > 0 and stale)
 
     def _epoch(self) -> float:
-        """One pass over the training windows; returns the mean loss a window."""
+        """One pass over the training windows; returns the mean loss of a window."""
         generator = self._seed_epoch()
         self.model.train()
         total, accumulation = 0.0, self.options.gradient_accumulation
@@ -119,13 +119,13 @@ class Trainer:
             total += float(loss.detach()) * len(x)
             if (index + 1) % accumulation == 0 or index + 1 == len(self.batches):
                 self._step()
-        return self._finite(total / len(self.batches.x), "training")
+        return self._finite(total / self.batches.windows, "training")
 
     def _windows_in_step(self, index: int) -> int:
         """Windows that share a step with batch `index`; the last step of an epoch may have fewer."""
         step = self.options.gradient_accumulation * self.options.batch_size
         first = index // self.options.gradient_accumulation * step
-        return min(step, len(self.batches.x) - first)
+        return min(step, self.batches.windows - first)
 
     def _step(self) -> None:
         """Move the weights once."""

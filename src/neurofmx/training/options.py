@@ -16,6 +16,9 @@ class TrainOptions(BaseModel):
     weight_decay: float = Field(default=0.01, ge=0, description="Decoupled weight decay of AdamW.")
     batch_size: int = Field(default=32, ge=1, description="Windows a step reads.")
     num_epochs: int = Field(default=15, ge=1, description="Passes over the training windows, at most.")
+    min_batches: int = Field(
+        default=1, ge=1, description="Least batches of an epoch; a small dataset is passed over several times."
+    )
     patience: int = Field(default=5, ge=1, description="Epochs without a better validation loss before training stops.")
     warmup_fraction: float = Field(default=0.1, ge=0, lt=1, description="Share of all steps with a rising rate.")
     gradient_clip: float = Field(default=1.0, gt=0, description="Longest gradient, Euclidean norm over all weights.")
