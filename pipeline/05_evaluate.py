@@ -28,6 +28,7 @@ class Answered(NamedTuple):
     seeds: tuple[int, ...]
     parameters: int
     spikes: float | None
+    kernels: str
 
 
 def main(params: Params, dataset: str, model: str) -> None:
@@ -55,7 +56,7 @@ def main(params: Params, dataset: str, model: str) -> None:
             sha256=hashlib.sha256(tokens.read_bytes()).hexdigest(),
             window=f"{windows.x.shape[1]} x {windows.x.shape[2]} at {windows.rate:g} Hz",
             seeds=answered.seeds,
-            kernels=getattr(chosen.config, "kernels", ""),
+            kernels=answered.kernels,
         ),
         cost=Cost(
             parameters=answered.parameters,
@@ -81,7 +82,7 @@ def classical(params: Params, model: Model, windows: Windows, checkpoints: Path)
         for fold in range(windows.folds)
     ]
     outputs = out_of_fold(windows, lambda fold: folds[fold].predict(windows.scaled(fold, windows.fold(fold).test)))
-    return Answered(outputs[None], (0,), folds[0].parameters, None)
+    return Answered(outputs[None], (0,), folds[0].parameters, None, "")
 
 
 def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
@@ -106,7 +107,8 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
     seeds = params.evaluate.seeds
     outputs = np.stack([out_of_fold(windows, lambda fold, seed=seed: answer(fold, seed)) for seed in seeds])
     parameters = sum(weight.numel() for weight in decoders[0].parameters())
-    return Answered(outputs, seeds, parameters, None if np.isnan(rates).any() else float(np.mean(rates)))
+    spikes = None if np.isnan(rates).any() else float(np.mean(rates))
+    return Answered(outputs, seeds, parameters, spikes, getattr(decoders[0].backbone, "kernels", ""))
 
 
 if __name__ == "__main__":

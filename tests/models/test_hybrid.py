@@ -142,9 +142,15 @@ def test_library_kernels_give_the_same_network():
     torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)  # snnTorch's spikes are float32
 
 
-def test_library_kernels_with_mamba_say_that_they_need_cuda():
-    with pytest.raises(ValueError, match="needs CUDA"):
-        network(kernels="library")(data())
+def test_library_kernels_with_mamba_scan_by_the_reference_off_cuda_and_say_so():
+    outputs = []
+    for kernels in ("reference", "library"):
+        torch.manual_seed(0)
+        net = network(kernels=kernels)
+        outputs.append(net(data())[0])
+    torch.testing.assert_close(*outputs, rtol=1e-4, atol=1e-5)
+    assert net.kernels == "library, scan reference"
+    assert network(kernels="reference").kernels == "reference"
 
 
 def test_open_ends_take_and_give_hidden_states():

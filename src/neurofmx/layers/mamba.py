@@ -56,7 +56,8 @@ class Mamba(nn.Module):
         d_state: States per inner channel, N.
         d_conv: Width of the causal convolution in tokens.
         expand: Inner channels per channel.
-        path: Which computation of the scan runs, see `neurofmx.kernels.selective_scan`.
+        path: Which computation of the scan runs, see `neurofmx.kernels.selective_scan`. mamba-ssm (`library`) has
+            kernels for CUDA and a zero state only; anywhere else the reference runs, and `path_on` says so.
 
     Source:
         Gu and Dao (2023), Mamba, figure 3, algorithm 2, sections 3.4 and 3.6.
@@ -136,8 +137,17 @@ class Mamba(nn.Module):
         """
         dt, B, C = selection
         A = -self.A_log.exp()
-        y, state = selective_scan(features, dt, A, B, C, self.D, state=state, path=self.path)
+        y, state = selective_scan(features, dt, A, B, C, self.D, state=state, path=self._available(features, state))
         return self.out_proj(y * silu(gate)), state
+
+    def path_on(self, device: torch.device) -> Path:
+        """The path that computes a whole sequence on a device."""
+        return "reference" if self.path == "library" and device.type != "cuda" else self.path
+
+    def _available(self, features: Tensor, state: Tensor | None) -> Path:
+        """The path for these features: mamba-ssm cannot go on from a state."""
+        carried = self.path == "library" and state is not None
+        return "reference" if carried else self.path_on(features.device)
 
     def forward(self, x: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
         """Runs the block over a stretch of tokens.

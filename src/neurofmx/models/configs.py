@@ -71,7 +71,7 @@ class HybridConfig(BaseModel):
         0.02, gt=0, description="Standard deviation of the first weights of the input and output projections."
     )
     kernels: Literal["reference", "library"] = Field(
-        "reference", description="Computation of the recurrences; library needs CUDA where Mamba is used."
+        "reference", description="Computation of the recurrences; library is snnTorch, ncps and, on CUDA, mamba-ssm."
     )
 
     @property

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from neurofmx.kernels.shapes import require_shape
+from neurofmx.layers.mamba import Mamba
 from neurofmx.models.configs import HybridConfig
 from neurofmx.models.hybrid_block import BlockState, HybridBlock
 
@@ -73,6 +74,14 @@ class MambaLiquidSpikingNetwork(nn.Module):
     def spike_rate(self) -> Tensor:
         """Mean spikes per neuron and step of the last forward pass over all blocks, a scalar without gradient."""
         return self.spike_rates.mean()
+
+    @property
+    def kernels(self) -> str:
+        """What computes the recurrences on the device of the weights, so that a score can name it."""
+        chosen = self.config.kernels
+        device = next(self.parameters()).device
+        scans = {layer.path_on(device) for layer in self.modules() if isinstance(layer, Mamba)}
+        return ", ".join([chosen, *(f"scan {path}" for path in scans if path != chosen)])
 
 
 def _projection(inputs: int | None, outputs: int | None, *, spread: float) -> nn.Module:

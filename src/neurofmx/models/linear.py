@@ -164,8 +164,7 @@ def tune(
     index = np.concatenate([part.train, part.validation])
     x, y = windows.scaled(fold, index), windows.y[index]
     features = reader(x, y)
-    readouts = fit_readouts(features.transform(x), y, windows.task, strengths=[strength], max_iter=max_iter)
-    return features, next(readouts)
+    return features, next(_readouts(features, x, y, windows.task, [strength], max_iter))
 
 
 def _tried(

@@ -38,6 +38,8 @@ class PrincipalComponents(Features):
         directions: Orthonormal columns, largest variance first, shape `(t * c, components)`.
     """
 
+    SHARED_UNIT: ClassVar[bool] = True
+
     mean: np.ndarray
     std: np.ndarray
     directions: np.ndarray
