@@ -99,7 +99,7 @@ def test_all_problems_of_a_section_are_named_at_once() -> None:
 def test_a_number_as_dvc_writes_it(tmp_path: Path) -> None:
     """`-S train.learning_rate=0.00001` is written as 1e-05, which YAML 1.1 reads as a string."""
     path = tmp_path / "params.yaml"
-    path.write_text((ROOT / "params.yaml").read_text().replace("learning_rate: 0.002", "learning_rate: 1e-05"))
+    path.write_text((ROOT / "params.yaml").read_text().replace("learning_rate: 0.003", "learning_rate: 1e-05"))
     assert load_params(path).train.learning_rate == 1e-5
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal, Self
@@ -34,15 +35,15 @@ class LinearConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     features: Literal["auto", "flat", "csp", "riemann"] = Field(
-        "auto",
+        default="auto",
         description="What is read of a window: flat (all samples), csp (log power behind common spatial patterns), "
         "riemann (tangent space of covariances); auto is riemann for eeg and flat otherwise.",
     )
     strengths: tuple[PositiveFloat, ...] = Field(
-        STRENGTHS, min_length=1, description="Penalties to choose from on the validation windows."
+        default=STRENGTHS, min_length=1, description="Penalties to choose from on the validation windows."
     )
-    csp_components: int = Field(4, ge=1, description="Spatial filters of csp.")
-    max_iter: int = Field(1000, ge=1, description="Most iterations of the logistic regression.")
+    csp_components: int = Field(default=4, ge=1, description="Spatial filters of csp.")
+    max_iter: int = Field(default=1000, ge=1, description="Most iterations of the logistic regression.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,8 @@ class ClassicalDecoder(ABC):
         """All the model knows, by name; enough for `from_arrays`."""
         kind = next(name for name, each in self.KINDS.items() if type(self.features) is each)
         learnt = {f"{kind}.{name}": array for name, array in self.features.arrays().items()}
-        return learnt | {f"readout.{name}": array for name, array in self.readout._asdict().items()}
+        learnt |= {f"readout.{name}": array for name, array in self.readout._asdict().items()}
+        return {name: np.ascontiguousarray(array) for name, array in learnt.items()}
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Answer windows scaled with the training windows of the fold.
@@ -101,7 +103,8 @@ class ClassicalDecoder(ABC):
         Returns:
             Outputs, shape `(n, task.width)`, float64.
         """
-        return self.readout(self.features.transform(x))
+        with one_thread():
+            return self.readout(self.features.transform(x))
 
     @property
     def parameters(self) -> int:
@@ -159,12 +162,24 @@ def tune(
         raise ValueError(
             f"fold {fold} of {windows.dataset} has no validation window to tune on: give the split a validation part"
         )
-    tried = _tried(windows, fold, readers, strengths, max_iter)
-    _, reader, strength = max(tried, key=lambda choice: choice[0])  # of equals the first, the strongest
-    index = np.concatenate([part.train, part.validation])
-    x, y = windows.scaled(fold, index), windows.y[index]
-    features = reader(x, y)
-    return features, next(_readouts(features, x, y, windows.task, [strength], max_iter))
+    with one_thread():
+        tried = _tried(windows, fold, readers, strengths, max_iter)
+        _, reader, strength = max(tried, key=lambda choice: choice[0])  # of equals the first, the strongest
+        index = np.concatenate([part.train, part.validation])
+        x, y = windows.scaled(fold, index), windows.y[index]
+        features = reader(x, y)
+        return features, next(_readouts(features, x, y, windows.task, [strength], max_iter))
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Hold the linear algebra to one thread inside the context.
+
+    Eigenvalues of many small matrices take ten times longer on two threads beside a busy process than on one, and
+    sums in a fixed order make the fit the same on every number of cores.
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1)
 
 
 def _tried(

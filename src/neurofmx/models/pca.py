@@ -20,12 +20,12 @@ class PcaConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     components: tuple[PositiveInt, ...] = Field(
-        (4, 8, 16, 32, 64), min_length=1, description="Components to choose from on the validation windows."
+        default=(4, 8, 16, 32, 64), min_length=1, description="Components to choose from on the validation windows."
     )
     strengths: tuple[PositiveFloat, ...] = Field(
-        STRENGTHS, min_length=1, description="Penalties to choose from on the validation windows."
+        default=STRENGTHS, min_length=1, description="Penalties to choose from on the validation windows."
     )
-    max_iter: int = Field(1000, ge=1, description="Most iterations of the logistic regression.")
+    max_iter: int = Field(default=1000, ge=1, description="Most iterations of the logistic regression.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,120 @@
+"""The comparison table: every model on every dataset, the best first, with what it is worth and what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+COLUMNS = (
+    ("dataset", "---"),
+    ("model", "---"),
+    ("metric", "---"),
+    ("score", "--:"),
+    ("95 % interval", ":-:"),
+    ("chance", "--:"),
+    ("linear", "--:"),
+    ("difference", "--:"),
+    ("beats linear", "---"),
+    ("parameters", "--:"),
+    ("train s", "--:"),
+    ("MiB", "--:"),
+    ("spikes", "--:"),
+)
+ABSENT = "-"
+
+
+def comparison_markdown(reports: Sequence[Mapping[str, Any]]) -> str:
+    """One Markdown table over all datasets and models.
+
+    Args:
+        reports: What `report` returned, in any order, at least one.
+
+    Returns:
+        Table with columns padded to equal width, so that it reads well as text too. Rows are sorted by dataset, then
+        by falling score; `spikes` are spikes of a neuron in a time step.
+
+    Raises:
+        ValueError: If there is no report, or the intervals do not share one confidence.
+    """
+    confidence = _confidence(reports)
+    names = [name.replace("95 %", f"{100 * confidence:g} %") for name, _ in COLUMNS]
+    body = [_row(report) for report in _sorted(reports)]
+    widths = [max(map(len, column)) for column in zip(names, *body, strict=True)]
+    rule = [_rule(mark, width) for (_, mark), width in zip(COLUMNS, widths, strict=True)]
+    lines = [_line(names, widths), "|" + "|".join(rule) + "|", *(_line(row, widths) for row in body)]
+    return "\n".join(lines) + "\n"
+
+
+def summary(reports: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Headline score of every model by dataset, small enough for a metrics file.
+
+    Args:
+        reports: What `report` returned, in any order.
+
+    Returns:
+        Dataset to model to score, in the order of the table.
+    """
+    scores: dict[str, dict[str, float]] = {}
+    for report in _sorted(reports):
+        scores.setdefault(report["dataset"], {})[report["model"]] = report["score"]
+    return scores
+
+
+def _sorted(reports: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """By dataset, then best first, then by name."""
+    return sorted(reports, key=lambda r: (r["dataset"], -r["score"], r["model"]))
+
+
+def _confidence(reports: Sequence[Mapping[str, Any]]) -> float:
+    """The one confidence of all intervals."""
+    if not reports:
+        raise ValueError("reports is empty: give at least one. Make them with `dvc repro evaluate`.")
+    levels = sorted({report["interval"]["confidence"] for report in reports})
+    if len(levels) != 1:
+        raise ValueError(
+            f"reports have intervals of confidence {levels}: a table needs one. Run `dvc repro` so that all are "
+            "evaluated alike."
+        )
+    return levels[0]
+
+
+def _row(report: Mapping[str, Any]) -> list[str]:
+    """Cells of one report, in the order of `COLUMNS`."""
+    ends, metric, spikes = report["interval"], report["headline"], report["spikes_per_neuron_per_step"]
+    return [
+        report["dataset"],
+        report["model"],
+        metric,
+        f"{report['score']:.3f}",
+        f"{ends['low']:.3f} to {ends['high']:.3f}",
+        f"{report['chance'][metric]:.3f}",
+        f"{report['linear']:.3f}",
+        *_against_linear(report),
+        f"{report['parameters']:,}",
+        f"{report['train_seconds']:.1f}",
+        f"{report['peak_memory_mib']:.0f}",
+        ABSENT if spikes is None else f"{spikes:.3f}",
+    ]
+
+
+def _against_linear(report: Mapping[str, Any]) -> tuple[str, str]:
+    """Difference with its interval, and the verdict; the linear model is the reference itself."""
+    if report["model"] == "linear":
+        return ABSENT, "reference"
+    d = report["difference"]
+    return f"{d['value']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]", report["verdict"]
+
+
+def _rule(mark: str, width: int) -> str:
+    """The line under a column's name; colons align it."""
+    left, right = mark[0], mark[-1]
+    return f"{left}{'-' * width}{right}"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Cells padded as their column is aligned."""
+    padded = [
+        f"{cell:>{width}}" if mark == "--:" else f"{cell:<{width}}"
+        for cell, width, (_, mark) in zip(cells, widths, COLUMNS, strict=True)
+    ]
+    return "| " + " | ".join(padded) + " |"

@@ -1,0 +1,75 @@
+"""The table holds what the reports hold, in the promised order."""
+
+import pytest
+
+from neurofmx.evaluation.table import comparison_markdown, summary
+
+
+def cells(table: str) -> list[dict[str, str]]:
+    """Rows of a Markdown table by column name."""
+    names, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines())
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def test_rows_by_dataset_then_best_first(reports: list[dict]) -> None:
+    rows = cells(comparison_markdown(reports))
+    assert [(row["dataset"], row["model"]) for row in rows] == [
+        ("haxby", "model"),
+        ("haxby", "linear"),
+        ("haxby", "pca"),
+        ("haxby", "lstm"),
+        ("peyrache", "linear"),
+        ("peyrache", "model"),
+    ]
+
+
+def test_order_of_the_reports_changes_nothing(reports: list[dict]) -> None:
+    assert comparison_markdown(reports[::-1]) == comparison_markdown(reports)
+
+
+def test_numbers_and_words(reports: list[dict]) -> None:
+    best, linear, pca, *_ = cells(comparison_markdown(reports))
+    assert best == {
+        "dataset": "haxby",
+        "model": "model",
+        "metric": "accuracy",
+        "score": "0.750",
+        "95 % interval": "0.710 to 0.780",
+        "chance": "0.125",
+        "linear": "0.700",
+        "difference": "+0.050 [+0.010, +0.080]",
+        "beats linear": "wins",
+        "parameters": "1,234,567",
+        "train s": "12.3",
+        "MiB": "410",
+        "spikes": "0.123",
+    }
+    assert (linear["difference"], linear["beats linear"], linear["spikes"]) == ("-", "reference", "-")
+    assert pca["beats linear"] == "loses"
+
+
+def test_lines_are_equally_long_and_fit_a_terminal(reports: list[dict]) -> None:
+    lines = comparison_markdown(reports).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines[0]) <= 180
+
+
+def test_the_interval_names_its_confidence(reports: list[dict]) -> None:
+    for report in reports:
+        report["interval"]["confidence"] = 0.9
+    assert "90 % interval" in cells(comparison_markdown(reports))[0]
+    reports[0]["interval"]["confidence"] = 0.95
+    with pytest.raises(ValueError, match=r"confidence \[0.9, 0.95\]"):
+        comparison_markdown(reports)
+
+
+def test_no_report_is_an_error() -> None:
+    with pytest.raises(ValueError, match="reports is empty"):
+        comparison_markdown([])
+
+
+def test_summary_is_dataset_to_model_to_score(reports: list[dict]) -> None:
+    assert summary(reports) == {
+        "haxby": {"model": 0.75, "linear": 0.7, "pca": 0.65, "lstm": 0.6},
+        "peyrache": {"linear": 0.7, "model": 0.69},
+    }

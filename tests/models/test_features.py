@@ -1,0 +1,79 @@
+"""Features of oscillations against MNE, pyRiemann, scikit-learn and what they must not depend on."""
+
+import mne
+import numpy as np
+import pytest
+from mne.decoding import CSP
+from pyriemann.estimation import Covariances
+from pyriemann.tangentspace import TangentSpace as PyRiemannTangentSpace
+
+from neurofmx.models.features import CommonSpatialPatterns, Flat, TangentSpace, shrunk_covariances
+
+
+@pytest.fixture
+def trials() -> tuple[np.ndarray, np.ndarray]:
+    """Windows of mixed sources `(n, t, c)`; the power of two sources depends on the label."""
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    sources = rng.normal(size=(40, 100, 6))
+    sources[:, :, 0] *= np.where(y, 3.0, 1.0)[:, None]
+    sources[:, :, 1] *= np.where(y, 1.0, 3.0)[:, None]
+    return sources @ rng.normal(size=(6, 6)), y
+
+
+def test_flat_keeps_every_sample_in_order() -> None:
+    x = np.arange(24).reshape(2, 3, 4)
+    np.testing.assert_array_equal(Flat.fit(x, np.zeros(2)).transform(x), x.reshape(2, 12))
+    assert Flat().arrays() == {}
+
+
+def test_csp_transforms_as_mne(trials: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = trials
+    with mne.utils.use_log_level("ERROR"):
+        theirs = CSP(n_components=4, reg="oas", log=True, norm_trace=False).fit(x.transpose(0, 2, 1), y)
+        expected = theirs.transform(x.transpose(0, 2, 1))
+    np.testing.assert_allclose(CommonSpatialPatterns.fit(x, y).transform(x), expected, rtol=1e-9)
+
+
+def test_csp_finds_the_source_whose_power_tells(trials: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = trials
+    rows = CommonSpatialPatterns.fit(x[:20], y[:20], components=2).transform(x[20:])
+    separation = np.abs(rows[y[20:] == 1].mean(0) - rows[y[20:] == 0].mean(0)) / rows.std(0)
+    assert np.all(separation > 1.5)
+
+
+def test_covariances_shrink_as_pyriemann(trials: tuple[np.ndarray, np.ndarray]) -> None:
+    x, _ = trials
+    for windows in (x, x[:, :5]):  # also with fewer samples than channels
+        expected = Covariances("oas").transform(windows.transpose(0, 2, 1))
+        np.testing.assert_allclose(shrunk_covariances(windows), expected, rtol=1e-10)
+
+
+def test_tangent_space_is_that_of_pyriemann(trials: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = trials
+    covariances = Covariances("oas").transform(x.transpose(0, 2, 1))
+    theirs = PyRiemannTangentSpace().fit(covariances[:30])
+    ours = TangentSpace.fit(x[:30], y[:30])
+    np.testing.assert_allclose(ours.reference, theirs.reference_, rtol=1e-6)
+    np.testing.assert_allclose(ours.transform(x), theirs.transform(covariances), atol=1e-6)
+
+
+def test_lengths_are_riemannian_distances(trials: tuple[np.ndarray, np.ndarray]) -> None:
+    """The length of a tangent vector is the distance sqrt(sum log^2 of generalised eigenvalues) to the mean."""
+    from scipy.linalg import eigh
+
+    x, y = trials
+    features = TangentSpace.fit(x, y)
+    for row, covariance in zip(features.transform(x), shrunk_covariances(x), strict=True):
+        eigenvalues = eigh(covariance, features.reference, eigvals_only=True)
+        assert np.linalg.norm(row) == pytest.approx(np.sqrt(np.sum(np.log(eigenvalues) ** 2)))
+
+
+def test_tangent_vectors_of_the_training_windows_average_to_nothing(trials: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = trials
+    np.testing.assert_allclose(TangentSpace.fit(x, y).transform(x).mean(0), 0, atol=1e-6)
+
+
+def test_a_constant_offset_of_a_channel_changes_nothing(trials: tuple[np.ndarray, np.ndarray]) -> None:
+    x, _ = trials
+    np.testing.assert_allclose(shrunk_covariances(x + np.arange(6)), shrunk_covariances(x), atol=1e-9)
