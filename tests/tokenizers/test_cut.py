@@ -13,7 +13,7 @@ from neurofmx.tokenizers.cut import CutOptions, cut
 from neurofmx.tokenizers.windows import Windows
 
 RATE = 4.0
-RUNS = Split("runs", kind="groups", folds=3, validation="tail")
+RUNS = Split("runs", kind="groups", folds=3, validation="tail", block=1.0)
 BLOCKS = Split("blocks", kind="blocks", folds=3, validation="tail", gap=1.0)
 LABEL = Task("classification", "label", ("rest", "move"))
 
@@ -68,6 +68,14 @@ def test_a_sample_window_takes_the_label_of_the_trial_around_it() -> None:
     assert cut_.start[cut_.group == 0].tolist() == expected
     assert cut_.y[cut_.group == 0].tolist() == [int((t - 1) // 4 % 2 == 0) for t in expected]
     assert np.bincount(cut_.block)[:9].tolist() == [8] * 9
+
+
+def test_trials_shorter_than_what_is_independent_share_a_block() -> None:
+    split = Split("runs", kind="groups", folds=3, validation="tail", block=10.0)
+    cut_ = windows(split=split, anchor="sample", start=0.0, stop=0.25)
+    # trials begin at 1, 5, 9, ... s of a signal that begins at 0.5 s: three fit the first 10 s, two or three the others
+    assert np.bincount(cut_.block[cut_.group == 0]).tolist() == [24, 16, 24, 8]
+    assert set(cut_.block[cut_.group == 0]).isdisjoint(cut_.block[cut_.group == 1])
 
 
 def test_an_angle_is_read_at_the_anchor() -> None:

@@ -28,6 +28,8 @@ class Split:
         folds: Number of folds, at least 2.
         validation: Where validation data come from: further `groups`, or the `tail` of the training time.
         gap: Time left out on each side of a block, s, default 0.
+        block: Stretch of time within which windows are not independent of each other, s, default 10. Intervals of
+            scores are drawn from such stretches, or from trials where those are longer.
     """
 
     name: str
@@ -35,10 +37,13 @@ class Split:
     folds: int
     validation: Literal["groups", "tail"]
     gap: float = 0.0
+    block: float = 10.0
 
     def __post_init__(self) -> None:
-        if self.folds < 2 or self.gap < 0:
-            raise ValueError(f"split {self.name}: folds must be at least 2 and gap at least 0 s, got {self}")
+        if self.folds < 2 or self.gap < 0 or self.block <= 0:
+            raise ValueError(
+                f"split {self.name}: folds must be 2 or more, gap 0 s or more, block above 0 s, got {self}"
+            )
 
 
 @dataclass(frozen=True)

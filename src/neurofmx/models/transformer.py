@@ -63,12 +63,20 @@ class _Block(nn.Module):
         query, key = _rotate(query, before), _rotate(key, before)
         if seen is not None:
             key, value = torch.cat([seen[0], key], 2), torch.cat([seen[1], value], 2)
-        new, total = query.shape[2], key.shape[2]
-        mask = torch.ones(new, total, dtype=torch.bool, device=x.device).tril(total - new)
         attended = nn.functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, dropout_p=self.attention_dropout if self.training else 0.0
+            query,
+            key,
+            value,
+            attn_mask=_past(query.shape[2], before, x.device) if before else None,
+            is_causal=not before,  # without a past the kernel needs no mask in memory
+            dropout_p=self.attention_dropout if self.training else 0.0,
         )
         return self.mix(attended.transpose(1, 2).flatten(2)), (key, value)
+
+
+def _past(new: int, before: int, device: torch.device) -> Tensor:
+    """Which keys each new token sees: all that came before, itself, and no later one."""
+    return torch.ones(new, before + new, dtype=torch.bool, device=device).tril(before)
 
 
 def _rotate(x: Tensor, before: int) -> Tensor:

@@ -14,8 +14,6 @@ from neurofmx.task import Task
 from neurofmx.timeline import Signal, Trials
 from neurofmx.tokenizers.windows import Windows
 
-BLOCK_SECONDS = 10.0  # behaviour and firing are correlated over seconds; the bootstrap draws pieces this long
-
 
 class CutOptions(BaseModel):
     """Where a window lies around its anchor. Section `tokenize.<modality>` of params.yaml."""
@@ -83,7 +81,7 @@ def cut(
         LeakError: If held-out windows share time with training windows.
     """
     first = recordings[0].signal(signal)
-    pieces = [_pieces(recording, recording.signal(signal), task, options, first) for recording in recordings]
+    pieces = [_pieces(recording, recording.signal(signal), task, split, options, first) for recording in recordings]
     if not sum(len(p.y) for p in pieces):
         raise ValueError(
             f"{dataset}: no window of {options.start} to {options.stop} s fits; shorten tokenize.{modality}"
@@ -119,14 +117,16 @@ def cut(
     )
 
 
-def _pieces(recording: Recording, signal: Signal, task: Task, options: CutOptions, first: Signal) -> _Pieces:
+def _pieces(
+    recording: Recording, signal: Signal, task: Task, split: Split, options: CutOptions, first: Signal
+) -> _Pieces:
     """Cut one recording."""
     if signal.channels != first.channels or signal.rate != first.rate:
         raise ValueError(
             f"recording {recording.name}: the signal has {len(signal.channels)} channels at {signal.rate} Hz, "
             f"the first recording {len(first.channels)} at {first.rate} Hz; give all the same montage and rate."
         )
-    anchor, y, block = _anchors(recording, signal, task, options)
+    anchor, y, block = _anchors(recording, signal, task, split, options)
     low, high = round(options.start * signal.rate), round(options.stop * signal.rate)
     fits = (anchor + low >= 0) & (anchor + high <= len(signal.data))
     anchor, y, block = anchor[fits], y[fits], block[fits]
@@ -139,7 +139,7 @@ def _pieces(recording: Recording, signal: Signal, task: Task, options: CutOption
 
 
 def _anchors(
-    recording: Recording, signal: Signal, task: Task, options: CutOptions
+    recording: Recording, signal: Signal, task: Task, split: Split, options: CutOptions
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sample index, answer and block of every anchor."""
     if options.anchor == "trial":
@@ -147,24 +147,27 @@ def _anchors(
         return index, _labels(recording, task), np.arange(len(index))
     index = np.arange(0, len(signal.data), options.stride)
     if task.kind == "classification":
-        return _within_trials(recording, signal, task, index)
+        return _within_trials(recording, signal, task, split, index)
     target = recording.signal(task.target)
     if len(target.data) != len(signal.data) or target.rate != signal.rate or target.start != signal.start:
         raise ValueError(f"recording {recording.name}: {task.target!r} and the signal must share one clock; resample")
     y = target.data[index].astype(np.float64)
-    block = ((index / signal.rate) // BLOCK_SECONDS).astype(int)
+    block = ((index / signal.rate) // split.block).astype(int)
     return index, y.reshape(len(y)) if task.kind == "circular" else y.reshape(len(y), -1), block
 
 
 def _within_trials(
-    recording: Recording, signal: Signal, task: Task, index: np.ndarray
+    recording: Recording, signal: Signal, task: Task, split: Split, index: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Anchors that fall into a trial; the rest between trials has no class."""
     trials = _trials(recording)
     seconds = signal.start + index / signal.rate + 1e-6
     trial = np.searchsorted(trials.start, seconds, side="right") - 1
     inside = (trial >= 0) & (seconds < trials.stop[np.maximum(trial, 0)])
-    return index[inside], _labels(recording, task)[trial[inside]], trial[inside]
+    # a trial is a block of its own, unless it is shorter than the stretches that are independent
+    longer = np.median(trials.stop - trials.start) >= split.block
+    block = trial if longer else ((trials.start[trial] - signal.start) // split.block).astype(int)
+    return index[inside], _labels(recording, task)[trial[inside]], block[inside]
 
 
 def _trials(recording: Recording) -> Trials:
