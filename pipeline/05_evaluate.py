@@ -5,7 +5,7 @@ import json
 import shutil
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,6 @@ from neurofmx.models.table import MODELS
 from neurofmx.params import Model
 from neurofmx.tokenizers.windows import Windows, load_windows
 from neurofmx.training.checkpoint import load_checkpoint
-
-HEADLINES = ("score", "interval", "linear", "difference", "beats_linear")
 
 
 class Answered(NamedTuple):
@@ -67,8 +65,14 @@ def main(params: Params, dataset: str, model: str) -> None:
         confidence=params.evaluate.confidence,
     )
     write_json(out / "report.json", full)
-    write_json(Path(f"metrics/scores/{dataset}/{model}.json"), {name: full[name] for name in HEADLINES})
+    write_json(Path(f"metrics/scores/{dataset}/{model}.json"), headlines(full))
     print(f"{dataset} {model}: {full['headline']} {full['score']:.3f}, linear {full['linear']:.3f}: {full['verdict']}")
+
+
+def headlines(full: dict[str, Any]) -> dict[str, Any]:
+    """The few numbers that `dvc metrics diff` shows; the others stand in the report and the table."""
+    difference = {name: full["difference"][name] for name in ("value", "low", "high")}
+    return {full["headline"]: full["score"], "minus_linear": difference, "beats_linear": full["beats_linear"]}
 
 
 def classical(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:

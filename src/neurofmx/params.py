@@ -23,6 +23,7 @@ from neurofmx.tables import pick
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.training.options import TrainOptions
 
+STUDIED = "hybrid"  # the family of section `model`
 FROZEN = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
@@ -73,7 +74,7 @@ class Model(BaseModel):
 
     model_config = FROZEN
 
-    family: str = Field(description="Key of the table of models.")
+    family: str = Field(description="Key of the table of models, and name of the file it stands in.")
     config: BaseModel
 
 
@@ -109,7 +110,7 @@ class Params(BaseModel):
     @field_validator("model", mode="before")
     @classmethod
     def _model(cls, section: Any) -> Model:
-        return _model("hybrid", _mapping(section))
+        return _model(STUDIED, _mapping(section))
 
     @field_validator("models", mode="before")
     @classmethod
@@ -131,8 +132,8 @@ class Params(BaseModel):
         for name in (*self.datasets, *self.models):
             if not re.fullmatch(r"[a-z0-9_]+", name):
                 raise ValueError(f"name {name!r}: use a-z, 0-9 and _ only, as DVC joins names with '-' and '@'")
-        if "model" in self.models:
-            raise ValueError("models.model: the name is taken by the model under study; choose another")
+        if STUDIED in self.models:
+            raise ValueError(f"models.{STUDIED}: it is the model under study; set it in section `model`")
         return self
 
     def dataset(self, name: str) -> Dataset:
@@ -200,15 +201,11 @@ def _section_problems(tree: Mapping[str, Any]) -> Iterable[str]:
     for name, values in _mapping(tree.get("preprocess")).items():
         if name in PREPROCESS:
             yield from _check(("preprocess", name), PREPROCESS[name].options, values)
-    models = {("model",): tree.get("model")}
-    models |= {("models", str(name)): values for name, values in _mapping(tree.get("models")).items()}
-    for key, values in models.items():
-        family = _mapping(values).get("family", "hybrid" if key == ("model",) else key[-1])
+    sections = {("model",): (STUDIED, tree.get("model"))}
+    sections |= {("models", str(name)): (str(name), values) for name, values in _mapping(tree.get("models")).items()}
+    for key, (family, values) in sections.items():
         if family in MODELS:
-            plain = {k: v for k, v in _mapping(values).items() if k != "family"}
-            yield from _check(key, MODELS[family].config, plain)
-        else:
-            yield f"{'.'.join(key)}.family={family}: {_allowed(str(family), MODELS)}"
+            yield from _check(key, MODELS[family].config, _mapping(values))
 
 
 def _check(key: tuple[str, ...], section: type[BaseModel], values: Any) -> list[str]:
@@ -255,10 +252,8 @@ def _allowed(given: str, names: Iterable[str]) -> str:
     return f"{hint}allowed: {', '.join(names)}"
 
 
-def _model(default_family: str, values: Mapping[str, Any]) -> Model:
-    family = values.get("family", default_family)
-    settings = {key: value for key, value in values.items() if key != "family"}
-    return Model(family=family, config=pick(MODELS, family, "model family").config(**settings))
+def _model(family: str, values: Mapping[str, Any]) -> Model:
+    return Model(family=family, config=pick(MODELS, family, "model").config(**values))
 
 
 def _mapping(section: Any) -> Mapping[str, Any]:

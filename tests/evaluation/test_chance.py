@@ -8,7 +8,7 @@ import pytest
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.metrics import score
 from neurofmx.headline import headline
-from neurofmx.preprocessing.splits import GAP, TEST, TRAIN
+from neurofmx.parts import GAP, TEST, TRAIN
 from neurofmx.task import Task
 from neurofmx.tokenizers.windows import Windows
 from synthetic import synthetic_windows

@@ -2,7 +2,7 @@
 
 import pytest
 
-from neurofmx.evaluation.table import comparison_markdown, summary
+from neurofmx.evaluation.table import comparison_markdown
 
 
 def cells(table: str) -> list[dict[str, str]]:
@@ -32,6 +32,7 @@ def test_numbers_and_words(reports: list[dict]) -> None:
     assert best == {
         "dataset": "haxby",
         "model": "model",
+        "seeds": "3",
         "metric": "accuracy",
         "score": "0.750",
         "95 % interval": "0.710 to 0.780",
@@ -66,10 +67,3 @@ def test_the_interval_names_its_confidence(reports: list[dict]) -> None:
 def test_no_report_is_an_error() -> None:
     with pytest.raises(ValueError, match="reports is empty"):
         comparison_markdown([])
-
-
-def test_summary_is_dataset_to_model_to_score(reports: list[dict]) -> None:
-    assert summary(reports) == {
-        "haxby": {"model": 0.75, "linear": 0.7, "pca": 0.65, "lstm": 0.6},
-        "peyrache": {"linear": 0.7, "model": 0.69},
-    }

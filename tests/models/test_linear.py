@@ -14,7 +14,8 @@ from sklearn.metrics import r2_score
 from neurofmx.headline import headline
 from neurofmx.models.linear import LinearConfig, LinearDecoder
 from neurofmx.models.pca import PcaConfig, PcaDecoder
-from neurofmx.preprocessing.splits import GAP, TEST, VALIDATION, add_validation, contiguous_blocks, leave_groups_out
+from neurofmx.parts import GAP, TEST, VALIDATION
+from neurofmx.preprocessing.splits import add_validation, contiguous_blocks, leave_groups_out
 from neurofmx.task import Task
 from neurofmx.tokenizers.windows import Windows
 from synthetic import synthetic_windows

@@ -5,11 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neurofmx.parts import GAP, TEST, TRAIN, VALIDATION
 from neurofmx.preprocessing.splits import (
-    GAP,
-    TEST,
-    TRAIN,
-    VALIDATION,
     LeakError,
     add_validation,
     check_no_leak,

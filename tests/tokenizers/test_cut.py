@@ -5,7 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from neurofmx.datasets.base import Split
-from neurofmx.preprocessing.splits import TEST, TRAIN, LeakError
+from neurofmx.parts import GAP, TEST, TRAIN
+from neurofmx.preprocessing.splits import LeakError
 from neurofmx.recording import Recording
 from neurofmx.task import Task
 from neurofmx.timeline import Signal, Trials
@@ -113,7 +114,7 @@ def test_a_split_that_leaks_is_refused() -> None:
     from neurofmx.preprocessing import splits
 
     planted = cut_.split.copy()
-    planted[planted == splits.GAP] = TRAIN
+    planted[planted == GAP] = TRAIN
     with pytest.raises(LeakError):
         splits.check_no_leak(planted, cut_.group, cut_.start, cut_.stop)
 

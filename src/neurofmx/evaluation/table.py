@@ -8,6 +8,7 @@ from typing import Any
 COLUMNS = (
     ("dataset", "---"),
     ("model", "---"),
+    ("seeds", "--:"),
     ("metric", "---"),
     ("score", "--:"),
     ("95 % interval", ":-:"),
@@ -45,21 +46,6 @@ def comparison_markdown(reports: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def summary(reports: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Headline score of every model by dataset, small enough for a metrics file.
-
-    Args:
-        reports: What `report` returned, in any order.
-
-    Returns:
-        Dataset to model to score, in the order of the table.
-    """
-    scores: dict[str, dict[str, float]] = {}
-    for report in _sorted(reports):
-        scores.setdefault(report["dataset"], {})[report["model"]] = report["score"]
-    return scores
-
-
 def _sorted(reports: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """By dataset, then best first, then by name."""
     return sorted(reports, key=lambda r: (r["dataset"], -r["score"], r["model"]))
@@ -84,6 +70,7 @@ def _row(report: Mapping[str, Any]) -> list[str]:
     return [
         report["dataset"],
         report["model"],
+        str(len(report["seeds"])),
         metric,
         f"{report['score']:.3f}",
         f"{ends['low']:.3f} to {ends['high']:.3f}",

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-TRAIN, VALIDATION, TEST, GAP = 0, 1, 2, -1
-PARTS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+from neurofmx.parts import GAP, TEST, TRAIN, VALIDATION
 
 
 class LeakError(ValueError):

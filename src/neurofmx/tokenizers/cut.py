@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neurofmx.datasets.base import Split
+from neurofmx.parts import TRAIN
 from neurofmx.preprocessing import splits
 from neurofmx.recording import Recording
 from neurofmx.task import Task
@@ -212,7 +213,7 @@ def _check_finite(x: np.ndarray, signal: Signal, dataset: str) -> None:
 
 def _check_classes(parts: np.ndarray, y: np.ndarray, task: Task, dataset: str) -> None:
     for fold, row in enumerate(parts):
-        absent = sorted(set(range(len(task.names))) - set(y[row == splits.TRAIN].tolist()))
+        absent = sorted(set(range(len(task.names))) - set(y[row == TRAIN].tolist()))
         if absent:
             raise ValueError(
                 f"{dataset}: fold {fold} trains without any window of class {[task.names[i] for i in absent]}; use "
@@ -228,7 +229,7 @@ def _scaling(
     shape = (len(parts), x.shape[-1])
     mean, std = np.empty(shape, np.float32), np.empty(shape, np.float32)
     for fold, row in enumerate(parts):
-        train = x[row == splits.TRAIN].astype(np.float64)
+        train = x[row == TRAIN].astype(np.float64)
         mean[fold], std[fold] = train.mean(axis), train.std(axis)
         flat = np.flatnonzero(std[fold] <= 1e-6 * np.abs(train).max(initial=0))
         if len(flat):

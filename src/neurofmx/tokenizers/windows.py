@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurofmx.hdf5 import read_trees, write_trees
-from neurofmx.preprocessing.splits import PARTS
+from neurofmx.parts import TEST, TRAIN, VALIDATION
 from neurofmx.task import Task
 
 _ARRAYS = ("x", "y", "group", "block", "start", "stop", "split", "mean", "std")
@@ -72,7 +72,7 @@ class Windows:
 
     def fold(self, k: int) -> Fold:
         """Indices of the training, validation and test windows of fold `k`."""
-        return Fold(*(np.flatnonzero(self.split[k] == PARTS[part]) for part in ("train", "validation", "test")))
+        return Fold(*(np.flatnonzero(self.split[k] == part) for part in (TRAIN, VALIDATION, TEST)))
 
     def scaled(self, k: int, index: np.ndarray) -> np.ndarray:
         """Windows `index` standardised with the training windows of fold `k`, shape `(index, time, channels)`."""

@@ -1,0 +1,128 @@
+"""The tree keeps its promises: imports run one way, and every stage names the code it runs."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src/neurofmx"
+LAYERS = (
+    {"atomic", "parts", "tables", "task"},
+    {"hdf5", "timeline", "headline"},
+    {"recording"},
+    {"datasets"},
+    {"preprocessing"},
+    {"tokenizers"},
+    {"kernels"},
+    {"layers"},
+    {"models"},
+    {"training"},
+    {"evaluation"},
+    {"params"},
+)
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+# tables that name everything there is: a stage runs one entry of them, and depends on that entry's file
+TABLES = {"params", "datasets", "preprocessing", "models.table", "tokenizers", "models", "training", "evaluation"}
+NO_TRACE = {"atomic", "tables", "params", "parts", "datasets.fetch", "datasets.distribution", "datasets.mirror"}
+# of a dataset's file: what its download does not use, and what its facts do not
+UNUSED = {
+    "download": {"hdf5", "recording", "task", "timeline"},
+    "tokenize": {"datasets.checksum", "datasets.manifest"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Modules of the package that a file imports, also inside functions, without the package's own name."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("neurofmx"):
+            module = (node.module or "").removeprefix("neurofmx").lstrip(".")
+            for alias in node.names:
+                inner = f"{module}.{alias.name}".lstrip(".")
+                found.add(inner if file_of(inner) else module)
+        elif isinstance(node, ast.Import):
+            found |= {a.name.removeprefix("neurofmx.") for a in node.names if a.name.startswith("neurofmx.")}
+    return found - {""}
+
+
+def file_of(module: str) -> Path | None:
+    """The file of a module, or None if there is none."""
+    path = PACKAGE / module.replace(".", "/")
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def closure(start: set[str]) -> set[str]:
+    """All modules reached from some, not looking into tables."""
+    reached, waiting = set(), list(start)
+    while waiting:
+        module = waiting.pop()
+        path = file_of(module)
+        if module in reached or module in TABLES or path is None:
+            continue
+        reached.add(module)
+        waiting += imported(path)
+    return reached
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_imports_run_one_way(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    for module in imported(path):
+        other = module.split(".")[0]
+        assert other == own or RANK[other] < RANK[own], f"{own} must not import {module}"
+
+
+def stages() -> list[tuple[str, str, set[str], list[str]]]:
+    """Stage, script, modules that its tables point to, and declared deps, for one dataset and model each."""
+    declared = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+    dataset, preprocess = "datasets.haxby2001", "preprocessing.fmri"
+    network = {"tokenizers.linear", "tokenizers.log_power", "models.build"}
+    points = {
+        "download": {dataset},
+        "preprocess": {dataset, preprocess},
+        "tokenize": {dataset},
+        "baseline": {"models.linear"},
+        "train": network | {"models.hybrid"},
+        "evaluate": network | {"models.hybrid"},
+        "compare_train": network | {"models.lstm"},
+        "compare_evaluate": network | {"models.lstm"},
+    }
+    rows = []
+    for name, stage in declared.items():
+        body = stage.get("do", stage)
+        text = str(body["cmd"])
+        deps = [
+            dep.replace("${key}", "haxby2001").replace("${item}", "fmri").replace("${item.model}", "lstm")
+            for dep in body["deps"]
+        ]
+        rows += [(name, script, points.get(name, set()), deps) for script in re.findall(r"pipeline/\w+\.py", text)]
+    return rows
+
+
+@pytest.mark.parametrize(("stage", "script", "points", "deps"), stages(), ids=lambda v: v if isinstance(v, str) else "")
+def test_a_stage_names_the_code_it_runs(stage: str, script: str, points: set[str], deps: list[str]) -> None:
+    if stage == "check":
+        return
+    direct = imported(ROOT / script)
+    if stage == "baseline":  # the same scripts as for networks, which are imported where one is trained
+        direct -= {"models.build", "training.jobs", "training.curves", "training.options"}
+    exempt = NO_TRACE | UNUSED.get(stage, set())
+    missing = set()
+    for module in closure(direct | points) - exempt:
+        path = file_of(module)
+        assert path is not None
+        name = path.relative_to(ROOT).as_posix()
+        if not any(name == dep or name.startswith(f"{dep}/") for dep in deps):
+            missing.add(name)
+    assert not missing, f"stage {stage}: {script} runs {sorted(missing)}; add them to its deps in dvc.yaml"
+    assert script in deps
