@@ -29,14 +29,13 @@ def sandbox(built: Checkout, tmp_path: Path) -> Checkout:
     return checkout
 
 
-def start(checkout: Checkout, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+def start(checkout: Checkout, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         ["python", *arguments],
         cwd=checkout.root,
         env=checkout.environment(**environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
 
