@@ -50,15 +50,18 @@ TRAINED = of("train") | against("compare_train")
 @pytest.mark.parametrize(
     ("name", "stages"),
     [
-        ("src/neurofmx/kernels/lif.py", of("train")),
-        ("src/neurofmx/layers/mamba.py", of("train")),
+        ("src/neurofmx/kernels/lif.py", of("train", "evaluate")),
+        ("src/neurofmx/layers/mamba.py", of("train", "evaluate")),
         ("src/neurofmx/preprocessing/fmri.py", {"preprocess@haxby2001"}),
         ("src/neurofmx/preprocessing/spikes.py", {"preprocess@peyrache_a2929"}),
         ("src/neurofmx/datasets/digits.py", {"download@digits", "preprocess@digits", "tokenize@digits"}),
         ("src/neurofmx/datasets/eegbci.py", set()),
         ("src/neurofmx/preprocessing/splits.py", of("tokenize")),
         ("src/neurofmx/training/loop.py", TRAINED),
-        ("src/neurofmx/models/lstm.py", {f"compare_train@{d}-lstm" for d in DATASETS}),
+        (
+            "src/neurofmx/models/lstm.py",
+            {f"compare_{stage}@{d}-lstm" for stage in ("train", "evaluate") for d in DATASETS},
+        ),
         ("src/neurofmx/evaluation/gate.py", of("baseline", "evaluate") | against("compare_evaluate") | {"compare"}),
     ],
 )
