@@ -35,6 +35,7 @@ format: env  ## put the code into shape
 	ruff check --fix .
 
 cuda: env  ## mamba-ssm's kernels, built here: needs a CUDA compiler
+	.venv/bin/python -m pip install ninja wheel
 	MAMBA_KEEP_CUDA_BUILD=TRUE .venv/bin/python -m pip install --no-build-isolation -c constraints.txt -e '.[cuda]'
 
 clean:  ## remove the environment and partial work, keep data and results

@@ -13,6 +13,7 @@ from _stage import Params, run, write_json
 from neurofmx.evaluation.answers import load_answers, out_of_fold, save_answers
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.report import Cost, Provenance, report
+from neurofmx.evaluation.spikes import SpikeMeter
 from neurofmx.models.table import MODELS
 from neurofmx.params import Model
 from neurofmx.tokenizers.windows import Windows, load_windows
@@ -99,20 +100,27 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
     decoders = [
         build_decoder(model.family, model.config, params.head, windows, fold=fold) for fold in range(windows.folds)
     ]
-    rates: list[float] = []
+    spikes: list[float | None] = []
 
     def answer(fold: int, seed: int) -> np.ndarray:
         weights, _ = load_checkpoint(checkpoints / f"best_fold{fold}_seed{seed}.safetensors")
         decoders[fold].load_state_dict(weights)
-        outputs = decoders[fold].predict(windows.scaled(fold, windows.fold(fold).test))
-        rates.append(float(getattr(decoders[fold].backbone, "spike_rate", float("nan"))))
+        with SpikeMeter(decoders[fold].backbone) as meter:
+            outputs = decoders[fold].predict(windows.scaled(fold, windows.fold(fold).test))
+        spikes.append(meter.rate)
         return outputs
 
     seeds = params.evaluate.seeds
     outputs = np.stack([out_of_fold(windows, lambda fold, seed=seed: answer(fold, seed)) for seed in seeds])
     parameters = sum(weight.numel() for weight in decoders[0].parameters())
-    spikes = None if np.isnan(rates).any() else float(np.mean(rates))
-    return Answered(outputs, seeds, parameters, spikes, getattr(decoders[0].backbone, "kernels", ""))
+    rates = [rate for rate in spikes if rate is not None]
+    return Answered(
+        outputs,
+        seeds,
+        parameters,
+        float(np.mean(rates)) if rates else None,
+        getattr(decoders[0].backbone, "kernels", ""),
+    )
 
 
 if __name__ == "__main__":

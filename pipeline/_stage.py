@@ -24,7 +24,7 @@ from neurofmx.atomic import atomic  # noqa: E402
 from neurofmx.params import Params, load_params  # noqa: E402
 
 # what a user can mend: its message is enough, a traceback would hide it
-EXPECTED = (ValueError, KeyError, OSError, RuntimeError, FloatingPointError)
+EXPECTED = (ValueError, KeyError, OSError, RuntimeError, FloatingPointError, ImportError)
 
 
 def run(main: Callable[..., None], **arguments: str) -> None:
@@ -61,8 +61,11 @@ def downloads() -> Path:
 
 
 def mirror(params: Params) -> str | None:
-    """Where to look for recordings first: NEUROFMX_MIRROR, else `download.mirror`."""
-    return os.environ.get("NEUROFMX_MIRROR") or params.download.mirror
+    """Where to look for recordings first: NEUROFMX_MIRROR, else `download.mirror`; folders seen from the checkout."""
+    named = os.environ.get("NEUROFMX_MIRROR") or params.download.mirror
+    if not named or named.startswith(("http://", "https://")):
+        return named
+    return str(Path(os.environ.get("DVC_ROOT", ".")) / named)
 
 
 def write_json(path: Path, content: Any) -> None:

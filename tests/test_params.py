@@ -78,6 +78,24 @@ def test_the_committed_file_is_valid() -> None:
         ("run.datasets.digit", "image", r"unknown dataset in run.datasets 'digit'; did you mean 'digits'\?"),
         ("run.compare", ["pca", "ltsm"], r"unknown model in run.compare 'ltsm'; did you mean 'lstm'\?"),
         ("run.compare", ["linear"], r"run.compare: 'linear' is always built"),
+        (
+            "tokenize.spike",
+            {"anchor": "sample", "start": 0, "stop": 1},
+            r"unknown modality 'spike'; did you mean 'spikes'",
+        ),
+        ("run.compare", ["pca", "pca"], r"names a model twice"),
+        (
+            "models.linear.features",
+            "csp",
+            r"models.linear.features=csp: needs classes, peyrache",
+        ),
+        (
+            "preprocess.spikes",
+            {"smoothing": "centred", "sigma_ms": 1000},
+            r"reaches 4 s, over the gap .*to 250",
+        ),
+        ("train.learning_rate", float("inf"), r"train.learning_rate=inf: .*finite"),
+        ("datasets.digits", 3, r"datasets.digits=3: must hold keys and values"),
         ("head", 3, r"head=3: "),
         ("train", [1], r"train=\[1\]: "),
     ],
@@ -104,6 +122,9 @@ def test_a_number_as_dvc_writes_it(tmp_path: Path) -> None:
 
 def test_no_file_and_no_yaml(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r"no such file; run this in the root"):
+        load_params(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("")
+    with pytest.raises(ParamsError, match=r"datasets: Field required"):
         load_params(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_text("a: [1")
     with pytest.raises(ParamsError, match=r"not valid YAML"):

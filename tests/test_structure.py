@@ -83,34 +83,43 @@ def test_imports_run_one_way(path: Path) -> None:
 
 
 def stages() -> list[tuple[str, str, set[str], list[str]]]:
-    """Stage, script, modules that its tables point to, and declared deps, for one dataset and model each."""
+    """Stage, script, modules that its tables point to, and declared deps, for one dataset and every model."""
     declared = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-    dataset, preprocess = "datasets.haxby2001", "preprocessing.fmri"
-    network = {"tokenizers.linear", "tokenizers.log_power", "models.build"}
-    points = {
+    compared = YAML(typ="safe").load(ROOT / "params.yaml")["run"]["compare"]
+    return [
+        (name, script, points(name, model), [filled(dep, model) for dep in body["deps"]])
+        for name, stage in declared.items()
+        for body in [stage.get("do", stage)]
+        for script in re.findall(r"pipeline/\w+\.py", str(body["cmd"]))
+        for model in (compared if name.startswith("compare_") else ["model"])
+    ]
+
+
+def points(stage: str, model: str) -> set[str]:
+    """Modules that a stage reaches through a table."""
+    dataset, network = "datasets.haxby2001", {"tokenizers.linear", "tokenizers.log_power", "models.build"}
+    reached = {
         "download": {dataset},
-        "preprocess": {dataset, preprocess},
+        "preprocess": {dataset, "preprocessing.fmri"},
         "tokenize": {dataset},
         "baseline": {"models.linear"},
         "train": network | {"models.hybrid"},
         "evaluate": network | {"models.hybrid"},
-        "compare_train": network | {"models.lstm"},
-        "compare_evaluate": network | {"models.lstm"},
+        "compare_train": network | {f"models.{model}"},
+        "compare_evaluate": network | {f"models.{model}"},
     }
-    rows = []
-    for name, stage in declared.items():
-        body = stage.get("do", stage)
-        text = str(body["cmd"])
-        deps = [
-            dep.replace("${key}", "haxby2001").replace("${item}", "fmri").replace("${item.model}", "lstm")
-            for dep in body["deps"]
-        ]
-        rows += [(name, script, points.get(name, set()), deps) for script in re.findall(r"pipeline/\w+\.py", text)]
-    return rows
+    return reached.get(stage, set())
 
 
-@pytest.mark.parametrize(("stage", "script", "points", "deps"), stages(), ids=lambda v: v if isinstance(v, str) else "")
-def test_a_stage_names_the_code_it_runs(stage: str, script: str, points: set[str], deps: list[str]) -> None:
+def filled(dep: str, model: str) -> str:
+    """A dependency as DVC fills its template in."""
+    return dep.replace("${key}", "haxby2001").replace("${item}", "fmri").replace("${item.model}", model)
+
+
+@pytest.mark.parametrize(
+    ("stage", "script", "reached", "deps"), stages(), ids=lambda v: v if isinstance(v, str) else ""
+)
+def test_a_stage_names_the_code_it_runs(stage: str, script: str, reached: set[str], deps: list[str]) -> None:
     if stage == "check":
         return
     direct = imported(ROOT / script)
@@ -118,7 +127,7 @@ def test_a_stage_names_the_code_it_runs(stage: str, script: str, points: set[str
         direct -= {"models.build", "training.jobs", "training.curves", "training.options"}
     exempt = NO_TRACE | UNUSED.get(stage, set())
     missing = set()
-    for module in closure(direct | points) - exempt:
+    for module in closure(direct | reached) - exempt:
         path = file_of(module)
         assert path is not None
         name = path.relative_to(ROOT).as_posix()

@@ -1,6 +1,6 @@
 """The headline: the one number that models are compared by, and what an answer has to look like.
 
-It stands below the models, as linear models are tuned by it and networks stop training by it.
+It stands below the models, as linear models are tuned by it where it is not too coarse (`models/linear.py`).
 """
 
 from __future__ import annotations

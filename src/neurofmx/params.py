@@ -24,7 +24,7 @@ from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.training.options import TrainOptions
 
 STUDIED = "hybrid"  # the family of section `model`
-FROZEN = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+FROZEN = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
 class ParamsError(ValueError):
@@ -107,6 +107,13 @@ class Params(BaseModel):
             for name, values in _mapping(section).items()
         }
 
+    @field_validator("tokenize")
+    @classmethod
+    def _tokenize(cls, section: dict[str, CutOptions]) -> dict[str, CutOptions]:
+        for name in section:
+            pick(PREPROCESS, name, "modality")
+        return section
+
     @field_validator("model", mode="before")
     @classmethod
     def _model(cls, section: Any) -> Model:
@@ -125,8 +132,11 @@ class Params(BaseModel):
                 raise ValueError(f"run.datasets.{name}={modality}: its modality is {dataset.modality}")
             for section in ("preprocess", "tokenize"):
                 pick(getattr(self, section), modality, f"modality in section {section}")
+            self._fits(dataset)
         for name in ("linear", *self.run.compare):
             pick(self.models, name, "model in run.compare")
+        if len(set(self.run.compare)) < len(self.run.compare):
+            raise ValueError(f"run.compare={list(self.run.compare)}: names a model twice")
         if "linear" in self.run.compare:
             raise ValueError("run.compare: 'linear' is always built as the baseline; leave it out of the list")
         for name in (*self.datasets, *self.models):
@@ -135,6 +145,20 @@ class Params(BaseModel):
         if STUDIED in self.models:
             raise ValueError(f"models.{STUDIED}: it is the model under study; set it in section `model`")
         return self
+
+    def _fits(self, dataset: Dataset) -> None:
+        """Refuse options that cannot go together for a dataset that will be built."""
+        reach, gap = getattr(self.preprocess[dataset.modality], "reach", 0.0), dataset.split.gap
+        if dataset.split.kind == "blocks" and reach > gap:
+            raise ValueError(
+                f"preprocess.{dataset.modality}: smoothing reaches {reach:g} s, over the gap of {gap:g} s that split "
+                f"{dataset.split.name} of {dataset.name} leaves; lower sigma_ms to {250 * gap:g}"
+            )
+        features = getattr(self.named("linear").config, "features", "auto")
+        if features == "csp" and dataset.task.kind != "classification":
+            raise ValueError(
+                f"models.linear.features=csp: needs classes, {dataset.name} asks for a {dataset.task.kind}"
+            )
 
     def dataset(self, name: str) -> Dataset:
         """The dataset of that name; raises ValueError with the nearest name if params.yaml has none."""
@@ -184,7 +208,8 @@ def check_params(tree: Any, *, source: str = "params") -> Params:
     Raises:
         ParamsError: If anything is wrong.
     """
-    problems = list(_section_problems(_mapping(tree)))
+    tree = _mapping(tree)
+    problems = list(_section_problems(tree))
     if not problems:
         try:
             return Params(**tree)
@@ -209,6 +234,8 @@ def _section_problems(tree: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _check(key: tuple[str, ...], section: type[BaseModel], values: Any) -> list[str]:
+    if not isinstance(values, Mapping | None):
+        return [f"{'.'.join(key)}={values}: must hold keys and values"]
     try:
         section(**_mapping(values))
     except ValidationError as error:

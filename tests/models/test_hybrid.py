@@ -314,3 +314,17 @@ def test_the_named_small_and_demo_sizes_run(liquid, spiking, layers, hidden):
     y, _ = model(torch.randn(2, 4, 5))
     assert torch.isfinite(y).all()
     assert 0.01 < model.spike_rate < 0.9
+
+
+@pytest.mark.parametrize("attention_type", ["liquid_to_mamba", "mamba_to_liquid"])
+def test_attention_carries_information_one_way_where_asked(attention_type):
+    torch.manual_seed(0)
+    config = HybridConfig(**(SMALL | {"attention_type": attention_type}))
+    attention = BidirectionalIntegration(config).attention
+    names = {"liquid_to_mamba": "liquid_to_spike", "mamba_to_liquid": "spike_to_liquid"}
+    assert list(attention.directions) == [names[attention_type]]
+
+
+def test_decay_rates_and_preferences_are_spared_from_weight_decay():
+    spared = {name for name, weight in network().named_parameters() if getattr(weight, "no_weight_decay", False)}
+    assert {name.rsplit(".", 1)[-1] for name in spared} == {"A_log", "fusion"}

@@ -44,6 +44,7 @@ def touched(checkout: Checkout, name: str) -> set[str]:
     return changed
 
 
+SCORED = of("evaluate") | against("compare_evaluate")
 TRAINED = of("train") | against("compare_train")
 
 
@@ -79,9 +80,9 @@ def test_an_edit_of_code_re_runs_what_it_affects(full: Checkout, name: str, stag
 @pytest.mark.parametrize(
     ("section", "key", "value", "stages"),
     [
-        ("model", "integration_mode", "parallel", of("train")),
+        ("model", "integration_mode", "parallel", of("train", "evaluate")),
         ("train", "learning_rate", 0.5, TRAINED),
-        ("head", "dropout", 0.5, TRAINED),
+        ("head", "dropout", 0.5, TRAINED | SCORED),
         ("evaluate", "draws", 500, of("baseline", "evaluate") | against("compare_evaluate")),
         ("evaluate", "seeds", [1], of("baseline", "train", "evaluate") | against("compare_train", "compare_evaluate")),
         ("download", "mirror", "/nowhere", set()),
@@ -124,7 +125,7 @@ def test_an_experiment_on_the_model_runs_its_stages_alone(built: Checkout) -> No
 def test_forced_runs_give_equal_bytes(built: Checkout) -> None:
     def state() -> dict[str, bytes]:
         files = [*built.root.glob("data/tokens/*"), *built.root.glob("metrics/scores/**/*.json")]
-        files += built.root.glob("data/checkpoints/**/*best*")
+        files += built.root.glob("data/checkpoints/**/*.safetensors")
         return {str(path.relative_to(built.root)): path.read_bytes() for path in files}
 
     before = state()

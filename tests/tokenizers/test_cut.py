@@ -87,7 +87,7 @@ def test_an_angle_is_read_at_the_anchor() -> None:
 
 
 def test_scaling_is_learnt_from_the_training_windows_of_each_fold_alone() -> None:
-    cut_ = windows(split=BLOCKS)
+    cut_ = windows(split=BLOCKS, validation_fraction=0.4)
     for fold in range(3):
         train = cut_.x[cut_.split[fold] == TRAIN].reshape(-1, 2)
         np.testing.assert_allclose(cut_.mean[fold], train.mean(0), rtol=1e-5)
@@ -96,7 +96,7 @@ def test_scaling_is_learnt_from_the_training_windows_of_each_fold_alone() -> Non
     other = [recording(run) for run in range(3)]
     test = np.flatnonzero((cut_.split[0] == TEST) & (cut_.group == 1))
     other[1].signals["eeg"].data[int(cut_.x[test[0], 0, 0]) % 1000] += 1e6  # a sample only fold 0's test windows hold
-    changed = windows(split=BLOCKS, recordings=other)
+    changed = windows(split=BLOCKS, recordings=other, validation_fraction=0.4)
     np.testing.assert_array_equal(changed.mean[0], cut_.mean[0])
     assert not np.allclose(changed.mean[1], cut_.mean[1])
 
@@ -161,6 +161,15 @@ def with_signal(made: Recording, **changes: object) -> Recording:
 def test_recordings_that_do_not_fit_are_named(change, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         windows(recordings=damaged(change), anchor="sample", start=0, stop=1)
+
+
+def test_an_empty_part_and_a_missing_answer_are_named() -> None:
+    with pytest.raises(ValueError, match=r"fold 0 of split blocks has no validation window; use shorter windows"):
+        windows(split=BLOCKS)
+    made = [recording(run) for run in range(3)]
+    made[0].signals["angle"].data[30] = np.nan
+    with pytest.raises(ValueError, match=r"made: 'angle' is NaN or infinite"):
+        windows(Task("circular", "angle", ("angle",)), recordings=made, anchor="sample")
 
 
 def test_a_constant_channel_is_named() -> None:

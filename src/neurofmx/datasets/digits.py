@@ -46,9 +46,9 @@ class Digits(Dataset):
     def split(self) -> Split:
         """A fifth of the images in their order is left out at a time, and so about a fifth of the writers.
 
-        A writer drew some 40 images in a row, so that many make one independent block.
+        A writer drew some 40 images in a row, so that many are left out between parts, and make one independent block.
         """
-        return Split("blocks-5fold-v1", kind="blocks", folds=5, validation="tail", block=40.0)
+        return Split("blocks-5fold-v1", kind="blocks", folds=5, validation="tail", gap=40.0, block=40.0)
 
     @property
     def expected(self) -> Expected:

@@ -77,6 +77,7 @@ def _circular(outputs: np.ndarray, y: np.ndarray, task: Task) -> dict[str, float
     error = np.degrees(np.abs(np.angle(np.exp(1j * (np.arctan2(sine, cosine) - y)))))
     return {
         "r2": headline(outputs, y, task),
+        "pearson": (_pearson(np.cos(y), cosine) + _pearson(np.sin(y), sine)) / 2,
         "angular_error_deg": float(np.median(error)),
         "angular_error_mean_deg": float(np.mean(error)),
     }

@@ -36,6 +36,7 @@ class AdaptiveGating(nn.Module):
         self.heads, self.paths, self.temperature = num_gate_heads, num_paths, temperature
         self.score = nn.Linear(num_paths * dim, num_gate_heads * num_paths)
         self.fusion = nn.Parameter(torch.zeros(num_gate_heads, num_paths))
+        self.fusion.no_weight_decay = True  # type: ignore[attr-defined]  # a preference, not a product
         self.output = nn.Linear(dim, dim)
 
     def weights(self, paths: Sequence[Tensor]) -> Tensor:

@@ -76,6 +76,7 @@ class Mamba(nn.Module):
         self.x_proj = nn.Linear(self.inner, self.dt_rank + 2 * d_state, bias=False)
         self.dt_proj = nn.Linear(self.dt_rank, self.inner)
         self.A_log = nn.Parameter(torch.arange(1.0, d_state + 1.0).log().repeat(self.inner, 1))
+        self.A_log.no_weight_decay = True  # type: ignore[attr-defined]  # decay would pull all rates towards 1
         self.D = nn.Parameter(torch.ones(self.inner))
         self.out_proj = nn.Linear(self.inner, dim, bias=False)
         self._initialise()

@@ -59,6 +59,9 @@ class HybridConfig(BaseModel):
     num_gate_heads: int = Field(4, ge=1, description="Heads of the gate; must divide hidden_dim.")
     gate_temperature: float = Field(1.0, gt=0, description="Softness of the gate's choice.")
     use_cross_attention: bool = Field(True, description="Cross-attention between the paths (bidirectional mode).")
+    attention_type: Literal["bidirectional", "liquid_to_mamba", "mamba_to_liquid"] = Field(
+        "bidirectional", description="Which way cross-attention carries information: both, or one."
+    )
     cross_attn_heads: int = Field(
         8, ge=1, description="Its heads; must divide liquid_units and mamba_expand * hidden_dim."
     )

@@ -25,13 +25,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from neurofmx.layers.attention import CrossModalAttention, CrossModalState
+from neurofmx.layers.attention import AttentionType, CrossModalAttention, CrossModalState
 from neurofmx.layers.cfc import CfC
 from neurofmx.layers.exchange import BidirectionalStateExchange
 from neurofmx.layers.gating import AdaptiveGating
 from neurofmx.layers.liquid import liquid_cell
 from neurofmx.layers.mamba import Mamba, MambaState
 from neurofmx.models.configs import HybridConfig
+
+# the layer is named after its use between liquid and spikes; here Mamba's features stand in the spikes' place
+_DIRECTIONS: dict[str, AttentionType] = {
+    "bidirectional": "bidirectional",
+    "liquid_to_mamba": "liquid_to_spike",
+    "mamba_to_liquid": "spike_to_liquid",
+}
 
 
 class PairState(NamedTuple):
@@ -205,6 +212,7 @@ def _attention(config: HybridConfig) -> CrossModalAttention:
         config.liquid_units,
         config.mamba_expand * config.hidden_dim,
         config.cross_attn_heads,
+        _DIRECTIONS[config.attention_type],
         dropout=config.attention_dropout,
         window=config.cross_attn_window,
     )

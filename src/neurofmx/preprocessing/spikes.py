@@ -20,7 +20,7 @@ Smoothing = Literal["none", "centred", "causal"]
 class SpikeOptions(BaseModel):
     """How spike trains become features; section `preprocess.spikes` of `params.yaml`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     bin_ms: float = Field(default=20.0, gt=0, description="width of a bin, ms")
     sqrt: bool = Field(default=False, description="square root of the counts, which evens out their variance")
@@ -28,6 +28,11 @@ class SpikeOptions(BaseModel):
     sigma_ms: float = Field(default=60.0, gt=0, description="standard deviation of the kernel, ms")
     min_rate: float = Field(default=0.0, ge=0, description="units that fire less in any recording are left out, Hz")
     bad: Bad = Field(default="error", description="units whose count never changes: `error`, or `drop` them everywhere")
+
+    @property
+    def reach(self) -> float:
+        """How far, s, a bin is mixed with others in time: a split must leave at least this gap."""
+        return 0.0 if self.smoothing == "none" else 4e-3 * self.sigma_ms
 
 
 def preprocess(recordings: Iterable[Recording], options: SpikeOptions) -> list[Recording]:

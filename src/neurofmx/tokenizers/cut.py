@@ -8,18 +8,18 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neurofmx.datasets.base import Split
-from neurofmx.parts import TRAIN
+from neurofmx.parts import TRAIN, VALIDATION
 from neurofmx.preprocessing import splits
 from neurofmx.recording import Recording
 from neurofmx.task import Task
-from neurofmx.timeline import Signal, Trials
+from neurofmx.timeline import Signal
 from neurofmx.tokenizers.windows import Windows
 
 
 class CutOptions(BaseModel):
     """Where a window lies around its anchor. Section `tokenize.<modality>` of params.yaml."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     anchor: Literal["trial", "sample"] = Field(
         description="One window a trial (from its start), or one every `stride` samples."
@@ -93,7 +93,7 @@ def cut(
     x, y, start, stop = (np.concatenate([getattr(p, name) for p in pieces]) for name in ("x", "y", "start", "stop"))
     if x.shape[1] % options.patch:
         raise ValueError(f"tokenize.{modality}.patch={options.patch}: must divide the {x.shape[1]} samples of a window")
-    _check_finite(x, first, dataset)
+    _check_finite(x, y, first, task, dataset)
     parts = _split(split, options, group=group, start=start, stop=stop)
     if task.kind == "classification":
         _check_classes(parts, y, task, dataset)
@@ -144,7 +144,7 @@ def _anchors(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sample index, answer and block of every anchor."""
     if options.anchor == "trial":
-        index = np.round((_trials(recording).start - signal.start) * signal.rate).astype(int)
+        index = np.round((recording.require_trials().start - signal.start) * signal.rate).astype(int)
         return index, _labels(recording, task), np.arange(len(index))
     index = np.arange(0, len(signal.data), options.stride)
     if task.kind == "classification":
@@ -161,7 +161,7 @@ def _within_trials(
     recording: Recording, signal: Signal, task: Task, split: Split, index: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Anchors that fall into a trial; the rest between trials has no class."""
-    trials = _trials(recording)
+    trials = recording.require_trials()
     seconds = signal.start + index / signal.rate + 1e-6
     trial = np.searchsorted(trials.start, seconds, side="right") - 1
     inside = (trial >= 0) & (seconds < trials.stop[np.maximum(trial, 0)])
@@ -171,15 +171,9 @@ def _within_trials(
     return index[inside], _labels(recording, task)[trial[inside]], block[inside]
 
 
-def _trials(recording: Recording) -> Trials:
-    if recording.trials is None:
-        raise ValueError(f"recording {recording.name} has no trials, which its task asks for; add them in its reader")
-    return recording.trials
-
-
 def _labels(recording: Recording, task: Task) -> np.ndarray:
     """Index of each trial's class in `task.names`."""
-    column = _trials(recording).column(task.target)
+    column = recording.require_trials().column(task.target)
     known = {name: i for i, name in enumerate(task.names)}
     unknown = sorted({str(value) for value in column} - set(known))
     if unknown:
@@ -199,10 +193,21 @@ def _split(split: Split, options: CutOptions, *, group: np.ndarray, start: np.nd
         parts, group, start, stop, by=split.validation, gap=split.gap, fraction=options.validation_fraction
     )
     splits.check_no_leak(parts, group, start, stop)
+    for fold, row in enumerate(parts):
+        for part, name in ((TRAIN, "training"), (VALIDATION, "validation")):
+            if not (row == part).any():
+                raise ValueError(
+                    f"fold {fold} of split {split.name} has no {name} window; use shorter windows or another "
+                    f"validation_fraction than {options.validation_fraction}"
+                )
     return parts
 
 
-def _check_finite(x: np.ndarray, signal: Signal, dataset: str) -> None:
+def _check_finite(x: np.ndarray, y: np.ndarray, signal: Signal, task: Task, dataset: str) -> None:
+    if not np.isfinite(y).all():
+        raise ValueError(
+            f"{dataset}: {task.target!r} is NaN or infinite in {np.sum(~np.isfinite(y))} windows; drop them in preprocess"
+        )
     bad = np.flatnonzero(~np.isfinite(x).all(axis=(0, 1)))
     if len(bad):
         names = [signal.channels[i] for i in bad[:5]] if len(signal.channels) == x.shape[-1] else bad[:5].tolist()

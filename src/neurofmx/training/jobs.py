@@ -13,7 +13,6 @@ import os
 import resource
 import shutil
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -28,6 +27,7 @@ from pydantic import BaseModel
 from tqdm import tqdm
 
 import neurofmx
+from neurofmx.atomic import atomic
 from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig
 from neurofmx.tokenizers.windows import load_windows
@@ -126,13 +126,13 @@ def _train(recipe: Recipe, fold: int, seed: int, folder: Path) -> Trained:
         _fit(recipe, fold, seed, home)
     _, facts = load_checkpoint(home / "last.safetensors")
     curve = [(int(step), train, validation) for step, train, validation in facts["curve"]]
+    cost = json.loads((home / "cost.json").read_text())
     _tell(home, recipe.options.num_epochs)
-    return Trained(fold, seed, home, curve, facts["seconds"], facts["peak_memory_mib"])
+    return Trained(fold, seed, home, curve, **cost)
 
 
 def _fit(recipe: Recipe, fold: int, seed: int, home: Path) -> None:
     """Train and store the result; `last.safetensors` is written last and marks the fold as done."""
-    began = time.perf_counter()
     windows = load_windows(recipe.windows)
     torch.manual_seed(seed * 1009 + fold)
     decoder = build_decoder(recipe.family, recipe.config, recipe.head, windows, fold=fold)
@@ -154,11 +154,12 @@ def _fit(recipe: Recipe, fold: int, seed: int, home: Path) -> None:
     )
     fitted = trainer.fit()
     save_checkpoint(home / "best.safetensors", fitted.best, fold=fold, seed=seed, epoch=fitted.best_epoch)
-    facts: dict[str, Any] = {"seconds": time.perf_counter() - began, "peak_memory_mib": _peak_memory(cuda)}
+    # what it took differs from run to run, so it stays out of the checkpoint
+    cost = {"seconds": trainer.progress.seconds, "peak_memory_mib": _peak_memory(cuda)}
+    with atomic(home / "cost.json") as part:
+        part.write_text(json.dumps(cost))
     epoch = len(fitted.curve)
-    save_checkpoint(
-        home / "last.safetensors", fitted.last, fold=fold, seed=seed, epoch=epoch, curve=fitted.curve, **facts
-    )
+    save_checkpoint(home / "last.safetensors", fitted.last, fold=fold, seed=seed, epoch=epoch, curve=fitted.curve)
 
 
 def _peak_memory(cuda: bool) -> float:

@@ -7,6 +7,7 @@ before. A training that is killed and resumes at the last finished epoch ends wi
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ class Progress:
     step: int = 0
     best_epoch: int = 0
     best_loss: float = math.inf
+    seconds: float = 0.0
     curve: list[tuple[int, float, float]] = field(default_factory=list)
 
 
@@ -95,8 +97,10 @@ class Trainer:
         self.on_epoch(self.progress)
         curve = Curve(self.folder / "live", resumed=self.progress.epoch > 0)
         while not self._done():
+            began = time.perf_counter()
             train_loss = self._epoch()
             self._note(train_loss, self.validate())
+            self.progress.seconds += time.perf_counter() - began
             curve.log(*self.progress.curve[-1])
             self._save()
             self.on_epoch(self.progress)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class TrainOptions(BaseModel):
     """Settings of the training loop, the same for every network that is compared."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     learning_rate: float = Field(default=1e-4, gt=0, description="Highest learning rate of AdamW.")
     weight_decay: float = Field(default=0.01, ge=0, description="Decoupled weight decay of AdamW.")
