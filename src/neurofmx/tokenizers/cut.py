@@ -206,7 +206,7 @@ def _split(split: Split, options: CutOptions, *, group: np.ndarray, start: np.nd
 def _check_finite(x: np.ndarray, y: np.ndarray, signal: Signal, task: Task, dataset: str) -> None:
     if not np.isfinite(y).all():
         raise ValueError(
-            f"{dataset}: {task.target!r} is NaN or infinite in {np.sum(~np.isfinite(y))} windows; drop them in preprocess"
+            f"{dataset}: {task.target!r} is NaN or infinite in {np.sum(~np.isfinite(y))} windows; drop them first"
         )
     bad = np.flatnonzero(~np.isfinite(x).all(axis=(0, 1)))
     if len(bad):
