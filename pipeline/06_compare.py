@@ -4,11 +4,10 @@ import csv
 import json
 from pathlib import Path
 
-from neurofmx.evaluation.figures import comparison_figure, curves_figure
-from neurofmx.evaluation.table import comparison_markdown
-
 from _stage import Params, run, write_json
 from neurofmx.atomic import atomic
+from neurofmx.evaluation.figures import comparison_figure, curves_figure
+from neurofmx.evaluation.table import comparison_markdown
 
 SCORES, OUT = Path("data/scores"), Path("metrics")
 
