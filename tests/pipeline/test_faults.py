@@ -98,19 +98,24 @@ def test_a_second_trainer_is_refused_while_the_first_works(sandbox: Checkout) ->
         process.wait()
 
 
-def test_a_killed_tokenize_leaves_nothing_to_trust(sandbox: Checkout) -> None:
+@pytest.mark.parametrize(
+    "moment",
+    ["os.fsync = lambda file: (os.ftruncate(file, 1000), end())", "os.replace = lambda *paths: end()"],
+    ids=["half written", "whole but not in its place"],
+)
+def test_a_killed_tokenize_leaves_nothing_to_trust(sandbox: Checkout, moment: str) -> None:
     target = sandbox.root / "data/tokens/digits.h5"
     whole = target.read_bytes()
     target.unlink()
-    for _ in range(3):
-        process = start(sandbox, "pipeline/03_tokenize.py", "digits")
-        wait_for(lambda: list(target.parent.glob(".digits.h5.*.part")))  # it is writing
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        assert not target.exists() or target.read_bytes() == whole
-        target.unlink(missing_ok=True)
-        for part in target.parent.glob(".digits.h5.*.part"):
-            part.unlink()
+    killed = (
+        "import os, runpy, signal, sys; end = lambda: os.kill(os.getpid(), signal.SIGKILL); "
+        f"{moment}; sys.path.insert(0, 'pipeline'); sys.argv = ['tokenize', 'digits']; "
+        "runpy.run_path('pipeline/03_tokenize.py', run_name='__main__')"
+    )
+    done = sandbox.run("python", "-c", killed, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert list(target.parent.glob(".digits.h5.*.part"))
+    assert not target.exists()
     sandbox.run("python", "pipeline/03_tokenize.py", "digits")
     assert target.read_bytes() == whole
 
