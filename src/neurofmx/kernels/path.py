@@ -1,21 +1,64 @@
 """Choose between the ways of computing one kernel.
 
-Every kernel of this package is a function with a `path` argument. `reference` is plain torch: slow, readable and
-available everywhere. `library` is the package that people would use instead of us. All paths of a kernel compute
-the same numbers, so the choice is about speed alone.
+Every kernel of this package is a function with a `path` argument, and all its paths compute the same numbers, so the
+choice is about speed alone.
+
+| path        | what computes                                                | where                         |
+|-------------|--------------------------------------------------------------|-------------------------------|
+| `auto`      | the fastest of the others that is there                      | everywhere                    |
+| `reference` | plain torch: slow, readable, the oracle of the others        | everywhere                    |
+| `numba`     | loops compiled for this processor, forward and backward      | CPU, float32 and float64      |
+| `cuda`      | a kernel for the GPU                                         | CUDA                          |
+| `library`   | the package people would use instead of us (snnTorch, ncps, mamba-ssm) | see each kernel     |
 """
 
 from __future__ import annotations
 
+import warnings
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Literal
 
-Path = Literal["reference", "library"]
+import torch
+
+Path = Literal["auto", "reference", "library", "numba", "cuda"]
+
+
+@cache
+def numba_is_there() -> bool:
+    """Whether numba can be imported; where it cannot, one warning says what to install."""
+    try:
+        import_module("numba")
+    except ImportError as error:
+        warnings.warn(
+            f"numba can't be imported ({error}), so the plain torch loops run, which are 5 to 40 times slower: "
+            "run `pip install numba`",
+            stacklevel=2,
+        )
+        return False
+    return True
+
+
+def resolve(path: Path, device: torch.device) -> Path:
+    """The path that computes on a device.
+
+    Args:
+        path: What was asked for.
+        device: Where the tensors are.
+
+    Returns:
+        `path`, with `auto` replaced by `cuda` on a CUDA device, `numba` on a CPU that has it, else `reference`.
+    """
+    if path != "auto":
+        return path
+    if device.type == "cuda":
+        return "cuda"
+    return "numba" if device.type == "cpu" and numba_is_there() else "reference"
 
 
 def import_library(module: str, *, install: str) -> ModuleType:
-    """Imports the package behind `path="library"` when it is first needed.
+    """Imports the package behind a path when it is first needed.
 
     Args:
         module: Name of the module to import.
@@ -31,6 +74,6 @@ def import_library(module: str, *, install: str) -> ModuleType:
         return import_module(module)
     except ImportError as error:
         raise ImportError(
-            f"path='library' needs {module}, which can't be imported ({error}): "
+            f"this path needs {module}, which can't be imported ({error}): "
             f"run `pip install {install}` or choose path='reference'"
         ) from error

@@ -12,12 +12,13 @@ def require_shape(argument: str, tensor: Tensor, **sizes: int | None) -> tuple[i
         argument: Name of the argument, for the message.
         tensor: The tensor to check.
         **sizes: The name of every axis in order, with the size it must have; `None` takes any size of 1 or more.
+            The axis called `batch` may be empty.
 
     Returns:
         The sizes of all axes.
 
     Raises:
-        ValueError: If the number of axes or a size differs, or an axis is empty.
+        ValueError: If the number of axes or a size differs, or an axis other than `batch` is empty.
 
     Example:
         >>> import torch
@@ -30,7 +31,8 @@ def require_shape(argument: str, tensor: Tensor, **sizes: int | None) -> tuple[i
     """
     shape = tuple(tensor.shape)
     fits = len(shape) == len(sizes) and all(
-        have > 0 and want in (None, have) for have, want in zip(shape, sizes.values(), strict=True)
+        (have > 0 or name == "batch") and want in (None, have)
+        for have, (name, want) in zip(shape, sizes.items(), strict=True)
     )
     if not fits:
         legend = ", ".join(name if size is None else f"{name}={size}" for name, size in sizes.items())
