@@ -8,7 +8,7 @@ import pytest
 import torch
 from tests.reference import PRIMITIVES
 
-from neurofmx.kernels.surrogate import SURROGATES, spike
+from neurofmx.kernels.surrogate import SURROGATES, inverse_quadratic, spike
 
 FORMULAS = {
     "fast_sigmoid": lambda x, k: 1 / (1 + k * abs(x)) ** 2,
@@ -33,6 +33,14 @@ def test_derivative_is_that_of_its_smooth_function(surrogate):
     torch.testing.assert_close(SURROGATES[surrogate](x.detach(), 25.0), numeric)
 
 
+@pytest.mark.parametrize("surrogate", SURROGATES)
+@pytest.mark.parametrize("slope", [2.0, 25.0])
+def test_is_the_inverse_of_a_quadratic(surrogate, slope):
+    a, p, q = inverse_quadratic(surrogate, slope)
+    wanted = [FORMULAS[surrogate](x, slope) for x in (-3.0, -0.2, 0.0, 1e-3, 1.0)]
+    assert [a / (1 + p * abs(x) + q * x * x) for x in (-3.0, -0.2, 0.0, 1e-3, 1.0)] == pytest.approx(wanted, rel=1e-12)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_fires_strictly_above_threshold(dtype):
     x = torch.tensor([-1.0, 0.0, torch.finfo(dtype).tiny, 1.0], dtype=dtype)
@@ -44,3 +52,5 @@ def test_bad_arguments_are_refused():
         spike(torch.zeros(1), surrogate="atn")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match=r"slope must be above 0, got 0"):
         spike(torch.zeros(1), slope=0.0)
+    with pytest.raises(ValueError, match=r"slope must be above 0, got -1"):
+        inverse_quadratic("atan", -1.0)

@@ -6,11 +6,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.reference import selective_scan_naive
+from tests.reference import gradients, selective_scan_naive
 from torch.nn import functional as F
 
 from neurofmx.layers.exchange import BidirectionalStateExchange
 from neurofmx.layers.mamba import Mamba, Selection
+
+PATHS = ("reference", "numba")
 
 
 def block(**changes):
@@ -33,23 +35,92 @@ def naive(mamba, x):
     return F.linear(y * F.silu(z), mamba.out_proj.weight)
 
 
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("d_conv", [1, 2, 4])
-def test_equals_the_published_equations(d_conv):
-    mamba, x = block(d_conv=d_conv), torch.randn(2, 5, 6, dtype=torch.float64)
-    torch.testing.assert_close(mamba(x)[0], naive(mamba, x), rtol=1e-11, atol=1e-11)
+def test_equals_the_published_equations(d_conv, path):
+    mamba, x = block(d_conv=d_conv, path=path), torch.randn(2, 5, 6, dtype=torch.float64, requires_grad=True)
+    ours, exact, wanted = mamba(x)[0], naive(mamba, x), [x, *mamba.parameters()]
+    torch.testing.assert_close(ours, exact, rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(gradients([ours], wanted), gradients([exact], wanted), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("d_conv", [1, 4])
 @given(cuts=st.lists(st.integers(1, 5), min_size=1, max_size=5))
-@settings(max_examples=10, deadline=None)
-def test_chunks_equal_one_pass(d_conv, cuts):
-    mamba, x = block(d_conv=d_conv), torch.randn(2, sum(cuts), 6, dtype=torch.float64)
+@settings(max_examples=10, deadline=None, derandomize=True)
+def test_chunks_equal_one_pass(path, d_conv, cuts):
+    mamba, x = block(d_conv=d_conv, path=path), torch.randn(2, sum(cuts), 6, dtype=torch.float64)
     whole, last = mamba(x)
     state, parts = None, []
     for chunk in x.split(cuts, 1):
         y, state = mamba(chunk, state)
         parts.append(y)
     torch.testing.assert_close((torch.cat(parts, 1), state), (whole, last), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(2, 300, 48), (20, 7, 16), (0, 7, 16)])
+def test_compiled_loops_equal_plain_torch_in_float32(shape):
+    torch.manual_seed(0)
+    x, mamba = torch.randn(shape, requires_grad=True), Mamba(shape[2], path="numba")
+    plain = Mamba(shape[2], path="reference")
+    plain.load_state_dict(mamba.state_dict())
+    outputs, found = [], []
+    for layer in (mamba, plain):
+        y, state = layer(x)
+        outputs.append((y, *state))
+        found.append(gradients(outputs[-1], [x, *layer.parameters()]))
+    for mine, theirs in zip((*outputs[0], *found[0]), (*outputs[1], *found[1]), strict=True):
+        largest = theirs.abs().max().item() if theirs.numel() else 0
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=3e-5 * largest)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_modulating_from_outside_reaches_the_scan(path):
+    mamba, x = block(path=path), torch.randn(2, 5, 6, dtype=torch.float64)
+    features, gate, _ = mamba.features(x)
+    dt, B, C = mamba.select(features)
+    shift = torch.randn(2, 5, 3, dtype=torch.float64)
+    y, last = mamba.scan(features, gate, Selection(dt, B + shift, 2 * C))
+    start = torch.zeros(2, 12, 3, dtype=torch.float64)
+    scanned = selective_scan_naive(features, F.softplus(dt), -mamba.A_log.exp(), B + shift, 2 * C, mamba.D, start)
+    exact = F.linear(scanned[0] * F.silu(gate), mamba.out_proj.weight), scanned[1]
+    torch.testing.assert_close((y, last), exact, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("path", "on_cpu", "on_cuda"),
+    [
+        ("auto", "numba", "cuda"),
+        ("numba", "numba", "numba"),
+        ("reference", "reference", "reference"),
+        ("library", "reference", "library"),
+    ],
+)
+def test_path_on_says_which_path_computes(path, on_cpu, on_cuda):
+    mamba = block(path=path)
+    assert mamba.path_on(torch.device("cpu")) == on_cpu
+    assert mamba.path_on(torch.device("cuda")) == on_cuda
+    x = torch.randn(2, 5, 6, dtype=torch.float64)
+    expected, _ = block(path=on_cpu)(x)
+    torch.testing.assert_close(mamba(x)[0], expected, rtol=0, atol=0)
+
+
+def test_default_path_is_auto():
+    assert block().path == "auto"
+
+
+def test_a_block_traces_into_one_graph():
+    mamba, x = block(), torch.randn(2, 5, 6, dtype=torch.float64)
+    ours = torch.compile(mamba, fullgraph=True, backend="aot_eager")(x)
+    torch.testing.assert_close(ours, mamba(x), rtol=0, atol=0)
+
+
+def test_autocast_runs_the_products_in_half_and_the_scan_in_full_precision():
+    mamba, x = block().float(), torch.randn(2, 40, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        y, state = mamba(x)
+    assert (y.dtype, state.scan.dtype, state.conv.dtype) == (torch.bfloat16, torch.float32, torch.float32)
+    torch.testing.assert_close(y.float(), mamba(x)[0], rtol=0.1, atol=0.02)
 
 
 def test_step_sizes_start_in_the_published_range():

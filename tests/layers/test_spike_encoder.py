@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from neurofmx.layers.spike_encoder import SpikeEncoder
 
 
-def test_holds_each_token_for_all_steps_of_a_snntorch_neuron():
+@pytest.mark.parametrize("path", ["auto", "reference", "numba", "library"])
+def test_holds_each_token_for_all_steps_of_a_snntorch_neuron(path):
     torch.manual_seed(0)
-    encoder, x = SpikeEncoder(6, 5, num_spike_steps=7), torch.randn(3, 4, 6)
+    encoder, x = SpikeEncoder(6, 5, num_spike_steps=7, path=path), torch.randn(3, 4, 6)
     spikes, potentials, state = encoder(x)
     leaky = snntorch.Leaky(encoder.beta, threshold=encoder.threshold)
     membrane = torch.zeros(3, 5)
@@ -36,6 +37,21 @@ def test_chunks_equal_one_pass(cuts):
         parts.append((spikes, potentials))
     torch.testing.assert_close(torch.cat([part[0] for part in parts], 1), whole[0], rtol=0, atol=0)
     torch.testing.assert_close(torch.cat([part[1] for part in parts], 1), whole[1], rtol=1e-10, atol=1e-10)
+
+
+def test_padding_changes_nothing_before_it_and_leaves_the_state():
+    torch.manual_seed(0)
+    encoder, x = SpikeEncoder(3, 4, num_spike_steps=5), torch.randn(2, 6, 3)
+    padded = torch.arange(6) < 4
+    spikes, potentials, state = encoder(x, mask=padded.expand(2, 6))
+    short = encoder(x[:, padded])
+    assert all(torch.equal(a, b) for a, b in zip((spikes[:, :4], potentials[:, :4], state), short, strict=True))
+    assert spikes[:, 4:].sum() == potentials[:, 4:].abs().sum() == 0
+
+
+def test_readout_wants_a_weight_for_every_step():
+    with pytest.raises(ValueError, match="weights must name 4 steps as num_spike_steps says, got 2"):
+        SpikeEncoder(2, 3, num_spike_steps=4).readout(torch.zeros(1, 2, 2), weights=[0.5, 0.5], carry=0.0)
 
 
 def rate(**changes):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reference import trace_naive
 
+from neurofmx.layers.spike_encoder import SpikeEncoder
 from neurofmx.layers.spike_to_mamba import READOUTS, SpikeToMambaAdapter
 
 
@@ -54,6 +55,44 @@ def test_chunks_equal_one_pass(method, cuts):
         parts.append(tokens)
     torch.testing.assert_close(torch.cat(parts, 1), whole, rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(state, last, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("path", ["numba", "reference"])
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize("method", READOUTS)
+@pytest.mark.parametrize("masked", [False, True])
+def test_reading_at_once_equals_encoding_and_reading(method, reset, path, masked):
+    torch.manual_seed(0)
+    encoder = SpikeEncoder(3, 5, num_spike_steps=4, reset=reset, path=path).double()
+    adapter = SpikeToMambaAdapter(5, 6, method=method, tau=6.0).double()
+    x = torch.randn(4, 7, 3, dtype=torch.float64)
+    membrane, trace = torch.randn(2, 4, 5, dtype=torch.float64)
+    inputs = [tensor.requires_grad_() for tensor in (x, membrane.clone(), trace.clone())]
+    mask = torch.rand(4, 7) < 0.7 if masked else None
+    found = adapter.read(encoder, *inputs, mask=mask)
+    spikes, potentials, last = encoder(*inputs[:2], mask=mask)
+    tokens, trace = adapter(spikes, potentials, inputs[2], mask=mask)
+    wanted = (tokens, last, trace, spikes.detach().sum((1, 2)))
+    torch.testing.assert_close(tuple(found), wanted, rtol=1e-12, atol=1e-12)
+    leaves = [*inputs, *encoder.parameters(), *adapter.parameters()]
+    # Hard resets don't read the threshold, so it has no gradient where no spike is read.
+    at_once, apart = (
+        torch.autograd.grad(sum(out.square().sum() for out in outputs[:3]), leaves, materialize_grads=True)
+        for outputs in (found, wanted)
+    )
+    torch.testing.assert_close(at_once, apart, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", READOUTS)
+def test_reading_at_once_starts_at_rest_and_in_silence(method):
+    torch.manual_seed(0)
+    encoder, adapter = SpikeEncoder(3, 5, num_spike_steps=4), SpikeToMambaAdapter(5, 6, method=method)
+    x = torch.randn(2, 7, 3)
+    found = adapter.read(encoder, x)
+    spikes, potentials, last = encoder(x)
+    torch.testing.assert_close(
+        tuple(found[:3]), (*adapter(spikes, potentials)[:1], last, adapter(spikes, potentials)[1])
+    )
 
 
 def test_tau_matters():

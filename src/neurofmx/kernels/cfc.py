@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from neurofmx.kernels.path import Path, import_library
+from neurofmx.kernels.checks import no_numba, require_cpu, require_cuda, require_mask
+from neurofmx.kernels.path import Path, import_library, resolve
 from neurofmx.kernels.precision import full_precision
 from neurofmx.kernels.shapes import require_shape
 from neurofmx.tables import pick
@@ -43,6 +44,16 @@ class CfCWeights(NamedTuple):
     gates_bias: Tensor
 
 
+class _Run(NamedTuple):
+    """One call with everything checked."""
+
+    x: Tensor
+    state: Tensor
+    weights: CfCWeights
+    elapsed: Tensor  # (batch or 1, time or 1, units or 1)
+    mask: Tensor | None
+
+
 @full_precision
 def cfc(
     x: Tensor,
@@ -50,7 +61,8 @@ def cfc(
     weights: CfCWeights,
     *,
     elapsed: float | Tensor = 1.0,
-    path: Path = "reference",
+    mask: Tensor | None = None,
+    path: Path = "auto",
 ) -> tuple[Tensor, Tensor]:
     """Runs a closed-form continuous-time cell over a sequence.
 
@@ -60,14 +72,16 @@ def cfc(
         weights: The cell's weights.
         elapsed: Time that passes at a step, in units of the neuron's time constant, 0 or more: one number, or a
             tensor that broadcasts to (batch, time, units). A time constant doubled is an elapsed time halved.
-        path: `reference` (plain torch) or `library` (ncps).
+        mask: False where a step is padding (batch, time): there the state waits, and the output is 0.
+        path: `auto`, `numba` (compiled, CPU), `reference` (plain torch), `library` (ncps) or `cuda`, which is the
+            plain torch on a GPU.
 
     Returns:
         States (batch, time, units), and the last one (batch, units) to hand to the next call.
 
     Raises:
-        ValueError: If a shape or `path` is wrong.
-        ImportError: If `path` is `library` and ncps is missing.
+        ValueError: If a shape, a device or `path` is wrong.
+        ImportError: If the package behind `path` is missing.
 
     Source:
         Hasani et al. (2022), Closed-form continuous-time neural networks, Nature Machine Intelligence 4,
@@ -75,39 +89,73 @@ def cfc(
     """
     batch, time, inputs = require_shape("x", x, batch=None, time=None, inputs=None)
     _, units = require_shape("state", state, batch=batch, units=None)
+    _require_weights(weights, inputs, units)
+    require_mask(mask, batch, time)
+    span = torch.as_tensor(elapsed, dtype=x.dtype, device=x.device)
+    run = pick(_PATHS, resolve(path, x.device), "path")
+    return run(_Run(x, state.to(x.dtype), weights, _three_axes(span, batch, time, units), mask))
+
+
+def _require_weights(weights: CfCWeights, inputs: int, units: int) -> None:
+    """Checks the shapes of the weights."""
     backbone, _ = require_shape(
         "backbone_weight", weights.backbone_weight, backbone=None, inputs_and_units=inputs + units
     )
+    require_shape("backbone_bias", weights.backbone_bias, backbone=backbone)
     require_shape("gates_weight", weights.gates_weight, gates=4 * units, backbone=backbone)
-    span = torch.as_tensor(elapsed, dtype=x.dtype, device=x.device)
-    run = pick(_PATHS, path, "path")
-    return run(x, state, weights, _broadcast(span, batch, time, units))
+    require_shape("gates_bias", weights.gates_bias, gates=4 * units)
 
 
-def _broadcast(elapsed: Tensor, batch: int, time: int, units: int) -> Tensor:
-    """The elapsed time for every step and unit."""
+def _three_axes(elapsed: Tensor, batch: int, time: int, units: int) -> Tensor:
+    """The elapsed time with its missing axes in front, once it is sure to broadcast."""
     try:
-        return elapsed.expand(batch, time, units)
+        elapsed.expand(batch, time, units)
     except RuntimeError:
         wanted = f"(batch={batch}, time={time}, units={units})"
         raise ValueError(f"elapsed must broadcast to {wanted}, got {tuple(elapsed.shape)}") from None
+    return elapsed[(None,) * (3 - elapsed.dim())]
 
 
-def _reference(x: Tensor, state: Tensor, weights: CfCWeights, elapsed: Tensor) -> tuple[Tensor, Tensor]:
+def _reference(run: _Run) -> tuple[Tensor, Tensor]:
     """Step by step in torch, with all that does not need the state taken out of the loop."""
-    units, inputs = state.shape[1], x.shape[2]
+    x, state, weights, elapsed, mask = run
+    (batch, time, inputs), units = x.shape, state.shape[1]
+    spans = elapsed.expand(batch, time, units)
+    if mask is not None:  # what is padding may be NaN
+        x, spans = x.masked_fill(~mask[..., None], 0), spans.masked_fill(~mask[..., None], 0)
     # The two constants of LeCun's tanh go into the weights, which saves two products a step.
     from_input, from_state = (LECUN_SLOPE * weights.backbone_weight).split([inputs, units], 1)
     drives = linear(x, from_input, LECUN_SLOPE * weights.backbone_bias)
     recurrent, gates = from_state.t(), (LECUN_SCALE * weights.gates_weight).t()
     states = []
-    for drive, span in zip(drives.unbind(1), elapsed.unbind(1), strict=True):
+    for t, (drive, span) in enumerate(zip(drives.unbind(1), spans.unbind(1), strict=True)):
         features = torch.addmm(drive, state, recurrent).tanh()
         targets, rate, offset = torch.addmm(weights.gates_bias, features, gates).split([2 * units, units, units], 1)
         start, end = targets.tanh().chunk(2, 1)
-        state = torch.lerp(start, end, torch.addcmul(offset, rate, span).sigmoid())
+        after = torch.lerp(start, end, torch.addcmul(offset, rate, span).sigmoid())
+        state = after if mask is None else torch.where(mask[:, t, None], after, state)
         states.append(state)
-    return torch.stack(states, 1), state
+    return _silent(torch.stack(states, 1), mask), state
+
+
+def _silent(states: Tensor, mask: Tensor | None) -> Tensor:
+    """The states with 0 where a step is padding."""
+    return states if mask is None else states.masked_fill(~mask[..., None], 0)
+
+
+def _numba(run: _Run) -> tuple[Tensor, Tensor]:
+    """Compiled loops, forward and backward."""
+    require_cpu("x", run.x)
+    for name, tensor in run.weights._asdict().items():
+        if tensor.dtype != run.x.dtype:
+            raise ValueError(f"{name} must be {run.x.dtype} like x, got {tensor.dtype}: convert x or the weights")
+    try:
+        from neurofmx.kernels.cfc_op import cfc_op
+    except ImportError as error:
+        raise no_numba(error) from error
+
+    states, last = cfc_op(run.x, run.state, *run.weights, run.elapsed.expand(-1, -1, run.state.shape[1]), run.mask)
+    return _silent(states, run.mask), last
 
 
 def _ncps_parameters(weights: CfCWeights) -> dict[str, Tensor]:
@@ -119,20 +167,31 @@ def _ncps_parameters(weights: CfCWeights) -> dict[str, Tensor]:
     return named
 
 
-def _library(x: Tensor, state: Tensor, weights: CfCWeights, elapsed: Tensor) -> tuple[Tensor, Tensor]:
+def _library(run: _Run) -> tuple[Tensor, Tensor]:
     """The same through `ncps.torch.CfCCell`; its sequence class takes no time span per unit, its cell does."""
+    if run.mask is not None:
+        raise ValueError("path='library' knows no mask: choose path='auto', 'numba' or 'reference'")
     ncps = import_library("ncps.torch", install="'ncps>=1.0.1'")
-    backbone = weights.backbone_weight.shape[0]
+    (batch, time, inputs), state = run.x.shape, run.state
+    spans = run.elapsed.expand(batch, time, state.shape[1])
     with torch.device("meta"):  # only the structure is wanted: no memory, no random numbers
-        cell = ncps.CfCCell(x.shape[2], state.shape[1], backbone_units=backbone)
-    named, states = _ncps_parameters(weights), []
-    for current, span in zip(x.unbind(1), elapsed.unbind(1), strict=True):
+        cell = ncps.CfCCell(inputs, state.shape[1], backbone_units=run.weights.backbone_weight.shape[0])
+    named, states = _ncps_parameters(run.weights), []
+    for current, span in zip(run.x.unbind(1), spans.unbind(1), strict=True):
         state, _ = torch.func.functional_call(cell, named, (current, state, span))
         states.append(state)
     return torch.stack(states, 1), state
 
 
-_PATHS: dict[str, Callable[[Tensor, Tensor, CfCWeights, Tensor], tuple[Tensor, Tensor]]] = {
+def _cuda(run: _Run) -> tuple[Tensor, Tensor]:
+    """On a GPU, where the loop is that of the reference."""
+    require_cuda("x", run.x)
+    return _reference(run)
+
+
+_PATHS: dict[str, Callable[[_Run], tuple[Tensor, Tensor]]] = {
     "reference": _reference,
+    "numba": _numba,
     "library": _library,
+    "cuda": _cuda,
 }

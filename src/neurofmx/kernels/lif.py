@@ -13,28 +13,28 @@ state. No gradient passes through the reset; it passes through the spikes by the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from neurofmx.kernels.path import Path, import_library
+from neurofmx.kernels.checks import no_numba, require_cpu, require_cuda, require_mask
+from neurofmx.kernels.lif_neuron import Neuron, Reset, neuron_of
+from neurofmx.kernels.path import Path, import_library, resolve
 from neurofmx.kernels.precision import full_precision
 from neurofmx.kernels.shapes import require_shape
 from neurofmx.kernels.surrogate import Surrogate, spike
 from neurofmx.tables import pick
 
-Reset = Literal["subtract", "zero"]
 
+class _Run(NamedTuple):
+    """One call with everything checked."""
 
-class _Neuron(NamedTuple):
-    """What all steps of one call share."""
-
-    beta: Tensor
-    threshold: Tensor
-    reset: Reset
-    surrogate: Surrogate
-    slope: float
+    current: Tensor
+    potential: Tensor
+    neuron: Neuron
+    hold: int
+    mask: Tensor | None
 
 
 @full_precision
@@ -44,10 +44,12 @@ def lif(
     *,
     beta: float | Tensor,
     threshold: float | Tensor,
+    hold: int = 1,
     reset: Reset = "subtract",
     surrogate: Surrogate = "fast_sigmoid",
     slope: float = 25.0,
-    path: Path = "reference",
+    mask: Tensor | None = None,
+    path: Path = "auto",
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Drives a layer of leaky integrate-and-fire neurons with currents.
 
@@ -56,57 +58,78 @@ def lif(
         potential: Membrane potentials before the first step (batch, neurons); zeros for neurons at rest.
         beta: Decay of the potential per step, from 0 to 1; one number or one per neuron (neurons,).
         threshold: Potential above which a neuron fires, above 0; one number or one per neuron (neurons,).
+        hold: Steps for which each current is held, 1 or more.
         reset: After a spike, `subtract` the threshold (soft) or set to `zero` (hard).
         surrogate: Derivative of the spikes used in training, a key of `SURROGATES`.
         slope: Sharpness of the surrogate, above 0.
-        path: `reference` (plain torch) or `library` (snnTorch).
+        mask: False where a current is padding (batch, time): there the potential waits, and outputs are 0.
+        path: `auto`, `numba` (compiled, CPU), `reference` (plain torch), `library` (snnTorch) or `cuda`, which is
+            the plain torch on a GPU.
 
     Returns:
-        Spikes (batch, time, neurons) of 0 and 1, potentials (batch, time, neurons), and the last potential
-        (batch, neurons) to hand to the next call.
+        Spikes (batch, time * hold, neurons) of 0 and 1, potentials (batch, time * hold, neurons), and the last
+        potential (batch, neurons) to hand to the next call.
 
     Raises:
-        ValueError: If a shape, `reset`, `surrogate`, `slope` or `path` is wrong.
-        ImportError: If `path` is `library` and snnTorch is missing.
+        ValueError: If a shape, a device or another argument is wrong.
+        ImportError: If the package behind `path` is missing.
 
     Source:
         Eshraghian et al. (2023), Training Spiking Neural Networks, Proc. IEEE, equations 4 to 6.
     """
-    batch, _, neurons = require_shape("current", current, batch=None, time=None, neurons=None)
+    batch, time, neurons = require_shape("current", current, batch=None, time=None, neurons=None)
     require_shape("potential", potential, batch=batch, neurons=neurons)
-    run = pick(_PATHS, path, "path")
-    pick(_RESETS, reset, "reset")
-    decay = torch.as_tensor(beta, dtype=current.dtype, device=current.device)
-    level = torch.as_tensor(threshold, dtype=current.dtype, device=current.device)
-    return run(current, potential, _Neuron(decay, level, reset, surrogate, slope))
+    require_mask(mask, batch, time)
+    if hold < 1:
+        raise ValueError(f"hold must be 1 step or more, got {hold}")
+    neuron = neuron_of(current, beta, threshold, reset, surrogate, slope)
+    run = pick(_PATHS, resolve(path, current.device), "path")
+    return run(_Run(current, potential.to(current.dtype), neuron, hold, mask))
 
 
-def _soft(u: Tensor, x: Tensor, spiked: Tensor, neuron: _Neuron) -> Tensor:
+def _soft(u: Tensor, x: Tensor, spiked: Tensor, neuron: Neuron) -> Tensor:
     """One step with the threshold subtracted after a spike."""
     return neuron.beta * u + x - spiked * neuron.threshold
 
 
-def _hard(u: Tensor, x: Tensor, spiked: Tensor, neuron: _Neuron) -> Tensor:
+def _hard(u: Tensor, x: Tensor, spiked: Tensor, neuron: Neuron) -> Tensor:
     """One step that starts from zero after a spike."""
     return neuron.beta * ((1.0 - spiked) * u) + x
 
 
-_RESETS: dict[str, Callable[[Tensor, Tensor, Tensor, _Neuron], Tensor]] = {"subtract": _soft, "zero": _hard}
+_RESETS: dict[str, Callable[[Tensor, Tensor, Tensor, Neuron], Tensor]] = {"subtract": _soft, "zero": _hard}
 
 
-def _reference(current: Tensor, potential: Tensor, neuron: _Neuron) -> tuple[Tensor, Tensor, Tensor]:
+def _reference(run: _Run) -> tuple[Tensor, Tensor, Tensor]:
     """Step by step in torch; the resets carry no gradient, so all spikes are fired at once at the end."""
-    step, u, trajectory = _RESETS[neuron.reset], potential, []
-    for x in current.unbind(1):
+    neuron, u, trajectory = run.neuron, run.potential, []
+    step, kept = _RESETS[neuron.reset], None if run.mask is None else run.mask.repeat_interleave(run.hold, 1)
+    for t, x in enumerate(run.current.repeat_interleave(run.hold, 1).unbind(1)):
         spiked = (u > neuron.threshold).to(u.dtype)
-        u = step(u, x, spiked, neuron)
+        after = step(u, x, spiked, neuron)
+        u = after if kept is None else torch.where(kept[:, t, None], after, u)
         trajectory.append(u)
     potentials = torch.stack(trajectory, 1)
     spikes = spike(potentials - neuron.threshold, surrogate=neuron.surrogate, slope=neuron.slope)
-    return spikes, potentials, u
+    if kept is None:
+        return spikes, potentials, u
+    silence = torch.zeros_like(potentials)
+    return torch.where(kept[..., None], spikes, silence), torch.where(kept[..., None], potentials, silence), u
 
 
-def _snntorch_surrogate(neuron: _Neuron) -> Callable[[Tensor], Tensor]:
+def _numba(run: _Run) -> tuple[Tensor, Tensor, Tensor]:
+    """Compiled loops, forward and backward."""
+    require_cpu("current", run.current)
+    try:
+        from neurofmx.kernels.lif_op import lif_op
+    except ImportError as error:
+        raise no_numba(error) from error
+
+    beta, threshold = run.neuron.per_neuron(run.current.shape[2])
+    return lif_op(run.current, run.potential, beta, threshold, run.mask, run.hold, run.neuron.knobs())
+
+
+def _snntorch_surrogate(neuron: Neuron) -> Callable[[Tensor], Tensor]:
     """The snnTorch function of the same name and slope."""
     surrogate = import_library("snntorch.surrogate", install="'snntorch>=1.0'")
     makers = {
@@ -117,21 +140,31 @@ def _snntorch_surrogate(neuron: _Neuron) -> Callable[[Tensor], Tensor]:
     return pick(makers, neuron.surrogate, "surrogate")()
 
 
-def _library(current: Tensor, potential: Tensor, neuron: _Neuron) -> tuple[Tensor, Tensor, Tensor]:
+def _library(run: _Run) -> tuple[Tensor, Tensor, Tensor]:
     """The same through `snntorch.Leaky`, whose spikes are always float32."""
+    if run.mask is not None:
+        raise ValueError("path='library' knows no mask: choose path='auto', 'numba' or 'reference'")
     snntorch = import_library("snntorch", install="'snntorch>=1.0'")
-    gradient = _snntorch_surrogate(neuron)
+    neuron, gradient = run.neuron, _snntorch_surrogate(run.neuron)
     leaky = snntorch.Leaky(neuron.beta, threshold=neuron.threshold, spike_grad=gradient, reset_mechanism=neuron.reset)
     leaky.instances.remove(leaky)  # snnTorch keeps every neuron ever made in a list, with its graph
-    u, spikes, trajectory = potential, [], []
-    for x in current.unbind(1):
+    u, spikes, trajectory = run.potential, [], []
+    for x in run.current.repeat_interleave(run.hold, 1).unbind(1):
         fired, u = leaky(x, u)
         spikes.append(fired.to(u.dtype))
         trajectory.append(u)
     return torch.stack(spikes, 1), torch.stack(trajectory, 1), u
 
 
-_PATHS: dict[str, Callable[[Tensor, Tensor, _Neuron], tuple[Tensor, Tensor, Tensor]]] = {
+def _cuda(run: _Run) -> tuple[Tensor, Tensor, Tensor]:
+    """On a GPU, where the loop is that of the reference."""
+    require_cuda("current", run.current)
+    return _reference(run)
+
+
+_PATHS: dict[str, Callable[[_Run], tuple[Tensor, Tensor, Tensor]]] = {
     "reference": _reference,
+    "numba": _numba,
     "library": _library,
+    "cuda": _cuda,
 }

@@ -25,9 +25,14 @@ import torch
 Path = Literal["auto", "reference", "library", "numba", "cuda"]
 
 
-@cache
+@torch.compiler.assume_constant_result
 def numba_is_there() -> bool:
     """Whether numba can be imported; where it cannot, one warning says what to install."""
+    return _import_numba()
+
+
+@cache
+def _import_numba() -> bool:
     try:
         import_module("numba")
     except ImportError as error:

@@ -49,6 +49,7 @@ def full_precision(kernel: Callable[Arguments, Result]) -> Callable[Arguments, R
 def _widen(value: Any) -> Any:
     """16-bit tensors as float32, also those inside a named tuple; everything else as it is."""
     if isinstance(value, tuple):
-        return type(value)(*map(_widen, value))
+        widened = map(_widen, value)
+        return type(value)(*widened) if hasattr(value, "_fields") else tuple(widened)
     half = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
     return value.float() if half else value

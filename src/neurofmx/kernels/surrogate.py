@@ -74,6 +74,48 @@ SURROGATES: dict[str, Callable[[Tensor, float], Tensor]] = {
     "straight_through": straight_through,
 }
 
+_QUADRATICS: dict[str, Callable[[float], tuple[float, float, float]]] = {
+    "fast_sigmoid": lambda k: (1.0, 2.0 * k, k * k),
+    "atan": lambda k: (k / 2.0, 0.0, (math.pi / 2.0 * k) ** 2),
+    "straight_through": lambda k: (1.0, 0.0, 0.0),
+}
+
+
+def inverse_quadratic(surrogate: Surrogate, slope: float) -> tuple[float, float, float]:
+    """A surrogate as `a / (1 + p |x| + q x^2)`, which all of them are, for compiled loops.
+
+    Args:
+        surrogate: A key of `SURROGATES`.
+        slope: `k`, above 0.
+
+    Returns:
+        `a`, `p` and `q`.
+
+    Raises:
+        ValueError: If `surrogate` is unknown or `slope` is not positive.
+
+    Example:
+        >>> inverse_quadratic("fast_sigmoid", 25.0)
+        (1.0, 50.0, 625.0)
+    """
+    check_surrogate(surrogate, slope)
+    return _QUADRATICS[surrogate](slope)
+
+
+def check_surrogate(surrogate: Surrogate, slope: float) -> None:
+    """Checks the choice of a surrogate.
+
+    Args:
+        surrogate: A key of `SURROGATES`.
+        slope: Its sharpness, above 0.
+
+    Raises:
+        ValueError: If `surrogate` is unknown or `slope` is not positive.
+    """
+    pick(SURROGATES, surrogate, "surrogate")
+    if not slope > 0:
+        raise ValueError(f"slope must be above 0, got {slope}; the usual value is 25")
+
 
 class _Step(torch.autograd.Function):
     """Heaviside step whose backward multiplies by a chosen derivative."""
@@ -108,7 +150,5 @@ def spike(x: Tensor, *, surrogate: Surrogate = "fast_sigmoid", slope: float = 25
         >>> spike(torch.tensor([-0.1, 0.0, 0.1]))
         tensor([0., 0., 1.])
     """
-    derivative = pick(SURROGATES, surrogate, "surrogate")
-    if not slope > 0:
-        raise ValueError(f"slope must be above 0, got {slope}; the usual value is 25")
-    return _Step.apply(x, derivative, slope)  # pyright: ignore[reportReturnType]
+    check_surrogate(surrogate, slope)
+    return _Step.apply(x, SURROGATES[surrogate], slope)  # pyright: ignore[reportReturnType]

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import silu, softplus
 
-from neurofmx.kernels.path import Path
+from neurofmx.kernels.causal_conv import causal_conv_silu
+from neurofmx.kernels.path import Path, resolve
 from neurofmx.kernels.selective_scan import selective_scan
 
 _DT_MIN, _DT_MAX, _DT_FLOOR = 1e-3, 1e-1, 1e-4  # the paper's range of step sizes, section 3.6
@@ -35,7 +35,7 @@ class Selection(NamedTuple):
     """The coefficients of the scan, which the input selects.
 
     Args:
-        dt: Step sizes (B, L, D), above 0.
+        dt: What the step sizes are the softplus of (B, L, D).
         B: Input coefficients (B, L, N).
         C: Output coefficients (B, L, N).
     """
@@ -56,16 +56,14 @@ class Mamba(nn.Module):
         d_state: States per inner channel, N.
         d_conv: Width of the causal convolution in tokens.
         expand: Inner channels per channel.
-        path: Which computation of the scan runs, see `neurofmx.kernels.selective_scan`. mamba-ssm (`library`) has
-            kernels for CUDA and a zero state only; anywhere else the reference runs, and `path_on` says so.
+        path: Which computation of convolution and scan runs, see `neurofmx.kernels.selective_scan`. mamba-ssm
+            (`library`) scans on CUDA from a zero state only; anywhere else the reference runs, and `path_on` says so.
 
     Source:
         Gu and Dao (2023), Mamba, figure 3, algorithm 2, sections 3.4 and 3.6.
     """
 
-    def __init__(
-        self, dim: int, *, d_state: int = 16, d_conv: int = 4, expand: int = 2, path: Path = "reference"
-    ) -> None:
+    def __init__(self, dim: int, *, d_state: int = 16, d_conv: int = 4, expand: int = 2, path: Path = "auto") -> None:
         super().__init__()
         self.inner, self.d_state, self.d_conv = expand * dim, d_state, d_conv
         self.dt_rank = math.ceil(dim / 16)
@@ -102,13 +100,10 @@ class Mamba(nn.Module):
             Features (B, L, D), gate (B, L, D), and the convolution's last inputs (B, d_conv - 1, D).
         """
         u, gate = self.in_proj(x).chunk(2, -1)
-        tail = u.new_zeros(u.shape[0], self.d_conv - 1, self.inner) if conv is None else conv
-        padded, length = torch.cat([tail, u], 1), u.shape[1]
-        convolved = self.conv_bias
-        # A few shifted products are three times faster on CPUs than torch's depthwise convolution.
-        for lag, weight in enumerate(self.conv_weight.unbind(0)):
-            convolved = torch.addcmul(convolved, padded.narrow(1, lag, length), weight)
-        return silu(convolved), gate, padded[:, length:]
+        path = self.path_on(x.device)
+        path = "cuda" if path == "library" else path  # mamba-ssm has no convolution
+        features, conv = causal_conv_silu(u, self.conv_weight, self.conv_bias, state=conv, path=path)
+        return features, gate, conv
 
     def select(self, features: Tensor) -> Selection:
         """Lets the features choose step size, input and output coefficients.
@@ -120,7 +115,7 @@ class Mamba(nn.Module):
             The scan's coefficients.
         """
         low_rank, B, C = self.x_proj(features).split([self.dt_rank, self.d_state, self.d_state], -1)
-        return Selection(softplus(self.dt_proj(low_rank)), B, C)
+        return Selection(self.dt_proj(low_rank), B, C)
 
     def scan(
         self, features: Tensor, gate: Tensor, selection: Selection, state: Tensor | None = None
@@ -136,14 +131,16 @@ class Mamba(nn.Module):
         Returns:
             Outputs (B, L, dim), and the scan's last state (B, D, N).
         """
-        dt, B, C = selection
-        A = -self.A_log.exp()
-        y, state = selective_scan(features, dt, A, B, C, self.D, state=state, path=self._available(features, state))
-        return self.out_proj(y * silu(gate)), state
+        A, path = -self.A_log.exp(), self._available(features, state)
+        given = features, selection.dt, A, selection.B, selection.C, self.D
+        y, state = selective_scan(*given, gate=gate, softplus=True, state=state, path=path)
+        return self.out_proj(y), state
 
     def path_on(self, device: torch.device) -> Path:
         """The path that computes a whole sequence on a device."""
-        return "reference" if self.path == "library" and device.type != "cuda" else self.path
+        if self.path == "library" and device.type != "cuda":
+            return "reference"
+        return resolve(self.path, device)
 
     def _available(self, features: Tensor, state: Tensor | None) -> Path:
         """The path for these features: mamba-ssm cannot go on from a state."""

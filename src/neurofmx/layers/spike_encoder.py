@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from neurofmx.kernels.lif import Reset, lif
+from neurofmx.kernels.lif_readout import Readout, lif_readout
 from neurofmx.kernels.path import Path
 from neurofmx.kernels.surrogate import Surrogate
 
@@ -56,7 +57,7 @@ class SpikeEncoder(nn.Module):
         slope: float = 25.0,
         learn_beta: bool = True,
         learn_threshold: bool = True,
-        path: Path = "reference",
+        path: Path = "auto",
     ) -> None:
         super().__init__()
         _check_range(num_spike_steps, beta, threshold)
@@ -82,30 +83,87 @@ class SpikeEncoder(nn.Module):
         """Firing threshold of every neuron (N,), above 0."""
         return softplus(self.threshold_raw)
 
-    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, state: Tensor | None = None, *, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Encodes a stretch of tokens.
 
         Args:
             x: Tokens (B, L, input_dim).
             state: Membrane potentials (B, N) that the previous stretch ended with; `None` for neurons at rest.
+            mask: False where a token is padding (B, L): there the potential waits, and outputs are 0.
 
         Returns:
             Spikes (B, L, S, N) of 0 and 1, potentials (B, L, S, N), and the last potential (B, N).
         """
         current = self.current(x)
-        potential = torch.zeros_like(current[:, 0]) if state is None else state
+        state = _at_rest(current) if state is None else state
         spikes, potentials, state = lif(
-            current.repeat_interleave(self.num_spike_steps, 1),
-            potential,
+            current,
+            state,
             beta=self.beta,
             threshold=self.threshold,
+            hold=self.num_spike_steps,
             reset=self.reset,
             surrogate=self.surrogate,
             slope=self.slope,
+            mask=mask,
             path=self.path,
         )
         steps = (x.shape[1], self.num_spike_steps)
         return spikes.unflatten(1, steps), potentials.unflatten(1, steps), state
+
+    def readout(
+        self,
+        x: Tensor,
+        state: Tensor | None = None,
+        trace: Tensor | None = None,
+        *,
+        weights: list[float],
+        carry: float,
+        mask: Tensor | None = None,
+    ) -> Readout:
+        """Encodes a stretch of tokens, and keeps a weighted sum of each token's spikes in place of the spikes.
+
+        Args:
+            x: Tokens (B, L, input_dim).
+            state: Membrane potentials (B, N) that the previous stretch ended with; `None` for neurons at rest.
+            trace: Trace (B, N) that the previous stretch ended with; `None` for silence before.
+            weights: Weight of each of the S steps.
+            carry: Share of a token's trace that the next token takes over.
+            mask: False where a token is padding (B, L): there potential and trace wait, and outputs are 0.
+
+        Returns:
+            Traces and potentials at the tokens' ends (B, L, N), and last potential, last trace and number of spikes
+            (B, N).
+
+        Raises:
+            ValueError: If there are not as many weights as steps.
+        """
+        if len(weights) != self.num_spike_steps:
+            raise ValueError(
+                f"weights must name {self.num_spike_steps} steps as num_spike_steps says, got {len(weights)}"
+            )
+        current = self.current(x)
+        return lif_readout(
+            current,
+            _at_rest(current) if state is None else state,
+            _at_rest(current) if trace is None else trace,
+            beta=self.beta,
+            threshold=self.threshold,
+            weights=weights,
+            carry=carry,
+            reset=self.reset,
+            surrogate=self.surrogate,
+            slope=self.slope,
+            mask=mask,
+            path=self.path,
+        )
+
+
+def _at_rest(current: Tensor) -> Tensor:
+    """Zeros for every neuron (B, N)."""
+    return torch.zeros_like(current[:, 0])
 
 
 def _check_range(num_spike_steps: int, beta: float, threshold: float) -> None:

@@ -7,43 +7,61 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from neurofmx.kernels.lif_readout import weighted
+from neurofmx.layers.spike_encoder import SpikeEncoder
 from neurofmx.tables import pick
 
 Method = Literal["rate", "temporal", "potential"]
 
 
-def _rate(spikes: Tensor, potentials: Tensor, trace: Tensor, decay: float) -> tuple[Tensor, Tensor]:
+class _Weights(NamedTuple):
+    """How the spikes of a token's steps are added up, and which share of the sum the next token takes over."""
+
+    steps: list[float]
+    carry: float
+
+
+def _rate(steps: int, decay: float) -> _Weights:
     """Share of the token's steps at which a neuron fired; remembers nothing."""
-    return spikes.mean(2), trace
+    return _Weights([1.0 / steps] * steps, 0.0)
 
 
-def _potential(spikes: Tensor, potentials: Tensor, trace: Tensor, decay: float) -> tuple[Tensor, Tensor]:
-    """Membrane potential at the token's end; remembers nothing."""
-    return potentials[:, :, -1], trace
+def _temporal(steps: int, decay: float) -> _Weights:
+    """Exponential trace at the token's end."""
+    return _Weights([(1.0 - decay) * decay**age for age in reversed(range(steps))], decay**steps)
 
 
-def _temporal(spikes: Tensor, potentials: Tensor, trace: Tensor, decay: float) -> tuple[Tensor, Tensor]:
-    """Exponential trace at the token's end: weigh the steps of each token at once, then carry from token to token."""
-    steps = spikes.shape[2]
-    ages = torch.arange(steps - 1, -1, -1, device=spikes.device, dtype=spikes.dtype)
-    fresh = torch.einsum("blsn,s->bln", spikes, (1.0 - decay) * decay**ages)
-    traces = []
-    for arrived in fresh.unbind(1):
-        trace = torch.add(arrived, trace, alpha=decay**steps)
-        traces.append(trace)
-    return torch.stack(traces, 1), trace
+def _potential(steps: int, decay: float) -> _Weights:
+    """No spikes: the membrane potential at the token's end is read in their place; remembers nothing."""
+    return _Weights([0.0] * steps, 0.0)
 
 
-READOUTS: dict[str, Callable[[Tensor, Tensor, Tensor, float], tuple[Tensor, Tensor]]] = {
+READOUTS: dict[str, Callable[[int, float], _Weights]] = {
     "rate": _rate,
     "temporal": _temporal,
     "potential": _potential,
 }
+
+
+class Encoded(NamedTuple):
+    """Tokens that were encoded as spikes and read back, and what goes on to the next stretch.
+
+    Args:
+        tokens: Tokens (B, L, output_dim).
+        membrane: Last membrane potentials (B, N).
+        trace: Last trace (B, N).
+        counts: Number of spikes of every neuron (B, N), without gradient.
+    """
+
+    tokens: Tensor
+    membrane: Tensor
+    trace: Tensor
+    counts: Tensor
 
 
 class SpikeToMambaAdapter(nn.Module):
@@ -72,11 +90,14 @@ class SpikeToMambaAdapter(nn.Module):
         super().__init__()
         if not tau > 0.0:
             raise ValueError(f"tau must be above 0 spike steps, got {tau}; the usual value is 20")
-        self._read = pick(READOUTS, method, "method")
+        self._weights = pick(READOUTS, method, "method")
+        self.method: Method = method
         self.decay = math.exp(-1.0 / tau)
         self.projection = nn.Linear(spiking_units, output_dim)
 
-    def forward(self, spikes: Tensor, potentials: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, spikes: Tensor, potentials: Tensor, state: Tensor | None = None, *, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Reads a stretch of spikes.
 
         Args:
@@ -84,10 +105,45 @@ class SpikeToMambaAdapter(nn.Module):
             potentials: Membrane potentials (B, L, S, N).
             state: Trace (B, N) that the previous stretch ended with; `None` for silence before. Methods that
                 remember nothing hand it on unchanged.
+            mask: False where a token is padding (B, L), with spikes and potentials of 0: there the trace waits.
 
         Returns:
             Tokens (B, L, output_dim), and the trace (B, N) at their end.
         """
         trace = torch.zeros_like(spikes[:, 0, 0]) if state is None else state
-        pooled, trace = self._read(spikes, potentials, trace, self.decay)
+        if self.method == "temporal":
+            weights = self._weights(spikes.shape[2], self.decay)
+            pooled, trace = weighted(spikes, trace, weights.steps, weights.carry, mask)
+        else:
+            pooled = spikes.mean(2) if self.method == "rate" else potentials[:, :, -1]
         return self.projection(pooled), trace
+
+    def read(
+        self,
+        encoder: SpikeEncoder,
+        x: Tensor,
+        membrane: Tensor | None = None,
+        trace: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+    ) -> Encoded:
+        """Encodes tokens and reads them back at once: equal to `self(*encoder(x))`, but no spike is written down.
+
+        Args:
+            encoder: The neurons.
+            x: Tokens (B, L, input_dim).
+            membrane: Membrane potentials (B, N) that the previous stretch ended with; `None` for neurons at rest.
+            trace: Trace (B, N) that the previous stretch ended with; `None` for silence before.
+            mask: False where a token is padding (B, L): there membrane and trace wait.
+
+        Returns:
+            The tokens, the states behind the last one, and the number of spikes.
+        """
+        weights = self._weights(encoder.num_spike_steps, self.decay)
+        kept = encoder.readout(x, membrane, trace, weights=weights.steps, carry=weights.carry, mask=mask)
+        tokens = self.projection(kept.ends if self.method == "potential" else kept.traces)
+        if self.method == "temporal":
+            trace = kept.trace
+        elif trace is None:
+            trace = torch.zeros_like(kept.trace)
+        return Encoded(tokens, kept.potential, trace, kept.counts)

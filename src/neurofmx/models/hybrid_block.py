@@ -73,9 +73,8 @@ class HybridBlock(nn.Module):
             Tokens (batch, length, hidden_dim), and the state at their end.
         """
         membrane, trace, paths = (None, None, None) if state is None else state
-        spikes, potentials, membrane = self.encoder(self.norm(x), membrane)
-        self._spike_rate = spikes.detach().mean()
-        tokens, trace = self.adapter(spikes, potentials, trace)
+        tokens, membrane, trace, counts = self.adapter.read(self.encoder, self.norm(x), membrane, trace)
+        self._spike_rate = counts.mean() / (x.shape[1] * self.encoder.num_spike_steps)
         y, paths = self.integration(self.token_norm(tokens), paths)
         return x + self.dropout(y), BlockState(membrane, trace, paths)
 

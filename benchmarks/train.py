@@ -1,0 +1,74 @@
+"""A training step of the model in params.yaml, to compare revisions with; it has no peer.
+
+Sizes: `batch` and `length` in tokens.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import neurofmx
+from benchmarks.case import Benchmark, Size
+from benchmarks.side import NotThere, ours, resolved
+
+
+class TrainingStep:
+    """Forward, loss, backward, clipping and AdamW, all that an update of the weights takes.
+
+    Args:
+        model: The network.
+        tokens: Inputs (batch, length, hidden_dim).
+    """
+
+    def __init__(self, model: Any, tokens: torch.Tensor) -> None:
+        self.model, self.tokens, self.path = model, tokens, resolved(model.config.kernels)
+        self.optimizer = torch.optim.AdamW(model.parameters())
+
+    def step(self) -> None:
+        """Updates the weights once."""
+        states, _ = self.model(self.tokens)
+        states[:, -1].square().mean().backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+def settings(root: Path) -> dict[str, Any]:
+    """Section `model` of the params.yaml of a revision.
+
+    Args:
+        root: The revision's files.
+
+    Returns:
+        Its keys and values.
+
+    Raises:
+        NotThere: If there is no such section.
+    """
+    from ruamel.yaml import YAML
+
+    try:
+        return dict(YAML(typ="safe").load(root / "params.yaml")["model"])
+    except (OSError, KeyError, TypeError) as error:
+        raise NotThere(f"this revision has no model in params.yaml ({error})") from error
+
+
+def _build(size: Size) -> TrainingStep:
+    """The model of the revision that is imported."""
+    config, network = ours("models.configs", "HybridConfig"), ours("models.hybrid", "MambaLiquidSpikingNetwork")
+    torch.manual_seed(0)
+    assert neurofmx.__file__ is not None
+    model = network(config(**settings(Path(neurofmx.__file__).parents[2])))
+    return TrainingStep(model, torch.randn(size["batch"], size["length"], model.config.hidden_dim))
+
+
+BENCHMARK = Benchmark(
+    sides={"neurofmx": _build},
+    cases=[],
+    tiny={"batch": 2, "length": 3},
+    label=lambda size: f"B{size['batch']} L{size['length']}",
+    tolerance=None,
+)

@@ -1,0 +1,141 @@
+"""The CfC recurrence forward as compiled loops; the equations stand in `neurofmx.kernels.cfc`.
+
+Samples run independently, in blocks of rows that share one pass over the weights.
+
+Symbols: `z` features `tanh(W [x, h] + w)`, with the constants of LeCun's tanh inside the weights; `f, g` targets,
+`a, b` rate and offset of the blend between them. Every axis that a product ends in is filled up to whole panels, see
+`neurofmx.kernels.panels_numba`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from neurofmx.kernels.cfc import LECUN_SCALE, LECUN_SLOPE
+from neurofmx.kernels.fastmath_numba import tanh, widest_lanes
+from neurofmx.kernels.logistic_numba import bounded_exp
+from neurofmx.kernels.panels_numba import as_panels, lay_out, multiply_add
+
+OPTIONS: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "arcp", "nsz", "afn"}}
+_DRIVEN = 32  # steps whose input projections are made together
+
+
+class Layout(NamedTuple):
+    """The weights of a cell as panels (panels, inputs of the product, width); a bias is a product with one row."""
+
+    from_input: np.ndarray
+    from_state: np.ndarray
+    feature_bias: np.ndarray
+    to_gates: np.ndarray  # one gate behind the other, each filled up
+    gate_bias: np.ndarray
+
+
+class Course(NamedTuple):
+    """What tells how the states change with time."""
+
+    elapsed: np.ndarray  # (batch or 1, time or 1, units)
+    mask: np.ndarray  # which steps are no padding (batch, time), or (batch, 0) where none is
+
+
+@njit(cache=True, **OPTIONS)
+def lay_out_forward(W, w, V, v, layout):
+    """Fills a layout by the weights of `CfCWeights`.
+
+    Args:
+        W: Weights of the features (features, inputs + units).
+        w: Their biases (features,).
+        V: Weights of the gates (4 units, features).
+        v: Their biases (4 units,).
+        layout: Room for all of them.
+    """
+    slope, scale, one = W.dtype.type(LECUN_SLOPE), W.dtype.type(LECUN_SCALE), W.dtype.type(1)
+    inputs, units, panels = layout.from_input.shape[1], V.shape[0] // 4, layout.to_gates.shape[0] // 4
+    lay_out(layout.from_input, W[:, :inputs].T, slope)
+    lay_out(layout.from_state, W[:, inputs:].T, slope)
+    lay_out(layout.feature_bias, w.reshape(1, -1), slope)
+    for gate in range(4):
+        here, rows = slice(gate * panels, (gate + 1) * panels), slice(gate * units, (gate + 1) * units)
+        lay_out(layout.to_gates[here], V[rows].T, scale)
+        lay_out(layout.gate_bias[here], v[rows].reshape(1, -1), one)
+
+
+@njit(forceinline=True, **OPTIONS)
+def counts(course, row, t):
+    """Whether a step is no padding."""
+    return course.mask.shape[1] == 0 or course.mask[row, t]
+
+
+@njit(forceinline=True, **OPTIONS)
+def own(index, size):
+    """An index along an axis that may be 1 long for all."""
+    return index if size > 1 else 0
+
+
+@njit(**OPTIONS)
+def squash(z):
+    """The hyperbolic tangent of rows, in place."""
+    widest_lanes()
+    for r in range(z.shape[0]):
+        for k in range(z.shape[1]):
+            z[r, k] = tanh(z[r, k])
+
+
+@njit(forceinline=True, **OPTIONS)
+def targets_and_share(f, g, rate, one):
+    """`tanh(f)`, `tanh(g)` and `sigmoid(rate)`, for one division."""
+    p, q, s = one + bounded_exp(-(f + f)), one + bounded_exp(-(g + g)), one + bounded_exp(-rate)
+    inverse = one / (p * q * s)
+    half_f, half_g = q * s * inverse, p * s * inverse
+    return half_f + half_f - one, half_g + half_g - one, p * q * inverse
+
+
+@njit(**OPTIONS)
+def _blend(gates, first, t, course, h, states):
+    """States after a step, in place and copied, of the rows of a block that begins at `first`."""
+    widest_lanes()
+    one, at = gates.dtype.type(1), own(t, course.elapsed.shape[1])
+    for r in range(gates.shape[0]):
+        row = own(first + r, course.elapsed.shape[0])
+        if counts(course, first + r, t):
+            for u in range(h.shape[1]):
+                rate = gates[r, 2, u] * course.elapsed[row, at, u] + gates[r, 3, u]
+                start, end, share = targets_and_share(gates[r, 0, u], gates[r, 1, u], rate, one)
+                h[first + r, u] = start + share * (end - start)
+        for u in range(h.shape[1]):
+            states[first + r, t, u] = h[first + r, u]
+
+
+@njit(cache=True, **OPTIONS)
+def forward(job, last, bounds, x, course, layout, h, states):
+    """Runs blocks `job` to `last` of the batch through the whole sequence.
+
+    Args:
+        job: First block.
+        last: Block to stop before.
+        bounds: First row of every block, and the number of rows at the end (blocks + 1,).
+        x: Inputs (batch, time, inputs).
+        course: Elapsed times and mask.
+        layout: The weights.
+        h: States before the first step, replaced by those after the last (batch, units).
+        states: Output (batch, time, units).
+    """
+    width = layout.from_input.shape[2]
+    features, wide = layout.from_input.shape[0] * width, layout.to_gates.shape[0] * width // 4
+    for block in range(job, last):
+        first, rows = bounds[block], bounds[block + 1] - bounds[block]
+        drive = np.empty((features // width, rows, _DRIVEN, width), x.dtype)
+        z, gates = np.empty((rows, features), x.dtype), np.empty((rows, 4 * wide), x.dtype)
+        to_z, to_gates, by_gate = as_panels(z, width), as_panels(gates, width), gates.reshape(rows, 4, wide)
+        known = z[:, : layout.to_gates.shape[1]]
+        for t in range(x.shape[1]):
+            if t % _DRIVEN == 0:
+                for r in range(rows):
+                    ahead = x[first + r, t : t + _DRIVEN]
+                    multiply_add(drive[:, r], layout.feature_bias, ahead, layout.from_input)
+            multiply_add(to_z, drive[:, :, t % _DRIVEN], h[first : first + rows], layout.from_state)
+            squash(z)
+            multiply_add(to_gates, layout.gate_bias, known, layout.to_gates)
+            _blend(by_gate, first, t, course, h, states)

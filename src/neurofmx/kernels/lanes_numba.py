@@ -1,0 +1,211 @@
+"""Vectors for compiled loops: as many numbers side by side as a cache line of 64 bytes holds.
+
+numba hands loops over numbers to LLVM and hopes that they are vectorised. A recurrence has a loop over time with loops
+over states inside, where the guesses go wrong: running sums are kept in memory and overlaps of arrays are checked at
+every step. `Lanes` are LLVM's own vectors, so a value of 16 channels (8 in float64) is one variable that stays in a
+register; on processors with shorter vectors LLVM splits them.
+
+    x = load(array, place)      store(array, place, x)      every(array, place)      x + y, x - y, x * y
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import extending, types
+from numba.core.typing import templates
+from numba.extending import models
+
+BYTES = 64
+
+# to a type checker: what these decorate is called by compiled code with other arguments than Python would need
+intrinsic: Any = extending.intrinsic
+register_model: Any = extending.register_model
+lower_builtin: Any = extending.lower_builtin
+infer_global: Any = templates.infer_global
+
+
+class Lanes(types.Type):
+    """The type of one vector.
+
+    Args:
+        dtype: numba's float32 or float64.
+    """
+
+    def __init__(self, dtype: types.Float) -> None:
+        self.dtype = dtype
+        self.count = BYTES * 8 // dtype.bitwidth
+        super().__init__(name=f"Lanes({dtype})")
+
+
+@register_model(Lanes)
+class _Model(models.PrimitiveModel):
+    """A vector is one value of LLVM."""
+
+    def __init__(self, manager: Any, lanes: Lanes) -> None:
+        number = ir.FloatType() if lanes.dtype == types.float32 else ir.DoubleType()
+        super().__init__(manager, lanes, ir.VectorType(number, lanes.count))
+
+
+_NUMBERS: Any = (types.float32, types.float64)
+_TYPES: dict[Any, Lanes] = {dtype: Lanes(dtype) for dtype in _NUMBERS}
+
+
+def _register(operation: Any, instruction: str) -> None:
+    """Makes an operator of Python work between vectors."""
+
+    def emit(_context: Any, builder: Any, _signature: Any, operands: Any) -> Any:
+        return getattr(builder, instruction)(*operands)
+
+    cases = [templates.signature(lanes, lanes, lanes) for lanes in _TYPES.values()]
+    infer_global(operation)(type(f"Lanes_{instruction}", (templates.ConcreteTemplate,), {"cases": cases}))
+    lower_builtin(operation, Lanes, Lanes)(emit)
+
+
+for _operation, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):
+    _register(_operation, _instruction)
+
+
+def _address(context: Any, builder: Any, array: types.Array, value: Any, place: Any) -> Any:
+    """Where the numbers at and after a place of a flat array are, as an address of a vector."""
+    data = context.make_array(array)(context, builder, value).data
+    vector = context.get_value_type(_TYPES[array.dtype])
+    return builder.bitcast(builder.gep(data, [place]), vector.as_pointer())
+
+
+@intrinsic
+def load(_context, array, place):
+    """The numbers of a flat array from a place on."""
+
+    def emit(context, builder, _signature, arguments):
+        address = _address(context, builder, array, arguments[0], arguments[1])
+        return builder.load(address, align=array.dtype.bitwidth // 8)
+
+    return _TYPES[array.dtype](array, types.intp), emit
+
+
+@intrinsic
+def store(_context, array, place, lanes):
+    """Writes a vector to a flat array from a place on."""
+
+    def emit(context, builder, _signature, arguments):
+        address = _address(context, builder, array, arguments[0], arguments[1])
+        builder.store(arguments[2], address, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), emit
+
+
+def _splat(builder: Any, vector: ir.VectorType, number: Any) -> Any:
+    """Instructions that put a number into all lanes."""
+    nothing = ir.Constant(vector, ir.Undefined)
+    one = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
+
+
+@intrinsic
+def splat(_context, number):
+    """A vector with the same number in every lane."""
+    lanes = _TYPES[number]
+
+    def emit(context, builder, _signature, arguments):
+        return _splat(builder, context.get_value_type(lanes), arguments[0])
+
+    return lanes(number), emit
+
+
+@intrinsic
+def every(_context, array, place):
+    """A vector with one number of a flat array in every lane; the place must not be negative, as in `load`."""
+    lanes = _TYPES[array.dtype]
+
+    def emit(context, builder, _signature, arguments):
+        data = context.make_array(array)(context, builder, arguments[0]).data
+        number = builder.load(builder.gep(data, [arguments[1]]))
+        return _splat(builder, context.get_value_type(lanes), number)
+
+    return lanes(array, types.intp), emit
+
+
+@intrinsic
+def total(_context, lanes):
+    """The sum of a vector's numbers, halves first."""
+
+    def emit(context, builder, _signature, arguments):
+        x, half = arguments[0], lanes.count // 2
+        while half:
+            parts = [[start + i for i in range(half)] for start in (0, half)]
+            masks = [ir.Constant(ir.VectorType(ir.IntType(32), half), part) for part in parts]
+            x = builder.fadd(*(builder.shuffle_vector(x, x, mask) for mask in masks))
+            half //= 2
+        return builder.extract_element(x, ir.Constant(ir.IntType(32), 0))
+
+    return lanes.dtype(lanes), emit
+
+
+_MANTISSA = {types.float32: 23, types.float64: 52}
+# 2^f = 1 + f (...) on |f| <= 1/2: with the smallest largest error, or Taylor's
+_POLYNOMIAL = {
+    np.float32: (0.6931472029, 0.2402264791, 0.0555033246, 0.0096184374, 0.0013398877, 0.0001535336),
+    np.float64: [math.log(2) ** k / math.factorial(k) for k in range(1, 14)],
+}
+
+
+def exp2_numbers(dtype: type[np.floating]) -> tuple[np.floating, ...]:
+    """The numbers that `exp2` works with, to be handed to a compiled loop as data.
+
+    Were they known to the compiler, it would read them from memory in every round of a loop, which takes longer than
+    the arithmetic; so a loop reads them once, with `splats`.
+
+    Args:
+        dtype: float32 or float64.
+
+    Returns:
+        Lower bound, upper bound, what rounds, and the polynomial from its highest power down.
+    """
+    mantissa, bias = np.finfo(dtype).nmant, np.finfo(dtype).maxexp - 1
+    twice = [2 * c for c in (1.0, *_POLYNOMIAL[dtype])]
+    return tuple(map(dtype, (1.0 - bias, bias + 2.0, 1.5 * 2.0**mantissa + bias - 1, *twice[::-1])))
+
+
+@intrinsic
+def splats(_context, numbers):
+    """For every number of a tuple, a vector with it in every lane."""
+    lanes = types.UniTuple(_TYPES[numbers.dtype], numbers.count)
+
+    def emit(context, builder, _signature, arguments):
+        vector = context.get_value_type(lanes.dtype)
+        each = [_splat(builder, vector, builder.extract_value(arguments[0], i)) for i in range(numbers.count)]
+        return context.make_tuple(builder, lanes, each)
+
+    return lanes(numbers), emit
+
+
+@intrinsic
+def exp2(_context, x, numbers):
+    """`2^x` in every lane: 0 about where normal numbers end, infinity above the largest, NaN for NaN.
+
+    Adding 1.5 * 2^mantissa rounds x to a whole number k, which stays in the lowest bits of the sum; shifted to the
+    exponent they are 2^k. The bias in the sum is one too small and the polynomial twice 2^(x - k), so that the largest
+    numbers are reached.
+    """
+
+    def emit(_context, builder, _signature, arguments):
+        value, bits = arguments[0], ir.VectorType(ir.IntType(x.dtype.bitwidth), x.count)
+        low, high, shift, *polynomial = (builder.extract_value(arguments[1], i) for i in range(numbers.count))
+        for worse, bound in (("<", low), (">", high)):  # NaN is neither, and stays
+            value = builder.select(builder.fcmp_ordered(worse, value, bound), bound, value)
+        shifted = builder.fadd(value, shift)
+        f = builder.fsub(value, builder.fsub(shifted, shift))
+        result = polynomial[0]
+        for c in polynomial[1:]:
+            result = builder.fadd(builder.fmul(result, f), c)
+        mantissa = ir.Constant(bits, [_MANTISSA[x.dtype]] * x.count)
+        exponent = builder.shl(builder.bitcast(shifted, bits), mantissa)
+        return builder.fmul(result, builder.bitcast(exponent, value.type))
+
+    return x(x, numbers), emit

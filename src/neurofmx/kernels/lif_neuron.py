@@ -1,0 +1,71 @@
+"""What the kernels of spiking neurons share: the settings of a neuron, checked."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from neurofmx.kernels.shapes import require_shape
+from neurofmx.kernels.surrogate import Surrogate, check_surrogate, inverse_quadratic
+from neurofmx.tables import pick
+
+Reset = Literal["subtract", "zero"]
+
+
+class Neuron(NamedTuple):
+    """What all steps of one call share.
+
+    Args:
+        beta: Decay of the potential per step, a scalar or (neurons,).
+        threshold: Potential above which a neuron fires, a scalar or (neurons,).
+        reset: What a spike does to the potential.
+        surrogate: Derivative of the spikes.
+        slope: Its sharpness.
+    """
+
+    beta: Tensor
+    threshold: Tensor
+    reset: Reset
+    surrogate: Surrogate
+    slope: float
+
+    def per_neuron(self, neurons: int) -> tuple[Tensor, Tensor]:
+        """Decay and threshold of every neuron."""
+        return self.beta.expand(neurons), self.threshold.expand(neurons)
+
+    def knobs(self) -> list[float]:
+        """Reset and surrogate as the compiled loops take them."""
+        return [float(self.reset == "zero"), *inverse_quadratic(self.surrogate, self.slope)]
+
+
+def neuron_of(
+    current: Tensor, beta: float | Tensor, threshold: float | Tensor, reset: Reset, surrogate: Surrogate, slope: float
+) -> Neuron:
+    """Checks the settings of neurons.
+
+    Args:
+        current: What will drive them (batch, time, neurons).
+        beta: As for `lif`.
+        threshold: As for `lif`.
+        reset: As for `lif`.
+        surrogate: As for `lif`.
+        slope: As for `lif`.
+
+    Returns:
+        The settings, tensors in the type of the currents.
+
+    Raises:
+        ValueError: If a shape, a type, `reset`, `surrogate` or `slope` is wrong.
+    """
+    if not current.is_floating_point():
+        raise ValueError(f"current must hold floating point numbers, got {current.dtype}: use current.float()")
+    decay = torch.as_tensor(beta, dtype=current.dtype, device=current.device)
+    level = torch.as_tensor(threshold, dtype=current.dtype, device=current.device)
+    for name, values in (("beta", decay), ("threshold", level)):
+        if values.ndim:
+            require_shape(name, values, neurons=current.shape[-1])
+    pick(dict.fromkeys(get_args(Reset)), reset, "reset")
+    check_surrogate(surrogate, slope)
+    return Neuron(decay, level, reset, surrogate, slope)

@@ -1,0 +1,103 @@
+"""The commands from end to end, at tiny sizes, and what they rest on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from benchmarks.__main__ import main
+from benchmarks.compare import checkout
+from benchmarks.compare import main as compare
+from benchmarks.launch import Worker
+from benchmarks.machine import ROOT
+from benchmarks.memory import RESET, rise
+
+
+def test_a_quick_run_prints_the_table_and_writes_it_down(tmp_path, capsys):
+    assert (
+        main(["--quick", "--only", "lif", "--threads", "1", "--skip", "machine", "start", "--out", str(tmp_path)]) == 0
+    )
+    printed = capsys.readouterr().out
+    known = json.loads((tmp_path / "lif.json").read_text())
+    peers = {row["peer"] for row in known["rows"]}
+    assert {"snntorch", "snntorch unbind", "neurofmx reference"} <= peers
+    for row in known["rows"]:
+        assert not row["failed"]
+        assert row["ours_ms"] > 0
+        assert row["low"] <= row["ratio"] <= row["high"]
+        assert f"| {row['peer']} |" in printed
+    assert (tmp_path / "lif.md").read_text().startswith("# lif\n")
+    assert len(peers) == 4 or "Skipped: spikingjelly" in printed
+
+
+def test_help_and_wrong_words(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    assert "python -m benchmarks.compare" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        main(["--only", "scam"])
+    assert main(["--threads", "0"]) == 2
+
+
+def test_comparing_the_working_tree_with_itself(capsys):
+    assert compare([".", ".", "--only", "lif", "--quick", "--rounds", "1", "--seconds", "0.01"]) == 0
+    assert "| lif | B3 T40 N21 |" in capsys.readouterr().out
+
+
+def test_a_worker_reports_what_goes_wrong_and_goes_on(tmp_path):
+    job = {"benchmark": "lif", "side": "neurofmx", "seconds": 0.0}
+    with Worker() as worker:
+        assert worker.ask("single", size={}, **job)["failed"] == "KeyError: 'batch'"
+        assert worker.ask("single", size={"batch": 1, "time": 2, "neurons": 3}, **job)["seconds"] > 0
+    (tmp_path / "neurofmx").mkdir()
+    (tmp_path / "neurofmx/__init__.py").write_text("")
+    (tmp_path / "neurofmx/tables.py").write_text("raise ImportError('a broken revision')")
+    with Worker(source=tmp_path) as worker, pytest.raises(RuntimeError, match="a broken revision"):
+        worker.ask("single", **job)
+
+
+def test_a_revision_is_checked_out_and_cleared_away(tmp_path, monkeypatch):
+    def git(*words):
+        return subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True, capture_output=True
+        ).stdout.decode()
+
+    git("init")
+    for text in ("old", "new"):
+        (tmp_path / "file").write_text(text)
+        git("add", "file")
+        git("commit", "-m", text)
+    monkeypatch.setattr("benchmarks.compare.ROOT", tmp_path)
+    with checkout("HEAD~1") as old, checkout(".") as new:
+        assert [(folder / "file").read_text() for folder in (old, new)] == ["old", "new"]
+    assert len(git("worktree", "list").splitlines()) == 1
+    assert not old.exists()
+    with pytest.raises(ValueError, match="can't check out 'nothing'"), checkout("nothing"):
+        pass
+
+
+class Holding:
+    """A side whose step holds a known number of MiB at once."""
+
+    path = ""
+
+    def __init__(self, size):
+        self.mib = size["mib"]
+
+    def step(self):
+        torch.ones(2**18 * self.mib)
+        torch.ones(2**18 * (self.mib // 2))
+
+
+@pytest.mark.skipif(not RESET.exists(), reason="the peak can be forgotten on Linux only")
+def test_peak_memory_is_that_of_the_step():
+    assert rise(Holding, tiny={"mib": 1}, size={"mib": 64}) == pytest.approx(64, abs=2)
+
+
+def test_the_parent_never_waits_actively():
+    words = "import benchmarks, os; print(os.environ['OMP_WAIT_POLICY'])"
+    found = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "PASSIVE"
