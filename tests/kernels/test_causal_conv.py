@@ -161,8 +161,8 @@ def test_a_path_says_what_it_needs(monkeypatch):
         run(inputs, "library")
     with pytest.raises(ValueError, match=r"u must be float32 or float64 for path='numba', got torch.int64"):
         run([tensor.long() for tensor in inputs], "numba")
-    for part in ("_numba", "_op"):
-        monkeypatch.delitem(sys.modules, f"neurofmx.kernels.causal_conv{part}")
+    for part in ("compiled", "tiles_numba", "causal_conv_numba", "causal_conv_op"):
+        monkeypatch.delitem(sys.modules, f"neurofmx.kernels.{part}")
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(ImportError, match=r"needs numba.*pip install numba.*path='reference'"):
         run(inputs, "numba")

@@ -18,6 +18,8 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from neurofmx.kernels.checks import no_numba, require_cpu, require_cuda, require_mask
+from neurofmx.kernels.course import elapsed_of, without_padding
+from neurofmx.kernels.cuda import cuda_path
 from neurofmx.kernels.path import Path, import_library, resolve
 from neurofmx.kernels.precision import full_precision
 from neurofmx.kernels.shapes import require_shape
@@ -50,7 +52,7 @@ class _Run(NamedTuple):
     x: Tensor
     state: Tensor
     weights: CfCWeights
-    elapsed: Tensor  # (batch or 1, time or 1, units or 1)
+    elapsed: Tensor  # (batch or 1, time or 1, units)
     mask: Tensor | None
 
 
@@ -91,9 +93,9 @@ def cfc(
     _, units = require_shape("state", state, batch=batch, units=None)
     _require_weights(weights, inputs, units)
     require_mask(mask, batch, time)
-    span = torch.as_tensor(elapsed, dtype=x.dtype, device=x.device)
+    span = elapsed_of(elapsed, x, units)
     run = pick(_PATHS, resolve(path, x.device), "path")
-    return run(_Run(x, state.to(x.dtype), weights, _three_axes(span, batch, time, units), mask))
+    return run(_Run(x, state.to(x.dtype), weights, span, mask))
 
 
 def _require_weights(weights: CfCWeights, inputs: int, units: int) -> None:
@@ -106,23 +108,11 @@ def _require_weights(weights: CfCWeights, inputs: int, units: int) -> None:
     require_shape("gates_bias", weights.gates_bias, gates=4 * units)
 
 
-def _three_axes(elapsed: Tensor, batch: int, time: int, units: int) -> Tensor:
-    """The elapsed time with its missing axes in front, once it is sure to broadcast."""
-    try:
-        elapsed.expand(batch, time, units)
-    except RuntimeError:
-        wanted = f"(batch={batch}, time={time}, units={units})"
-        raise ValueError(f"elapsed must broadcast to {wanted}, got {tuple(elapsed.shape)}") from None
-    return elapsed[(None,) * (3 - elapsed.dim())]
-
-
 def _reference(run: _Run) -> tuple[Tensor, Tensor]:
     """Step by step in torch, with all that does not need the state taken out of the loop."""
     x, state, weights, elapsed, mask = run
     (batch, time, inputs), units = x.shape, state.shape[1]
-    spans = elapsed.expand(batch, time, units)
-    if mask is not None:  # what is padding may be NaN
-        x, spans = x.masked_fill(~mask[..., None], 0), spans.masked_fill(~mask[..., None], 0)
+    x, spans = without_padding(x, mask), without_padding(elapsed.expand(batch, time, units), mask)
     # The two constants of LeCun's tanh go into the weights, which saves two products a step.
     from_input, from_state = (LECUN_SLOPE * weights.backbone_weight).split([inputs, units], 1)
     drives = linear(x, from_input, LECUN_SLOPE * weights.backbone_bias)
@@ -135,12 +125,7 @@ def _reference(run: _Run) -> tuple[Tensor, Tensor]:
         after = torch.lerp(start, end, torch.addcmul(offset, rate, span).sigmoid())
         state = after if mask is None else torch.where(mask[:, t, None], after, state)
         states.append(state)
-    return _silent(torch.stack(states, 1), mask), state
-
-
-def _silent(states: Tensor, mask: Tensor | None) -> Tensor:
-    """The states with 0 where a step is padding."""
-    return states if mask is None else states.masked_fill(~mask[..., None], 0)
+    return without_padding(torch.stack(states, 1), mask), state
 
 
 def _numba(run: _Run) -> tuple[Tensor, Tensor]:
@@ -154,8 +139,8 @@ def _numba(run: _Run) -> tuple[Tensor, Tensor]:
     except ImportError as error:
         raise no_numba(error) from error
 
-    states, last = cfc_op(run.x, run.state, *run.weights, run.elapsed.expand(-1, -1, run.state.shape[1]), run.mask)
-    return _silent(states, run.mask), last
+    states, last = cfc_op(run.x, run.state, *run.weights, run.elapsed, run.mask)
+    return without_padding(states, run.mask), last
 
 
 def _ncps_parameters(weights: CfCWeights) -> dict[str, Tensor]:
@@ -184,9 +169,13 @@ def _library(run: _Run) -> tuple[Tensor, Tensor]:
 
 
 def _cuda(run: _Run) -> tuple[Tensor, Tensor]:
-    """On a GPU, where the loop is that of the reference."""
+    """Our kernels for a GPU, where they run, see `neurofmx.kernels.cuda`."""
     require_cuda("x", run.x)
-    return _reference(run)
+    if cuda_path("cfc", run.x.device, run.x.dtype) == "reference":
+        return _reference(run)
+    from neurofmx.kernels.cfc_triton_op import run as compute
+
+    return compute(run.x, run.state, *run.weights, run.elapsed, run.mask)
 
 
 _PATHS: dict[str, Callable[[_Run], tuple[Tensor, Tensor]]] = {

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from neurofmx.kernels.checks import no_numba, require_cpu, require_cuda, require_mask
+from neurofmx.kernels.cuda import cuda_path
 from neurofmx.kernels.lif_neuron import Neuron, Reset, neuron_of
 from neurofmx.kernels.path import Path, import_library, resolve
 from neurofmx.kernels.precision import full_precision
@@ -157,9 +158,14 @@ def _library(run: _Run) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _cuda(run: _Run) -> tuple[Tensor, Tensor, Tensor]:
-    """On a GPU, where the loop is that of the reference."""
+    """Our kernels for a GPU, where they run, see `neurofmx.kernels.cuda`."""
     require_cuda("current", run.current)
-    return _reference(run)
+    if cuda_path("lif", run.current.device, run.current.dtype) == "reference":
+        return _reference(run)
+    from neurofmx.kernels.lif_triton_op import run as compute
+
+    beta, threshold = run.neuron.per_neuron(run.current.shape[2])
+    return compute(run.current, run.potential, beta, threshold, run.mask, run.hold, run.neuron.knobs())
 
 
 _PATHS: dict[str, Callable[[_Run], tuple[Tensor, Tensor, Tensor]]] = {

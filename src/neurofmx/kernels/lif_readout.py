@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from neurofmx.kernels.checks import no_numba, require_cpu, require_cuda, require_mask
+from neurofmx.kernels.cuda import cuda_path
 from neurofmx.kernels.lif import lif
 from neurofmx.kernels.lif_neuron import Neuron, Reset, neuron_of
 from neurofmx.kernels.path import Path, resolve
@@ -175,9 +176,15 @@ def _numba(call: _Run) -> Readout:
 
 
 def _cuda(call: _Run) -> Readout:
-    """On a GPU, where the loop is that of the reference."""
+    """Our kernels for a GPU, where they run, see `neurofmx.kernels.cuda`."""
     require_cuda("current", call.current)
-    return _written("cuda")(call)
+    if cuda_path("lif_readout", call.current.device, call.current.dtype) == "reference":
+        return _written("reference")(call)
+    from neurofmx.kernels.lif_readout_triton_op import run as compute
+
+    beta, threshold = call.neuron.per_neuron(call.current.shape[2])
+    reading, states = [call.carry, *call.weights], (call.potential, call.trace)
+    return Readout(*compute(call.current, *states, beta, threshold, call.mask, reading, call.neuron.knobs()))
 
 
 _PATHS: dict[str, Callable[[_Run], Readout]] = {

@@ -74,18 +74,20 @@ def _unrelax(v, at, after, N, D, here, span, cell, dv, dN, dD, row, total):
     for u in range(0, wide, lanes):
         c, g, rest, dt = load(cell.capacitance, u), load(cell.leak, u), load(cell.rest, u), load(span, u)
         enters, against = g * rest + load(N, here + u), g + load(D, here + u)
-        above = divide(load(dv, row + u), c + dt * against)  # gradient of the numerator, below of the denominator
-        below = zero - above * load(v, after + u)
-        n, d = dt * above, dt * below
+        old, new = load(v, at + u), load(v, after + u)
+        above = divide(
+            load(dv, row + u), c + dt * against
+        )  # gradient of the numerator; the denominator's is -new above
+        n, d = dt * above, zero - dt * above * new
         store(dv, row + u, c * above)
         store(dN, row + u, n)
         store(dD, row + u, d)
         _add(total, u, n)
         _add(total, wide + u, d)
-        _add(total, 2 * wide + u, above * load(v, at + u) + below)
-        _add(total, 3 * wide + u, n * rest + d)
+        _add(total, 2 * wide + u, above * (old - new))
+        _add(total, 3 * wide + u, n * (rest - new))
         _add(total, 4 * wide + u, n * g)
-        _add(total, 5 * wide + u, above * enters + below * against)
+        _add(total, 5 * wide + u, above * (enters - new * against))
 
 
 @njit(**OPTIONS)

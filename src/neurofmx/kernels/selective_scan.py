@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from neurofmx.kernels.checks import no_numba, require_cpu, require_cuda, require_mask
+from neurofmx.kernels.cuda import cuda_path
 from neurofmx.kernels.path import Path, import_library, resolve
 from neurofmx.kernels.precision import full_precision
 from neurofmx.kernels.shapes import require_shape
@@ -148,9 +149,19 @@ def _same_numbers(scan: _Scan) -> _Scan:
 
 
 def _cuda(scan: _Scan) -> tuple[Tensor, Tensor]:
-    """Plain torch, on a GPU."""
+    """The fastest on a GPU that can compute this, see `neurofmx.kernels.cuda`."""
+    scan = _same_numbers(scan)
     require_cuda("u", scan.u)
-    return _reference(scan)
+    trained = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in scan[:-1])
+    plain = scan.state is None and scan.mask is None and not trained
+    return _ON_CUDA[cuda_path("selective_scan", scan.u.device, scan.u.dtype, plain)](scan)
+
+
+def _triton(scan: _Scan) -> tuple[Tensor, Tensor]:
+    """Our kernels for a GPU."""
+    from neurofmx.kernels.selective_scan_triton_op import scan as compute
+
+    return compute(*scan)
 
 
 def _library(scan: _Scan) -> tuple[Tensor, Tensor]:
@@ -182,6 +193,11 @@ def _channels_first(kernel: Callable[..., tuple[Tensor, Tensor]], scan: _Scan) -
     return y.transpose(1, 2), state
 
 
+_ON_CUDA: dict[str, Callable[[_Scan], tuple[Tensor, Tensor]]] = {
+    "mamba_ssm": _library,
+    "triton": _triton,
+    "reference": _reference,
+}
 _PATHS: dict[str, Callable[[_Scan], tuple[Tensor, Tensor]]] = {
     "reference": _reference,
     "numba": _numba,

@@ -26,12 +26,12 @@ from neurofmx.kernels.sigmoid_numba import opposite, opposite_within, quick_divi
 from neurofmx.kernels.simd_numba import fetch
 
 OPTIONS: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-_PARTS = 4  # numbers of a synapse
+PARTS = 4  # numbers of a synapse
 _BLOCK = 64  # sources whose synapses with one group of neurons fit the first cache
 _AHEAD = 16  # synapses between the request for their numbers and their use
 _PER_LN2, _LN2 = 1 / math.log(2), math.log(2)
 
-_fetch = fetch(_PARTS)
+_fetch = fetch(PARTS)
 
 
 class Synapses(NamedTuple):
@@ -74,13 +74,13 @@ def _open(synapses, at, sources, first, count, within, k, closed):
     numbers, lanes = synapses.numbers, BYTES // closed.itemsize
     if within:
         for i in range(count):
-            here = at + i * _PARTS * lanes
-            _fetch(numbers, here + _AHEAD * _PARTS * lanes)
+            here = at + i * PARTS * lanes
+            _fetch(numbers, here + _AHEAD * PARTS * lanes)
             x = load(numbers, here) * splat(sources[first + i]) + load(numbers, here + lanes)
             store(closed, i * lanes, opposite_within(x, k))
     else:
         for i in range(count):
-            here = at + i * _PARTS * lanes
+            here = at + i * PARTS * lanes
             x = load(numbers, here) * splat(sources[first + i]) + load(numbers, here + lanes)
             store(closed, i * lanes, opposite(x, k))
 
@@ -113,12 +113,12 @@ def add_currents(rows, sources, synapses, N, D):
     for group in range(groups):
         low, high = synapses.ranges[group, 0], synapses.ranges[group, 1]
         for first in range(low, high, _BLOCK):
-            some, at = min(_BLOCK, high - first), (group * count + first) * _PARTS * lanes
+            some, at = min(_BLOCK, high - first), (group * count + first) * PARTS * lanes
             for r in range(rows):
                 _open(synapses, at, sources, r * count + first, some, within[r], k, closed)
                 n, m, d, e = none, none, none, none  # two sums each, as additions wait for one another
                 for i in range(0, some, 2):
-                    here = at + i * _PARTS * lanes
+                    here = at + i * PARTS * lanes
                     s, t = _two(closed, i * lanes, lanes, one)
                     n, d = n + load(numbers, here + 2 * lanes) * s, d + load(numbers, here + 3 * lanes) * s
                     m, e = m + load(numbers, here + 6 * lanes) * t, e + load(numbers, here + 7 * lanes) * t
@@ -150,13 +150,13 @@ def add_to_sources(rows, sources, synapses, dN, dD, sums, dsources):
     for group in range(groups):
         low, high = synapses.ranges[group, 0], synapses.ranges[group, 1]
         for first in range(low, high, _BLOCK):
-            some, at = min(_BLOCK, high - first), (group * count + first) * _PARTS * lanes
+            some, at = min(_BLOCK, high - first), (group * count + first) * PARTS * lanes
             for r in range(rows):
                 _open(synapses, at, sources, r * count + first, some, within[r], k, closed)
                 here = (r * groups + group) * lanes
                 n, d = load(dN, here), load(dD, here)
                 for i in range(0, some, 2):
-                    here, to = at + i * _PARTS * lanes, (r * count + first + i) * lanes
+                    here, to = at + i * PARTS * lanes, (r * count + first + i) * lanes
                     s, t = _two(closed, i * lanes, lanes, one)
                     p = (load(numbers, here + 2 * lanes) * n + load(numbers, here + 3 * lanes) * d) * (s - s * s)
                     q = (load(numbers, here + 6 * lanes) * n + load(numbers, here + 7 * lanes) * d) * (t - t * t)
@@ -184,7 +184,7 @@ def add_to_synapses(group, rows, sources, synapses, dN, dD, gradients):
     k, one, none = splats(synapses.constants), splat(dN.dtype.type(1)), splat(dN.dtype.type(0))
     closed, numbers = scratch(_BLOCK * lanes, dN), synapses.numbers
     for i in range(synapses.ranges[group, 0], synapses.ranges[group, 1]):
-        at = (group * count + i) * _PARTS * lanes
+        at = (group * count + i) * PARTS * lanes
         slope, offset = load(numbers, at), load(numbers, at + lanes)
         pull, w = load(numbers, at + 2 * lanes), load(numbers, at + 3 * lanes)
         a, b, c, e = none, none, none, none
