@@ -38,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--threads", nargs="+", type=int, default=[1, 2], metavar="N", help="numbers of threads (default: 1 2)"
     )
+    made.add_argument(
+        "--peers", nargs="+", default=[], metavar="PEER", help="rows beside these alone, e.g. mambapy (default: all)"
+    )
     made.add_argument("--quick", action="store_true", help="tiny sizes and hardly any repeats, without goals")
     made.add_argument("--seconds", type=float, help="time for a pair beyond its warm-up (default: 8, quick: 0.1)")
     made.add_argument(
@@ -75,7 +78,8 @@ def main(words: Sequence[str] | None = None) -> int:
     from benchmarks.report import below, table, write
 
     seconds = chosen.seconds if chosen.seconds is not None else 0.1 if chosen.quick else 8.0
-    effort = Effort(threads, seconds, chosen.quick, "memory" not in chosen.skip, "start" not in chosen.skip)
+    parts = [part not in chosen.skip for part in ("memory", "start")]
+    effort = Effort(threads, seconds, chosen.quick, *parts, peers=chosen.peers)
     machine, rows, said = "machine" not in chosen.skip, [], []
     known = facts() | {"allocators": ALLOCATORS}
     total = steps(chosen.only, effort, machine=machine)

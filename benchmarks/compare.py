@@ -83,7 +83,9 @@ def _git(*words: str) -> None:
     subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True)
 
 
-def compare(name: str, workers: Sequence[Worker], *, size: Size, rounds: int, seconds: float) -> Line:
+def compare(
+    name: str, workers: Sequence[Worker], *, size: Size, rounds: int, seconds: float, memory: bool = True
+) -> Line:
     """Times one kernel at both revisions in turns.
 
     Args:
@@ -92,6 +94,7 @@ def compare(name: str, workers: Sequence[Worker], *, size: Size, rounds: int, se
         size: Its size.
         rounds: Times each revision has its turn.
         seconds: Time for a turn.
+        memory: Whether peak memory is measured as well.
 
     Returns:
         What was found.
@@ -106,7 +109,7 @@ def compare(name: str, workers: Sequence[Worker], *, size: Size, rounds: int, se
                 said = workers[which].ask("single", seconds=seconds, threads=1, **job)
                 why[which] = said.get("skipped") or said.get("failed") or ""
                 found[which].extend([said["seconds"]] if "seconds" in said else [])
-    peaks = [worker.ask("peak", threads=1, **job).get("mib") for worker in workers]
+    peaks = [worker.ask("peak", threads=1, **job).get("mib") if memory else None for worker in workers]
     return Line(name, chosen.label(size), found, (peaks[0], peaks[1]), (why[0], why[1]))
 
 
@@ -161,7 +164,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--rounds", type=int, default=5, help="turns of each revision (default: 5)")
     made.add_argument("--seconds", type=float, default=1.0, help="time for a turn (default: 1)")
-    made.add_argument("--quick", action="store_true", help="tiny sizes: does it run?")
+    made.add_argument("--quick", action="store_true", help="tiny sizes and no memory: does it run?")
     return made
 
 
@@ -185,7 +188,8 @@ def main(words: Sequence[str] | None = None) -> int:
         lines = []
         for name in tqdm(chosen.only, unit="kernel", disable=None):
             size = benchmark(name).tiny if chosen.quick else COMPARED[name][1]
-            lines.append(compare(name, workers, size=size, rounds=chosen.rounds, seconds=chosen.seconds))
+            effort: dict[str, Any] = {"rounds": chosen.rounds, "seconds": chosen.seconds, "memory": not chosen.quick}
+            lines.append(compare(name, workers, size=size, **effort))
         if "train" in chosen.only and len({(tree / "params.yaml").read_text() for tree in trees}) > 1:
             print("train: params.yaml differs between the revisions, so the models may too")
     known = facts()

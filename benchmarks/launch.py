@@ -31,14 +31,17 @@ class Worker:
     Args:
         settings: Environment variables that it gets on top of this process's own.
         source: Folder that holds the `neurofmx` to measure; `None` for the one that this process would import.
+        cold: Whether it leaves the import of numba to the jobs, to measure a start.
     """
 
-    def __init__(self, settings: Mapping[str, str] | None = None, *, source: Path | None = None) -> None:
+    def __init__(
+        self, settings: Mapping[str, str] | None = None, *, source: Path | None = None, cold: bool = False
+    ) -> None:
         paths = [str(source or our_source()), str(ROOT), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **(settings or {})}
         self._messages = tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker"],
+            [sys.executable, "-m", "benchmarks.worker", *(["--cold"] if cold else [])],
             cwd=ROOT,
             env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
             stdin=subprocess.PIPE,

@@ -24,6 +24,7 @@ class Effort:
         quick: Whether the tiny sizes are taken instead of the real ones.
         memory: Whether peak memory is measured.
         start: Whether cold and warm starts are measured.
+        peers: Names of the peers to measure beside; empty for all.
     """
 
     threads: Sequence[int] = (1, 2)
@@ -31,6 +32,7 @@ class Effort:
     quick: bool = False
     memory: bool = True
     start: bool = True
+    peers: Sequence[str] = ()
 
 
 class Bench:
@@ -68,7 +70,7 @@ class Bench:
             Its rows, and what is said about them.
         """
         chosen, rows, skipped = benchmark(name), [], dict[str, None]()
-        for case in cases(chosen, quick=self.effort.quick):
+        for case in cases(chosen, self.effort):
             for threads in self.effort.threads:
                 found = self._ask(
                     f"{name} {chosen.label(case.size)}: {case.ours}, {case.peer}",
@@ -124,7 +126,7 @@ class Bench:
     def _start(self, name: str, chosen: Benchmark) -> dict[str, float]:
         """Start-up of our first side, with an empty cache of compiled code and then with the filled one."""
         seconds = {}
-        with tempfile.TemporaryDirectory() as cache, Worker({"NUMBA_CACHE_DIR": cache}) as worker:
+        with tempfile.TemporaryDirectory() as cache, Worker({"NUMBA_CACHE_DIR": cache}, cold=True) as worker:
             for words in ("cold compile s", "warm start s"):
                 self.tick(f"{name}: {words}")
                 found = worker.ask("start", benchmark=name, side=chosen.cases[0].ours)
@@ -144,9 +146,10 @@ class Bench:
         return found
 
 
-def cases(chosen: Benchmark, *, quick: bool) -> Sequence[Case]:
+def cases(chosen: Benchmark, effort: Effort) -> list[Case]:
     """The cases of a benchmark at their real sizes, or every pair once at the tiny one."""
-    return chosen.quick() if quick else chosen.cases
+    found = chosen.quick() if effort.quick else chosen.cases
+    return [case for case in found if not effort.peers or case.peer in effort.peers]
 
 
 def steps(names: Sequence[str], effort: Effort, *, machine: bool) -> int:
@@ -154,9 +157,9 @@ def steps(names: Sequence[str], effort: Effort, *, machine: bool) -> int:
     count = int(machine)
     for name in names:
         chosen = benchmark(name)
-        todo = cases(chosen, quick=effort.quick)
+        todo = cases(chosen, effort)
         sides = {
             (side, str(case.size)) for case in todo if case.allocator == "default" for side in (case.ours, case.peer)
         }
-        count += len(todo) * len(effort.threads) + effort.memory * len(sides) + 2 * effort.start
+        count += len(todo) * len(effort.threads) + effort.memory * len(sides) + 2 * (effort.start and bool(todo))
     return count

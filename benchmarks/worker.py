@@ -1,7 +1,8 @@
 """The process that measures: reads jobs as lines of JSON, and runs each in a fork of its own.
 
-The forks start from a process that has imported torch and run nothing, so no job sees another's caches, memory or
-threads, and none pays for the import again. `benchmarks.launch` starts it and talks to it.
+The forks start from a process that has imported torch and numba and run nothing, so no job sees another's caches,
+memory or threads, and none pays for the imports again. With `--cold` numba is left to the jobs, as it is for a user who
+starts up. `benchmarks.launch` starts it and talks to it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -114,6 +117,9 @@ def in_a_fork(job: Job) -> Job:
 
 def main() -> None:
     """Answers one line of standard input after the other until there is no more."""
+    if "--cold" not in sys.argv:
+        with suppress(ImportError):
+            import_module("numba")
     for line in sys.stdin:
         print(json.dumps(in_a_fork(json.loads(line))), flush=True)
 

@@ -57,6 +57,31 @@ def cfc_naive(x, state, backbone_weight, backbone_bias, gates_weight, gates_bias
     return torch.stack(outputs, 1), state
 
 
+def ltc_naive(x, state, capacitance, leak, rest, recurrent, sensory, elapsed, unfolds):
+    """The liquid time-constant cell neuron by neuron; synapses are (weight, midpoint, steepness, reversal)."""
+
+    def flow(sources, synapses, j):
+        w, mu, sigma, erev = (parameter[:, j] for parameter in synapses)
+        opened = [w[i] / (1 + torch.exp(-sigma[i] * (v - mu[i]))) for i, v in enumerate(sources)]
+        return sum(e * s for e, s in zip(erev, opened, strict=True)), sum(opened)
+
+    outputs = []
+    for b in range(x.shape[0]):
+        v, sequence = list(state[b]), []
+        for t in range(x.shape[1]):
+            for _ in range(unfolds):
+                after = []
+                for j in range(len(v)):
+                    (n, d), (m, e) = flow(v, recurrent, j), flow(x[b, t], sensory, j)
+                    c = capacitance[j] * unfolds / elapsed[b, t, j]
+                    after.append((c * v[j] + leak[j] * rest[j] + n + m) / (c + leak[j] + d + e))
+                v = after
+            sequence.append(torch.stack(v))
+        outputs.append(torch.stack(sequence))
+    states = torch.stack(outputs)
+    return states, states[:, -1]
+
+
 def selective_scan_naive(u, dt, A, B, C, D, state):
     """The recurrence number by number."""
     batch, length, inner = u.shape

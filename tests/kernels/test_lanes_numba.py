@@ -7,7 +7,18 @@ import pytest
 import torch
 from numba import njit
 
-from neurofmx.kernels.lanes_numba import BYTES, exp2, exp2_numbers, load, splat, splats, store, total
+from neurofmx.kernels.lanes_numba import (
+    BYTES,
+    exp2,
+    exp2_numbers,
+    fold,
+    load,
+    load_quarter,
+    splat,
+    splats,
+    store,
+    total,
+)
 from neurofmx.kernels.tiles_numba import array_of, gather, read_tile, rows_of, scratch, spread, write_tile
 
 DTYPES = [np.float32, np.float64]
@@ -17,7 +28,7 @@ DTYPES = [np.float32, np.float64]
 def powers(x, y, numbers):
     table = splats(numbers)
     for i in range(0, x.shape[0], BYTES // x.itemsize):
-        store(y, i, exp2(load(x, i), table))
+        store(y, i, exp2(load(x, i), splat(x.dtype.type(1)), table))
 
 
 @njit
@@ -28,6 +39,8 @@ def arithmetic(a, b, c, y):
 @njit
 def added(x, y):
     y[0] = total(load(x, 0))
+    store(y, 1, load_quarter(y, 1) + fold(load(x, 0)))
+    y[0] -= total(load_quarter(y, 1))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -43,10 +56,13 @@ def test_arithmetic_is_that_of_numbers(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_total_adds_every_lane(dtype):
-    x, y = 3.0 ** np.arange(BYTES // np.dtype(dtype).itemsize).astype(dtype), np.zeros(1, dtype)
-    added(x.astype(dtype), y)
-    assert y[0] == x.sum()
+def test_totals_and_folds_add_every_lane(dtype):
+    lanes = BYTES // np.dtype(dtype).itemsize
+    x, y = (2.0 ** np.arange(lanes)).astype(dtype), np.ones(lanes, dtype)
+    added(x, y)
+    np.testing.assert_array_equal(y[1 : 1 + lanes // 4], 1 + x.reshape(4, -1).sum(0))
+    np.testing.assert_array_equal(y[1 + lanes // 4 :], 1)
+    assert y[0] == -(lanes // 4)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -97,6 +113,7 @@ def test_spreading_and_gathering_are_inverse():
     @njit
     def around(source, to):
         spreaded = scratch(1, 48 * 3, to)[0]
+        spreaded[:] = 9
         spread(spreaded, source, 1, 2, 35, to.dtype.type(2))
         gather(to, spreaded, 0, 2, 35)
         return spreaded
@@ -104,6 +121,7 @@ def test_spreading_and_gathering_are_inverse():
     source, to = np.random.default_rng(0).normal(size=(2, 40, 3)).astype(np.float32), np.zeros((1, 40, 3), np.float32)
     inside = around(source, to)
     assert inside[16 * 3 + 2 * 16 + 4] == 2 * source[1, 2 + 20, 2]  # group 1, state 2, lane 4
+    np.testing.assert_array_equal(inside.reshape(3, 3, 16)[2, :, 3:], 0)  # lanes without a channel
     np.testing.assert_array_equal(to[0, 2:37], 2 * source[1, 2:37])
     assert not to[0, :2].any()
     assert not to[0, 37:].any()

@@ -197,6 +197,18 @@ def test_nan_stays_in_its_channel(path):
 
 
 @pytest.mark.parametrize("path", PATHS)
+def test_nan_stays_in_its_sequence(path):
+    inputs = arguments(batch=3, inner=20)
+    expected = gradients(run(inputs, path), inputs)
+    with torch.no_grad():
+        inputs[0][1] = torch.nan
+    found = gradients(run(inputs, path), inputs)
+    for i in (0, 1, 3, 4, 6, 7):
+        torch.testing.assert_close(found[i][::2], expected[i][::2], rtol=1e-12, atol=1e-12)
+    assert torch.isnan(found[1][1]).all()
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_half_precision_is_widened(path):
     inputs = [tensor.detach().bfloat16() for tensor in arguments()]
     with torch.autocast("cpu", torch.bfloat16):

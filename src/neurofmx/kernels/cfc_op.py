@@ -166,37 +166,40 @@ def _go_back(
 ) -> None:
     """Takes stretch after stretch back through time, the last one first."""
     batch, time, _ = past.x.shape
-    longest = min(time, max(_SHORTEST, _STRETCH // batch))
-    bounds, layout, back = _blocks(batch), _layout(sizes, weights), _way_back(sizes, weights)
-    room, jobs = (
-        _Room(sizes, batch * longest, past.x.dtype),
-        (4 * sizes.wide_units + sizes.wide_features) // sizes.width,
-    )
+    longest, bounds = min(time, max(_SHORTEST, _STRETCH // batch)), _blocks(batch)
+    layout, back, room = _layout(sizes, weights), _way_back(sizes, weights), _Room(sizes, batch * longest, past.x.dtype)
+    panels = (4 * sizes.wide_units + sizes.wide_features) // sizes.width
     for end in range(time, 0, -longest):
         begin = max(0, end - longest)
         stretch = room.stretch(batch * (end - begin))
-        shares = bounds, begin, end - begin
-        in_parallel(cfc_backward_numba.backward, len(bounds) - 1, *shares, past, course, layout, back, stretch, to)
-        in_parallel(cfc_backward_numba.weights, jobs, stretch, *totals)
+        given = bounds, begin, end - begin, past, course, layout, back, stretch
+        in_parallel(cfc_backward_numba.backward, len(bounds) - 1, *given, to)
+        in_parallel(cfc_backward_numba.weights, panels, stretch, *totals)
 
 
 def _layout(sizes: _Sizes, weights: list[np.ndarray]) -> Layout:
     """The weights as the forward takes them."""
-    gates = 4 * sizes.wide_units
-    shapes = (sizes.wide_features, sizes.inputs), (sizes.wide_features, sizes.units), (sizes.wide_features, 1)
+    (W, w, V, v), features, gates = weights, sizes.wide_features, 4 * sizes.wide_units
     layout = Layout(
-        *(_panels(sizes, *shape, weights[0].dtype) for shape in (*shapes, (gates, sizes.features), (gates, 1)))
+        from_input=_panels(sizes, features, sizes.inputs, W.dtype),
+        from_state=_panels(sizes, features, sizes.units, W.dtype),
+        feature_bias=_panels(sizes, features, 1, W.dtype),
+        to_gates=_panels(sizes, gates, sizes.features, W.dtype),
+        gate_bias=_panels(sizes, gates, 1, W.dtype),
     )
-    cfc_numba.lay_out_forward(*weights, layout)
+    cfc_numba.lay_out_forward(W, w, V, v, layout)
     return layout
 
 
 def _way_back(sizes: _Sizes, weights: list[np.ndarray]) -> WayBack:
     """The weights as the backward takes them."""
-    joined = sizes.wide_inputs + sizes.wide_units
-    shapes = (sizes.wide_features, 4 * sizes.wide_units), (joined, sizes.features), (sizes.wide_features, 1)
-    back = WayBack(*(_panels(sizes, *shape, weights[0].dtype) for shape in shapes))
-    cfc_backward_numba.lay_out_backward(weights[0], weights[2], back)
+    W, _, V, _ = weights
+    back = WayBack(
+        from_gates=_panels(sizes, sizes.wide_features, 4 * sizes.wide_units, W.dtype),
+        from_features=_panels(sizes, sizes.wide_inputs + sizes.wide_units, sizes.features, W.dtype),
+        zeros=_panels(sizes, sizes.wide_features, 1, W.dtype),
+    )
+    cfc_backward_numba.lay_out_backward(W, V, back)
     return back
 
 

@@ -6,6 +6,8 @@ every step. `Lanes` are LLVM's own vectors, so a value of 16 channels (8 in floa
 register; on processors with shorter vectors LLVM splits them.
 
     x = load(array, place)      store(array, place, x)      every(array, place)      x + y, x - y, x * y
+
+Sums over channels are the exception: kept in all lanes they would fill the caches, so a `fold` makes a quarter of them.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import extending, types
+from numba.core import cgutils
 from numba.core.typing import templates
 from numba.extending import models
 
@@ -34,12 +37,13 @@ class Lanes(types.Type):
 
     Args:
         dtype: numba's float32 or float64.
+        size: Bytes of the vector.
     """
 
-    def __init__(self, dtype: types.Float) -> None:
+    def __init__(self, dtype: Any, size: int) -> None:
         self.dtype = dtype
-        self.count = BYTES * 8 // dtype.bitwidth
-        super().__init__(name=f"Lanes({dtype})")
+        self.count = size * 8 // dtype.bitwidth
+        super().__init__(name=f"Lanes({dtype} x {self.count})")
 
 
 @register_model(Lanes)
@@ -52,7 +56,8 @@ class _Model(models.PrimitiveModel):
 
 
 _NUMBERS: Any = (types.float32, types.float64)
-_TYPES: dict[Any, Lanes] = {dtype: Lanes(dtype) for dtype in _NUMBERS}
+_TYPES: dict[Any, Lanes] = {dtype: Lanes(dtype, BYTES) for dtype in _NUMBERS}
+_QUARTERS: dict[Any, Lanes] = {dtype: Lanes(dtype, BYTES // 4) for dtype in _NUMBERS}
 
 
 def _register(operation: Any, instruction: str) -> None:
@@ -61,7 +66,7 @@ def _register(operation: Any, instruction: str) -> None:
     def emit(_context: Any, builder: Any, _signature: Any, operands: Any) -> Any:
         return getattr(builder, instruction)(*operands)
 
-    cases = [templates.signature(lanes, lanes, lanes) for lanes in _TYPES.values()]
+    cases = [templates.signature(lanes, lanes, lanes) for lanes in (*_TYPES.values(), *_QUARTERS.values())]
     infer_global(operation)(type(f"Lanes_{instruction}", (templates.ConcreteTemplate,), {"cases": cases}))
     lower_builtin(operation, Lanes, Lanes)(emit)
 
@@ -70,31 +75,41 @@ for _operation, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"),
     _register(_operation, _instruction)
 
 
-def _address(context: Any, builder: Any, array: types.Array, value: Any, place: Any) -> Any:
-    """Where the numbers at and after a place of a flat array are, as an address of a vector."""
-    data = context.make_array(array)(context, builder, value).data
-    vector = context.get_value_type(_TYPES[array.dtype])
-    return builder.bitcast(builder.gep(data, [place]), vector.as_pointer())
+def _address(context: Any, builder: Any, lanes: Lanes, array: Any, arguments: Any) -> Any:
+    """The address of a vector: that of a place of a flat array."""
+    data = context.make_array(array)(context, builder, arguments[0]).data
+    return builder.bitcast(builder.gep(data, [arguments[1]]), context.get_value_type(lanes).as_pointer())
+
+
+def _load(lanes: Lanes, array: Any) -> Any:
+    """How to read a vector from an array that may start anywhere."""
+
+    def emit(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.load(_address(context, builder, lanes, array, arguments), align=array.dtype.bitwidth // 8)
+
+    return lanes(array, types.intp), emit
 
 
 @intrinsic
 def load(_context, array, place):
     """The numbers of a flat array from a place on."""
+    return _load(_TYPES[array.dtype], array)
 
-    def emit(context, builder, _signature, arguments):
-        address = _address(context, builder, array, arguments[0], arguments[1])
-        return builder.load(address, align=array.dtype.bitwidth // 8)
 
-    return _TYPES[array.dtype](array, types.intp), emit
+@intrinsic
+def load_quarter(_context, array, place):
+    """A quarter of a vector from a flat array, from a place on."""
+    return _load(_QUARTERS[array.dtype], array)
 
 
 @intrinsic
 def store(_context, array, place, lanes):
-    """Writes a vector to a flat array from a place on."""
+    """Writes a vector, or a quarter of one, to a flat array from a place on."""
 
     def emit(context, builder, _signature, arguments):
-        address = _address(context, builder, array, arguments[0], arguments[1])
-        builder.store(arguments[2], address, align=array.dtype.bitwidth // 8)
+        builder.store(
+            arguments[2], _address(context, builder, lanes, array, arguments), align=array.dtype.bitwidth // 8
+        )
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes), emit
@@ -131,18 +146,65 @@ def every(_context, array, place):
     return lanes(array, types.intp), emit
 
 
+def _fold(builder: Any, x: Any, count: int, join: Any) -> Any:
+    """Instructions that join halves of a vector until `count` numbers are left."""
+    while x.type.count > count:
+        half = x.type.count // 2
+        parts = [[start + i for i in range(half)] for start in (0, half)]
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), half), part) for part in parts]
+        x = join(*(builder.shuffle_vector(x, x, mask) for mask in masks))
+    return x
+
+
+def _call(builder: Any, name: str, *operands: Any) -> Any:
+    """A call of one of LLVM's own functions of vectors."""
+    vector = operands[0].type
+    suffix = f"v{vector.count}f{64 if vector.element == ir.DoubleType() else 32}"
+    kind = ir.FunctionType(vector, [vector] * len(operands))
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.{suffix}"), operands)
+
+
+@intrinsic
+def fold(_context, lanes):
+    """A quarter of a vector, in which every number is the sum of four."""
+    quarter = _QUARTERS[lanes.dtype]
+
+    def emit(_context, builder, _signature, arguments):
+        return _fold(builder, arguments[0], quarter.count, builder.fadd)
+
+    return quarter(lanes), emit
+
+
 @intrinsic
 def total(_context, lanes):
-    """The sum of a vector's numbers, halves first."""
+    """The sum of the numbers of a vector or a quarter of one, halves first."""
 
-    def emit(context, builder, _signature, arguments):
-        x, half = arguments[0], lanes.count // 2
-        while half:
-            parts = [[start + i for i in range(half)] for start in (0, half)]
-            masks = [ir.Constant(ir.VectorType(ir.IntType(32), half), part) for part in parts]
-            x = builder.fadd(*(builder.shuffle_vector(x, x, mask) for mask in masks))
-            half //= 2
-        return builder.extract_element(x, ir.Constant(ir.IntType(32), 0))
+    def emit(_context, builder, _signature, arguments):
+        return builder.extract_element(_fold(builder, arguments[0], 1, builder.fadd), ir.Constant(ir.IntType(32), 0))
+
+    return lanes.dtype(lanes), emit
+
+
+@intrinsic
+def larger(_context, x, y):
+    """The larger size, without sign, of two vectors in every lane; where one is NaN, `y`."""
+
+    def emit(_context, builder, _signature, arguments):
+        a, b = (_call(builder, "fabs", operand) for operand in arguments)
+        return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+    return x(x, y), emit
+
+
+@intrinsic
+def largest(_context, lanes):
+    """The largest number of a vector."""
+
+    def emit(_context, builder, _signature, arguments):
+        def join(a, b):
+            return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+        return builder.extract_element(_fold(builder, arguments[0], 1, join), ir.Constant(ir.IntType(32), 0))
 
     return lanes.dtype(lanes), emit
 
@@ -185,27 +247,46 @@ def splats(_context, numbers):
     return lanes(numbers), emit
 
 
-@intrinsic
-def exp2(_context, x, numbers):
-    """`2^x` in every lane: 0 about where normal numbers end, infinity above the largest, NaN for NaN.
+def _exp2(builder: Any, lanes: Lanes, x: Any, y: Any, numbers: Any, bounded: bool) -> Any:
+    """Instructions for `2^(x y)`, of any product if `bounded`."""
+    low, high, shift, *polynomial = (builder.extract_value(numbers, i) for i in range(len(numbers.type)))
+    shifted = _call(builder, "fmuladd", x, y, shift)
+    f = _call(builder, "fmuladd", x, y, builder.fsub(shift, shifted))
+    if bounded:
+        product = builder.fmul(x, y)
+        for beyond, bound in (("<", low), (">", high)):  # NaN is neither, and stays
+            outside = builder.fcmp_ordered(beyond, product, bound)
+            shifted = builder.select(outside, builder.fadd(bound, shift), shifted)
+            f = builder.select(outside, builder.fsub(bound, bound), f)
+    result = polynomial[0]
+    for c in polynomial[1:]:
+        result = builder.fadd(builder.fmul(result, f), c)
+    bits = ir.VectorType(ir.IntType(lanes.dtype.bitwidth), lanes.count)
+    mantissa = ir.Constant(bits, [_MANTISSA[lanes.dtype]] * lanes.count)
+    exponent = builder.shl(builder.bitcast(shifted, bits), mantissa)
+    return builder.fmul(result, builder.bitcast(exponent, x.type))
 
-    Adding 1.5 * 2^mantissa rounds x to a whole number k, which stays in the lowest bits of the sum; shifted to the
-    exponent they are 2^k. The bias in the sum is one too small and the polynomial twice 2^(x - k), so that the largest
-    numbers are reached.
+
+@intrinsic
+def exp2(_context, x, y, numbers):
+    """`2^(x y)` in every lane: 0 about where normal numbers end, infinity above the largest, NaN for NaN.
+
+    Adding 1.5 * 2^mantissa rounds the product to a whole number k, which stays in the lowest bits of the sum; shifted
+    to the exponent they are 2^k. The bias in the sum is one too small and the polynomial twice 2^(x y - k), so that
+    the largest numbers are reached.
     """
 
     def emit(_context, builder, _signature, arguments):
-        value, bits = arguments[0], ir.VectorType(ir.IntType(x.dtype.bitwidth), x.count)
-        low, high, shift, *polynomial = (builder.extract_value(arguments[1], i) for i in range(numbers.count))
-        for worse, bound in (("<", low), (">", high)):  # NaN is neither, and stays
-            value = builder.select(builder.fcmp_ordered(worse, value, bound), bound, value)
-        shifted = builder.fadd(value, shift)
-        f = builder.fsub(value, builder.fsub(shifted, shift))
-        result = polynomial[0]
-        for c in polynomial[1:]:
-            result = builder.fadd(builder.fmul(result, f), c)
-        mantissa = ir.Constant(bits, [_MANTISSA[x.dtype]] * x.count)
-        exponent = builder.shl(builder.bitcast(shifted, bits), mantissa)
-        return builder.fmul(result, builder.bitcast(exponent, value.type))
+        return _exp2(builder, x, *arguments, bounded=True)
 
-    return x(x, numbers), emit
+    return x(x, y, numbers), emit
+
+
+@intrinsic
+def exp2_within(_context, x, y, numbers):
+    """The same bits as `exp2` in fewer steps, where no product is larger than minus the first of the numbers."""
+
+    def emit(_context, builder, _signature, arguments):
+        return _exp2(builder, x, *arguments, bounded=False)
+
+    return x(x, y, numbers), emit

@@ -107,9 +107,12 @@ def _recall(first, rows, begin, steps, unfolds, past, course, cell, inputs, v, N
         here = slice(k * size, (k + 1) * size)
         add_currents(steps * rows, v[here], cell.recurrent, N[here], D[here])
         for n in range(steps * rows):
-            at = k * size + n * wide
-            span_of(course, first + n % rows, begin + n // rows, span)
-            relax(v, at, v, at + size, N, D, at, span, cell)
+            at, sample, t = k * size + n * wide, first + n % rows, begin + n // rows
+            if counts(course, sample, t):
+                span_of(course, sample, t, span)
+                relax(v, at, v, at + size, N, D, at, span, cell)
+            else:
+                copy(v, at + size, v, at, wide)
 
 
 @njit(**OPTIONS)

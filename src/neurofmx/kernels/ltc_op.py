@@ -20,6 +20,7 @@ from neurofmx.kernels.ltc_backward_numba import Gradients, Past, Seen
 from neurofmx.kernels.ltc_numba import Cell, Course
 from neurofmx.kernels.parallel import in_parallel
 from neurofmx.kernels.synapse_layout_numba import aligned, gather, synapses_of
+from neurofmx.kernels.synapses_numba import Synapses
 from neurofmx.kernels.tiles_numba import rows_of
 
 _BLOCK = 8  # most samples that share a pass over the synapses
@@ -81,13 +82,13 @@ def ltc_backward_op(
     dstate = torch.zeros_like(state) if dlast is None else dlast.clone()
     dstate, dx = dstate.contiguous(), torch.empty_like(x).contiguous()
     dspan, dneurons = x.new_zeros(batch, span.shape[1], units), x.new_zeros(batch, 3, len(cell.leak))
-    to = Gradients(arrived, dstate.numpy(), dx.numpy(), dspan.numpy(), dneurons.view(batch, -1).numpy())
+    to = Gradients(arrived, dstate.numpy(), dx.numpy(), dspan.numpy(), dneurons.flatten(1).numpy())
     found = [np.zeros_like(kind.numbers) for kind in (cell.recurrent, cell.sensory)]
     if batch:
         _go_back(Past(*map(_array, (x, state, states))), _course(span, mask, batch), cell, unfolds, to, found)
-    synapses = map(_gathered, (recurrent, sensory), (wired, sensed), found)
+    drecurrent, dsensory = map(_gathered, (recurrent, sensory), (wired, sensed), found)
     dspan = dspan.sum(0, keepdim=True) if len(span) == 1 else dspan
-    return dx, dstate, dneurons[..., :units].sum(0), *synapses, dspan
+    return dx, dstate, dneurons[..., :units].sum(0), drecurrent, dsensory, dspan
 
 
 @ltc_backward_op.register_fake
@@ -125,7 +126,7 @@ def _go_back(past: Past, course: Course, cell: Cell, unfolds: int, to: Gradients
         in_parallel(ltc_backward_numba.synapses, groups, cell, *seen, *found)
 
 
-def _seen(cell: Cell, kind: Any, rows: int) -> Seen:
+def _seen(cell: Cell, kind: Synapses, rows: int) -> Seen:
     """Room for what synapses saw in some rows, and a row of zeros if their number is odd."""
     rows += rows % 2
     groups, lanes = len(kind.ranges), BYTES // cell.leak.itemsize
@@ -140,17 +141,22 @@ def _cell(neurons: Tensor, recurrent: Tensor, sensory: Tensor, wired: Tensor | N
     wide = -(-units // lanes) * lanes
     filled = aligned((3, wide), _array(neurons).dtype)
     filled[0], filled[:, :units] = 1, _array(neurons)
-    pairs = ((recurrent, wired, wide), (sensory, sensed, inputs + inputs % 2))
-    return Cell(*filled, *(synapses_of(*_array(kind), _wiring(there), rows) for kind, there, rows in pairs))
+    capacitance, leak, rest = filled
+    between = _synapses(recurrent, wired, wide)
+    return Cell(capacitance, leak, rest, between, _synapses(sensory, sensed, inputs + inputs % 2))
+
+
+def _synapses(parameters: Tensor, wired: Tensor | None, rows: int) -> Synapses:
+    """Synapses as the loops take them, with sources in rows of so many numbers."""
+    w, mu, sigma, erev = _array(parameters)
+    return synapses_of(w, mu, sigma, erev, _wiring(wired), rows)
 
 
 def _gathered(parameters: Tensor, wired: Tensor | None, found: np.ndarray) -> Tensor:
     """The gradient of synapses in the shape of their parameters."""
-    numbers, gradient = _array(parameters), torch.empty_like(parameters).contiguous()
-    neurons = parameters.shape[2]
-    lanes = BYTES // parameters.element_size()
-    rows = len(found) // (-(-neurons // lanes) * 4 * lanes)
-    gather(*numbers, _wiring(wired), found.reshape(-1, rows, 4, lanes), *gradient.numpy())
+    (w, mu, sigma, erev), gradient = _array(parameters), torch.empty_like(parameters).contiguous()
+    dw, dmu, dsigma, derev = gradient.numpy()
+    gather(w, mu, sigma, erev, _wiring(wired), found, dw, dmu, dsigma, derev)
     return gradient
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from neurofmx.kernels.compiled import njit
 from neurofmx.kernels.gate_numba import gate, gate_with_slope, multiply, soften, soften_with_slope
 from neurofmx.kernels.lanes_numba import BYTES
-from neurofmx.kernels.selective_scan_steps_numba import advance, retreat, totals
+from neurofmx.kernels.selective_scan_steps_numba import advance, retreat, size_of, totals
 from neurofmx.kernels.tiles_numba import OPTIONS, Rows, copy, gather, read_tile, scratch, spread, write_tile
 
 TILE = 32  # steps
@@ -139,6 +139,7 @@ def forward(first, last, wide, given, y, end, marks):
         width = min(wide, inner - c0)
         groups = -(-width // lanes)
         spread(rates, given.A, 0, c0, width, y.dtype.type(_PER_LN2))
+        fastest = size_of(rates, groups * lanes * states)
         copy(D, 0, given.D, c0, width)
         for b in range(job // stripes * shared, min(batch, (job // stripes + 1) * shared)):
             _read_states(h, given.start, b, c0, width)
@@ -149,8 +150,11 @@ def forward(first, last, wide, given, y, end, marks):
                 _read_tiles(dt, u, z, B, C, given, pitch, b, t0, steps, c0, width)
                 if given.soft:
                     soften(dt, steps * pitch)
+                tame = size_of(dt, steps * pitch) * fastest <= -given.numbers[0]
                 for g in range(groups):
-                    advance(g, steps, pitch, states, dt, u, rates, B, C, D, given.numbers, h, made, False, D, D, D, D)
+                    advance(
+                        g, steps, pitch, states, dt, u, rates, B, C, D, given.numbers, tame, h, made, False, D, D, D, D
+                    )
                 if given.gated:
                     gate(made, z, steps * pitch)
                 write_tile(y, made, pitch, given.mask, b, t0, steps, c0, width)
@@ -181,14 +185,16 @@ def backward(first, last, wide, given, marks, dy, dend, to):
     )
     dt, u, z, made, q, slopes = tiles[0], tiles[1], tiles[2], tiles[3], tiles[4], tiles[5]
     B, C, rates, h, arrived, dA = narrow[0], narrow[1], held[0], held[1], held[2], held[3]
-    history = scratch(4, min(TILE, length) * states * lanes, dend)
-    decays, faded, dB, dC = history[0], history[1], history[2], history[3]
+    size = min(TILE, length) * states * lanes
+    history, sums = scratch(2, size, dend), scratch(2, size // 4, dend)
+    decays, faded, dB, dC = history[0], history[1], sums[0], sums[1]
     D, dD = scratch(1, pitch, dend)[0], scratch(1, pitch, dend)[0]
     for job in range(first, last):
         c0 = job % stripes * wide
         width = min(wide, inner - c0)
         groups = -(-width // lanes)
         spread(rates, given.A, 0, c0, width, dend.dtype.type(_PER_LN2))
+        fastest = size_of(rates, groups * lanes * states)
         copy(D, 0, given.D, c0, width)
         dA[:] = 0
         dD[:] = 0
@@ -204,6 +210,7 @@ def backward(first, last, wide, given, marks, dy, dend, to):
                 read_tile(q, pitch, dy, given.mask, b, t0, steps, c0, width, zero)
                 if given.soft:
                     soften_with_slope(dt, slopes, steps * pitch)
+                tame = size_of(dt, steps * pitch) * fastest <= -given.numbers[0]
                 if given.gated:
                     gate_with_slope(q, z, steps * pitch)
                 for g in range(groups):
@@ -222,6 +229,7 @@ def backward(first, last, wide, given, marks, dy, dend, to):
                         C,
                         D,
                         given.numbers,
+                        tame,
                         h,
                         made,
                         True,

@@ -10,7 +10,7 @@ gradient that arrives at an output before the gate.
 
 Tiles `dt`, `u`, `q` and `y` have `pitch` numbers per step, `B` and `C` have `states`. What belongs to a group's states
 (`rates` A / ln 2, `h`, `g`, `dA`) has a vector per state, groups one after the other; what belongs to their history
-(`decays` e, `faded` e h, and the sums `dB` and `dC`) has one per step and state.
+(`decays` e, `faded` e h) has one per step and state, of which the sums over channels `dB` and `dC` have a quarter.
 """
 
 from __future__ import annotations
@@ -18,15 +18,38 @@ from __future__ import annotations
 import math
 
 from neurofmx.kernels.compiled import njit
-from neurofmx.kernels.lanes_numba import BYTES, every, exp2, load, splat, splats, store, total
+from neurofmx.kernels.lanes_numba import (
+    BYTES,
+    every,
+    exp2,
+    exp2_within,
+    fold,
+    larger,
+    largest,
+    load,
+    load_quarter,
+    splat,
+    splats,
+    store,
+    total,
+)
 from neurofmx.kernels.tiles_numba import OPTIONS
 
 _LN2 = math.log(2)
 
 
 @njit(**OPTIONS)
-def advance(group, steps, pitch, states, dt, u, rates, B, C, D, numbers, h, y, again, q, decays, faded, dC):
-    """Takes a group through a tile; `again`, in the backward, keeps its history and adds to dC."""
+def size_of(x, count):
+    """The largest number of `count`, without sign; NaN is passed over."""
+    found = splat(x.dtype.type(0))
+    for i in range(0, count, BYTES // x.itemsize):
+        found = larger(load(x, i), found)
+    return largest(found)
+
+
+@njit(**OPTIONS)
+def advance(group, steps, pitch, states, dt, u, rates, B, C, D, numbers, tame, h, y, again, q, decays, faded, dC):
+    """Takes a group through a tile, `tame` or not; `again`, in the backward, keeps its history and adds to dC."""
     table = splats(numbers)
     lanes = BYTES // h.itemsize
     first = group * states * lanes
@@ -37,7 +60,7 @@ def advance(group, steps, pitch, states, dt, u, rates, B, C, D, numbers, h, y, a
         arrived = load(q, at) if again else x
         for n in range(states):
             k, here = first + n * lanes, (t * states + n) * lanes
-            decay = exp2(step * load(rates, k), table)
+            decay = exp2_within(step, load(rates, k), table) if tame else exp2(step, load(rates, k), table)
             before = decay * load(h, k)
             now = before + drive * every(B, t * states + n)
             out = out + every(C, t * states + n) * now
@@ -45,7 +68,7 @@ def advance(group, steps, pitch, states, dt, u, rates, B, C, D, numbers, h, y, a
             if again:
                 store(decays, here, decay)
                 store(faded, here, before)
-                store(dC, here, load(dC, here) + arrived * now)
+                store(dC, here // 4, load_quarter(dC, here // 4) + fold(arrived * now))
         store(y, at, out)
 
 
@@ -67,7 +90,7 @@ def retreat(group, steps, pitch, states, dt, u, q, rates, B, C, D, decays, faded
             to_decay = to_decay + p * load(rates, k)
             to_drive = to_drive + arrived * every(B, t * states + n)
             store(dA, k, load(dA, k) + p * step)
-            store(dB, here, load(dB, here) + arrived * drive)
+            store(dB, here // 4, load_quarter(dB, here // 4) + fold(arrived * drive))
             store(g, k, arrived * load(decays, here))
         store(dt, at, to_decay * ln2 + to_drive * x)
         store(u, at, to_drive * step + skip * out)
@@ -81,4 +104,4 @@ def totals(to, sums, t0, steps):
     lanes, states = BYTES // sums.itemsize, to.shape[1]
     for t in range(steps):
         for n in range(states):
-            to[t0 + t, n] = total(load(sums, (t * states + n) * lanes))
+            to[t0 + t, n] = total(load_quarter(sums, (t * states + n) * lanes // 4))

@@ -25,7 +25,7 @@ _FEATURES = binding.get_host_cpu_features()
 REGISTER = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16  # bytes
 # Eight rows need more than the 16 registers that AVX has.
 ROWS = 4 if REGISTER == 32 else 8
-_AHEAD = 8  # inputs between the request for weights and their use
+_AHEAD = 16  # inputs between the request for weights and their use
 _INT, _ADDRESS = ir.IntType(64), ir.IntType(8).as_pointer()
 
 

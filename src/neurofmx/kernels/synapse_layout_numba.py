@@ -91,19 +91,21 @@ def gather(w, mu, sigma, erev, wired, gradients, dw, dmu, dsigma, derev):
         sigma: Steepnesses.
         erev: Reversal potentials.
         wired: Which synapses there are.
-        gradients: What `add_to_synapses` found (groups, rows, parts, lanes).
+        gradients: What `add_to_synapses` found, laid out as its synapses.
         dw: Output, gradient of the weights; synapses that are not there have none.
         dmu: Output.
         dsigma: Output.
         derev: Output.
     """
-    lanes, one, none = gradients.shape[3], w.dtype.type(1), w.dtype.type(0)
+    lanes, one, none = BYTES // w.itemsize, w.dtype.type(1), w.dtype.type(0)
+    groups = (w.shape[1] + lanes - 1) // lanes
+    found = gradients.reshape(groups, -1, PARTS, lanes)
     for i in range(w.shape[0]):
         for j in range(w.shape[1]):
             group, lane = j // lanes, j % lanes
             there = one if wired.shape[0] == 0 or wired[i, j] else none
-            pull, weight = there * gradients[group, i, 0, lane], there * gradients[group, i, 1, lane]
-            slope, offset = there * gradients[group, i, 2, lane], there * gradients[group, i, 3, lane]
+            pull, weight = there * found[group, i, 0, lane], there * found[group, i, 1, lane]
+            slope, offset = there * found[group, i, 2, lane], there * found[group, i, 3, lane]
             dw[i, j] = weight + erev[i, j] * pull
             derev[i, j] = w[i, j] * pull
             dsigma[i, j] = slope - mu[i, j] * offset

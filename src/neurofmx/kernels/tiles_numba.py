@@ -107,13 +107,16 @@ def write_tile(to, tile, pitch, mask, b, t0, steps, c0, width):
 
 @njit(**OPTIONS)
 def spread(to, source, b, c0, width, factor):
-    """`source[b, channel, state]` times a factor in the order of vectors: group of channels, state, channel."""
+    """`source[b, channel, state]` times a factor in the order of vectors: group of channels, state, channel.
+
+    Lanes without a channel become 0, or what a loop left there would get into sums over lanes.
+    """
     lanes, (_, channels, states) = BYTES // to.itemsize, source.shape
     numbers = source.reshape(-1)
-    for c in range(width):
+    for c in range(-(-width // lanes) * lanes):
         here, there = (b * channels + c0 + c) * states, c // lanes * states * lanes + c % lanes
         for n in range(states):
-            to[there + n * lanes] = numbers[here + n] * factor
+            to[there + n * lanes] = numbers[here + n] * factor if c < width else to.dtype.type(0)
 
 
 @njit(**OPTIONS)

@@ -13,7 +13,7 @@ class CfC(nn.Module):
     """Closed-form continuous-time recurrent layer.
 
     Every unit has a time constant `tau_base`, learnt and 1 token at the start. Whoever calls the layer may stretch
-    or shrink it at every token and unit: the time that passes at a token is `1 / (tau_base * tau)`.
+    or shrink it at every token and unit: the time that passes at a token is `elapsed / (tau_base * tau)`.
 
     Args:
         input_dim: Channels of the input.
@@ -25,7 +25,7 @@ class CfC(nn.Module):
         Hasani et al. (2022), Closed-form continuous-time neural networks, Nature Machine Intelligence 4.
     """
 
-    def __init__(self, input_dim: int, units: int, *, backbone_units: int = 128, path: Path = "reference") -> None:
+    def __init__(self, input_dim: int, units: int, *, backbone_units: int = 128, path: Path = "auto") -> None:
         super().__init__()
         self.units = units
         self.path: Path = path
@@ -46,17 +46,28 @@ class CfC(nn.Module):
         """The weights in the form that the kernel takes."""
         return CfCWeights(self.backbone.weight, self.backbone.bias, self.gates.weight, self.gates.bias)
 
-    def forward(self, x: Tensor, state: Tensor | None = None, *, tau: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self,
+        x: Tensor,
+        state: Tensor | None = None,
+        *,
+        tau: Tensor | None = None,
+        elapsed: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Runs the layer over a stretch of tokens.
 
         Args:
             x: Inputs (batch, length, input_dim).
             state: State (batch, units) that the previous stretch ended with; `None` for zeros.
             tau: Factors on the time constants (batch, length, units), above 0; `None` for 1.
+            elapsed: Time that passes at a token (batch, length), 0 or more; `None` for 1.
+            mask: False where a token is padding (batch, length); `None` for none.
 
         Returns:
             States (batch, length, units) within -1 and 1, and the last one (batch, units).
         """
         start = x.new_zeros(x.shape[0], self.units) if state is None else state
-        span = self.tau_base if tau is None else self.tau_base * tau
-        return cfc(x, start, self.weights, elapsed=span.reciprocal(), path=self.path)
+        scale = self.tau_base if tau is None else self.tau_base * tau
+        span = scale.reciprocal() if elapsed is None else elapsed.unsqueeze(-1) / scale
+        return cfc(x, start, self.weights, elapsed=span, mask=mask, path=self.path)

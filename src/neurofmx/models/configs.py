@@ -73,8 +73,8 @@ class HybridConfig(BaseModel):
     initializer_range: float = Field(
         0.02, gt=0, description="Standard deviation of the first weights of the input and output projections."
     )
-    kernels: Literal["reference", "library"] = Field(
-        "reference", description="Computation of the recurrences; library is snnTorch, ncps and, on CUDA, mamba-ssm."
+    kernels: Literal["auto", "reference", "library", "numba", "cuda"] = Field(
+        "auto", description="Computation of the recurrences; library is snnTorch, ncps and, on CUDA, mamba-ssm."
     )
 
     @property
