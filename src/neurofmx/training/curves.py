@@ -6,6 +6,7 @@ import csv
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from neurofmx.atomic import atomic
 
@@ -18,6 +19,8 @@ class Curve:
     Args:
         folder: Where dvclive writes.
         resumed: Whether an earlier, killed run of this training wrote there.
+
+    Use it as a context manager, which finishes the files also where the training raises.
     """
 
     def __init__(self, folder: Path, *, resumed: bool) -> None:
@@ -35,9 +38,14 @@ class Curve:
         self._live.log_metric("validation/loss", validation_loss)
         self._live.make_summary()
 
-    def close(self) -> None:
-        """Finish the files."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Finish the files, and let go of the git repository that dvclive opened to look for one."""
         self._live.end()
+        if self._live._dvc_repo is not None:
+            self._live._dvc_repo.close()
 
 
 def write_curves(path: Path, curves: Sequence[Sequence[Point]]) -> None:

@@ -95,16 +95,15 @@ class Trainer:
         """
         self._resume()
         self.on_epoch(self.progress)
-        curve = Curve(self.folder / "live", resumed=self.progress.epoch > 0)
-        while not self._done():
-            began = time.perf_counter()
-            train_loss = self._epoch()
-            self._note(train_loss, self.validate())
-            self.progress.seconds += time.perf_counter() - began
-            curve.log(*self.progress.curve[-1])
-            self._save()
-            self.on_epoch(self.progress)
-        curve.close()
+        with Curve(self.folder / "live", resumed=self.progress.epoch > 0) as curve:
+            while not self._done():
+                began = time.perf_counter()
+                train_loss = self._epoch()
+                self._note(train_loss, self.validate())
+                self.progress.seconds += time.perf_counter() - began
+                curve.log(*self.progress.curve[-1])
+                self._save()
+                self.on_epoch(self.progress)
         return Fitted(self.best, self._weights(), self.progress.curve, self.progress.best_epoch)
 
     def _done(self) -> bool:
