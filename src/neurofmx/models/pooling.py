@@ -4,7 +4,7 @@ Symbols: `h[t]` state of token t, `w[t]` its weight, `p` the pooled state.
 
     last        p = h[T]
     mean        p = sum_t h[t] / T
-    attention   p = sum_t w[t] h[t],    w = softmax_t(q norm(h[t]) + b)
+    attention   p = sum_t w[t] h[t],    w = softmax_t(q norm(h[t]))
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ class AttentionPool(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(dim)
-        self.score = nn.Linear(dim, 1)
+        # what adds the same to every token's score changes no weight: a bias would follow rounding errors alone
+        self.norm = nn.LayerNorm(dim, elementwise_affine=False)
+        self.score = nn.Linear(dim, 1, bias=False)
         nn.init.zeros_(self.score.weight)
 
     def weights(self, states: Tensor) -> Tensor:
