@@ -74,12 +74,14 @@ def main(params: Params, dataset: str, model: str) -> None:
 def headlines(full: dict[str, Any]) -> dict[str, Any]:
     """The few numbers that `dvc metrics diff` shows; the others stand in the report and the table.
 
-    Settings are chosen by the validation loss, never by the score: that would be training on the test windows.
+    They are named DATASET.MODEL.METRIC, so that the columns of `dvc exp show` need no paths. Settings are chosen by
+    the validation loss, never by the score: that would be training on the test windows.
     """
     difference = {name: full["difference"][name] for name in ("value", "low", "high")}
     short = {full["headline"]: full["score"], "minus_linear": difference, "beats_linear": full["beats_linear"]}
-    loss = full["validation_loss"]
-    return short if loss is None else short | {"validation_loss": round(loss, 6)}
+    if (loss := full["validation_loss"]) is not None:
+        short["validation_loss"] = round(loss, 6)
+    return {full["dataset"]: {full["model"]: short}}
 
 
 def classical(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
