@@ -23,7 +23,7 @@ def main(params: Params) -> None:
     with atomic(OUT / "comparison.md") as part:
         part.write_text(table)
     comparison_figure(reports, OUT / "comparison.png")
-    curves_figure({pair: points for pair, points in curves.items() if points}, OUT / "curves.png")
+    curves_figure({pair: points for pair, points in curves.items() if points}, OUT / "curves.png", models=models)
     print(table)
 
 

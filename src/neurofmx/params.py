@@ -154,10 +154,23 @@ class Params(BaseModel):
                 f"preprocess.{dataset.modality}: smoothing reaches {reach:g} s, over the gap of {gap:g} s that split "
                 f"{dataset.split.name} of {dataset.name} leaves; lower sigma_ms to {250 * gap:g}"
             )
+        self._tokens_divide(dataset.modality)
         features = getattr(self.named("linear").config, "features", "auto")
         if features == "csp" and dataset.task.kind != "classification":
             raise ValueError(
                 f"models.linear.features=csp: needs classes, {dataset.name} asks for a {dataset.task.kind}"
+            )
+
+    def _tokens_divide(self, modality: str) -> None:
+        """Refuse windows that do not hold a whole number of tokens, where the section fixes the rate."""
+        window, rate = self.tokenize[modality], getattr(self.preprocess[modality], "rate", None)
+        if rate is None:
+            return
+        samples = round(window.stop * rate) - round(window.start * rate)
+        if samples < 1 or samples % window.patch:
+            raise ValueError(
+                f"tokenize.{modality}.patch={window.patch}: must divide the {samples} samples of a window, which "
+                f"start={window.start:g} and stop={window.stop:g} s make at {rate:g} Hz"
             )
 
     def dataset(self, name: str) -> Dataset:

@@ -90,7 +90,6 @@ def test_flat_and_broken_channels_are_refused_or_dropped() -> None:
     ("options", "message"),
     [
         ({"high": 80.0}, r"high must be below half the rate of recording s/1, 80\.0 Hz, got 80\.0"),
-        ({"rate": 50.0}, r"high must be below half the rate of recording s/1, 25\.0 Hz, got 30\.0"),
         ({"notch": 100.0}, r"notch must be below half the rate"),
         ({"rate": 160 * np.pi}, r"rate must be a ratio of whole numbers"),
     ],
@@ -100,7 +99,9 @@ def test_frequencies_that_do_not_fit_the_rate_are_refused(options: dict, message
         _clean(np.random.default_rng(0).normal(size=(800, 2)), EegOptions(**options))
 
 
-@pytest.mark.parametrize("options", [{"low": 40.0}, {"low": -1}, {"rate": 0}, {"reference": "nose"}, {"lowest": 1}])
+@pytest.mark.parametrize(
+    "options", [{"low": 40.0}, {"low": -1}, {"rate": 0}, {"rate": 50.0}, {"reference": "nose"}, {"lowest": 1}]
+)
 def test_impossible_options_are_refused(options: dict) -> None:
     with pytest.raises(ValidationError, match=next(iter(options))):
         EegOptions(**options)

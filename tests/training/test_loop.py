@@ -33,7 +33,7 @@ def trainer(folder: Path, kind: TaskKind = "classification", *, stop_after: int 
     windows = synthetic_windows(kind)
     chosen = TrainOptions(**{"learning_rate": 3e-3, "num_epochs": 8, "batch_size": 16, "input_noise": 0.1} | options)
     torch.manual_seed(0)
-    head = Head(8, task=windows.task)
+    head = Head(8, task=windows.task, pool="mean")
     if kind == "regression":
         head.target_mean.fill_(100.0)
         head.target_std.fill_(7.0)

@@ -50,16 +50,19 @@ def comparison_figure(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
     _save(figure, path)
 
 
-def curves_figure(curves: Mapping[tuple[str, str], Points], path: Path) -> None:
+def curves_figure(curves: Mapping[tuple[str, str], Points], path: Path, *, models: Iterable[str] = ()) -> None:
     """Draw one panel a dataset: training loss (thin) and validation loss (bold) of each model against the epoch.
+
+    The losses stand on a logarithmic axis: the first epoch's would flatten all that follow on a linear one.
 
     Args:
         curves: (dataset, model) to points (epoch, training loss, validation loss); models that are not trained by
             gradient descent have none and are left out. Without any curve the figure says so.
         path: PNG to write.
+        models: All models of the comparison, so that each has the colour it has there; by default those with a curve.
     """
     datasets = sorted({dataset for dataset, _ in curves})
-    colours = _colours(model for _, model in curves)
+    colours = _colours([*models, *(model for _, model in curves)])
     figure, panels = _panels([2.6] * len(datasets) or [0.8])
     for panel, name in zip(panels, datasets or [None], strict=True):
         if name is None:
@@ -87,12 +90,18 @@ def _compare(panel: Axes, group: Sequence[Mapping[str, Any]], colours: Mapping[s
 
 def _learn(panel: Axes, dataset: str, models: Mapping[str, Points], colours: Mapping[str, str]) -> None:
     """Losses of one dataset."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     for model, points in models.items():
         epochs, train, validation = zip(*points, strict=True)
         mark = "o" if len(points) == 1 else ""  # a line through one point is invisible
         panel.plot(epochs, train, color=colours[model], linewidth=0.9, alpha=0.55, marker=mark, markersize=3)
         panel.plot(epochs, validation, color=colours[model], linewidth=2.2, marker=mark, label=model)
     _name(panel, dataset, "epoch")
+    panel.set_yscale("log")
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_locator(NullLocator())
     panel.set_ylabel("loss\n(thin: training, bold: validation)", fontsize=9)
     _legend(panel)
 

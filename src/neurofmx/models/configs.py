@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Pool = Literal["last", "mean"]
+Pool = Literal["last", "mean", "attention"]
 
 
 class HybridConfig(BaseModel):
@@ -143,5 +143,7 @@ class HeadConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pool: Pool = Field(default="mean", description="Answer from the last state, or from the mean over the window.")
+    pool: Pool = Field(
+        default="attention", description="Answer from the last state, the mean over the window, or a learnt mean."
+    )
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of pooled features dropped in training.")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from neurofmx.models.configs import Pool
+from neurofmx.models.pooling import pooling
 from neurofmx.task import Task
 
 
@@ -15,7 +16,7 @@ class Head(nn.Module):
     Args:
         dim: Width of a state.
         task: What is asked: logits of the classes, values of the variables, or cosine and sine of the angle.
-        pool: Answer from the `last` state or from the `mean` over the window.
+        pool: How the states of a window become one, a key of `neurofmx.models.pooling.POOLS`.
         dropout: Share of pooled features dropped in training.
 
     Shape:
@@ -25,9 +26,10 @@ class Head(nn.Module):
     target_mean: Tensor
     target_std: Tensor
 
-    def __init__(self, dim: int, *, task: Task, pool: Pool = "mean", dropout: float = 0.1) -> None:
+    def __init__(self, dim: int, *, task: Task, pool: Pool = "attention", dropout: float = 0.1) -> None:
         super().__init__()
-        self.task, self.pool = task, pool
+        self.task = task
+        self.pool = pooling(pool, dim)
         self.norm = nn.LayerNorm(dim)
         self.dropout = nn.Dropout(dropout)
         self.answer = nn.Linear(dim, task.width)
@@ -37,8 +39,7 @@ class Head(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         """Answers, shape `(batch, task.width)`; regressed values in standardised units."""
-        pooled = states[:, -1] if self.pool == "last" else states.mean(1)
-        return self.answer(self.dropout(self.norm(pooled)))
+        return self.answer(self.dropout(self.norm(self.pool(states))))
 
     def loss(self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """Mean loss of a batch: cross-entropy, or the squared error of values or of cosine and sine.

@@ -33,6 +33,10 @@ class EegOptions(BaseModel):
         """A pass-band needs its edges in order."""
         if self.low is not None and self.high is not None and self.low >= self.high:
             raise ValueError(f"low must be below high, got low {self.low} and high {self.high} Hz")
+        half = self.rate / 2 if self.rate else float("inf")
+        for name in ("low", "high", "notch"):
+            if (edge := getattr(self, name)) is not None and edge >= half:
+                raise ValueError(f"{name}={edge} must be below half of rate={self.rate} Hz")
         return self
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from scipy.signal import butter, detrend, sosfiltfilt
 
 from neurofmx.preprocessing.checks import Bad, screen
@@ -26,6 +27,13 @@ class FmriOptions(BaseModel):
     high_pass: float | None = Field(default=None, gt=0, description="corner of a zero-phase Butterworth high-pass, Hz")
     standardize: bool = Field(default=True, description="zero mean and unit variance per voxel and run")
     bad: Bad = Field(default="error", description="constant or non-finite voxels: `error`, or `drop` them everywhere")
+
+    @field_validator("atlas")
+    @classmethod
+    def _is_there(cls, atlas: str | None) -> str | None:
+        if atlas is not None and not Path(atlas).is_file():
+            raise ValueError("no such file; give the path of a NIfTI label image, or null for voxels")
+        return atlas
 
 
 def preprocess(recordings: Iterable[Recording], options: FmriOptions) -> list[Recording]:

@@ -30,6 +30,11 @@ class SpikeOptions(BaseModel):
     bad: Bad = Field(default="error", description="units whose count never changes: `error`, or `drop` them everywhere")
 
     @property
+    def rate(self) -> float:
+        """Bins a second, Hz."""
+        return 1000 / self.bin_ms
+
+    @property
     def reach(self) -> float:
         """How far, s, a bin is mixed with others in time: a split must leave at least this gap."""
         return 0.0 if self.smoothing == "none" else 4e-3 * self.sigma_ms
