@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,27 +16,20 @@ from typing import Any, Self
 from benchmarks.machine import ROOT
 
 
-def our_source() -> Path:
-    """The folder that `import neurofmx` reads from in this process."""
-    spec = find_spec("neurofmx")
-    if spec is None or spec.origin is None:
-        raise ImportError("neurofmx can't be imported: run `pip install -e .` in the root of the repository")
-    return Path(spec.origin).parents[1]
-
-
 class Worker:
     """A measuring process; see `benchmarks.worker`. Use it in a `with` block.
 
     Args:
         settings: Environment variables that it gets on top of this process's own.
-        source: Folder that holds the `neurofmx` to measure; `None` for the one that this process would import.
+        source: Folder that holds the `neurofmx` to measure; `None` for that of this checkout, also where another one
+            is installed.
         cold: Whether it leaves the import of numba to the jobs, to measure a start.
     """
 
     def __init__(
         self, settings: Mapping[str, str] | None = None, *, source: Path | None = None, cold: bool = False
     ) -> None:
-        paths = [str(source or our_source()), str(ROOT), os.environ.get("PYTHONPATH", "")]
+        paths = [str(source or ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", **(settings or {})}
         self._messages = tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(

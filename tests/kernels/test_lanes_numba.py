@@ -7,11 +7,12 @@ import pytest
 import torch
 from numba import njit
 
+from neurofmx.kernels.exp2_numba import exp2, exp2_numbers, exp2_within
 from neurofmx.kernels.lanes_numba import (
     BYTES,
-    exp2,
-    exp2_numbers,
     fold,
+    larger,
+    largest,
     load,
     load_quarter,
     splat,
@@ -29,6 +30,19 @@ def powers(x, y, numbers):
     table = splats(numbers)
     for i in range(0, x.shape[0], BYTES // x.itemsize):
         store(y, i, exp2(load(x, i), splat(x.dtype.type(1)), table))
+
+
+@njit(fastmath={"contract"})
+def powers_within(x, y, z, numbers):
+    table = splats(numbers)
+    for i in range(0, x.shape[0], BYTES // x.itemsize):
+        store(z, i, exp2_within(load(x, i), load(y, i), table))
+        store(y, i, exp2(load(x, i), load(y, i), table))
+
+
+@njit
+def sizes(x, y):
+    y[0] = largest(larger(load(x, 0), splat(x.dtype.type(0))))
 
 
 @njit
@@ -86,6 +100,28 @@ def test_powers_of_two_at_their_limits(dtype):
     powers(x.astype(dtype), y, exp2_numbers(dtype))
     expected = np.array([0, 0, 0, np.inf, np.inf, np.inf, np.inf, np.nan, 1, 1] * 8)
     np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_powers_of_small_products_have_the_same_bits_without_bounds(dtype):
+    numbers = exp2_numbers(dtype)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 16_000)).astype(dtype)
+    y *= -numbers[0] / np.abs(x * y).max() * 0.999
+    exact, z = np.exp2(x.astype(np.longdouble) * y.astype(np.longdouble)), np.empty_like(x)
+    powers_within(x, y, z, numbers)
+    np.testing.assert_array_equal(y, z)
+    assert np.all(np.abs(y - exact) <= np.finfo(dtype).eps * exact)  # the product is not rounded
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_largest_number_is_found_without_sign_and_past_nan(dtype):
+    lanes, y = BYTES // np.dtype(dtype).itemsize, np.zeros(1, dtype)
+    for place in range(lanes):
+        x = np.linspace(-1, 1, lanes).astype(dtype)
+        x[place], x[place - 1] = -3, np.nan
+        sizes(x, y)
+        assert y[0] == 3
 
 
 @pytest.mark.parametrize("width", [1, 16, 21, 32])

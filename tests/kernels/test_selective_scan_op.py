@@ -62,3 +62,13 @@ def test_gradients_of_one_output_alone():
     for chosen, wanted in ((0, inputs), (1, [*inputs[:4], inputs[6]])):  # the state knows neither C nor D nor gate
         ours, plain = (gradients([run(inputs, path)[chosen]], wanted) for path in ("numba", "reference"))
         torch.testing.assert_close(ours, plain, rtol=1e-10, atol=1e-10)
+
+
+def test_a_channel_that_forgets_at_once_changes_no_other():
+    inputs = [tensor.detach() for tensor in arguments(length=40, inner=20, dtype=torch.float32)]
+    before = run(inputs, "numba")
+    inputs[2][7] = -1e4  # its decays are 0 in float32, which other code computes
+    y, last = run(inputs, "numba")
+    others = [c for c in range(20) if c != 7]
+    assert torch.equal(y[..., others], before[0][..., others])
+    assert torch.equal(last[:, others], before[1][:, others])

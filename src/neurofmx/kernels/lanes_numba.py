@@ -12,11 +12,9 @@ Sums over channels are the exception: kept in all lanes they would fill the cach
 
 from __future__ import annotations
 
-import math
 import operator
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
@@ -134,6 +132,19 @@ def splat(_context, number):
 
 
 @intrinsic
+def splats(_context, numbers):
+    """For every number of a tuple, a vector with it in every lane."""
+    lanes = types.UniTuple(_TYPES[numbers.dtype], numbers.count)
+
+    def emit(context, builder, _signature, arguments):
+        vector = context.get_value_type(lanes.dtype)
+        each = [_splat(builder, vector, builder.extract_value(arguments[0], i)) for i in range(numbers.count)]
+        return context.make_tuple(builder, lanes, each)
+
+    return lanes(numbers), emit
+
+
+@intrinsic
 def every(_context, array, place):
     """A vector with one number of a flat array in every lane; the place must not be negative, as in `load`."""
     lanes = _TYPES[array.dtype]
@@ -156,8 +167,8 @@ def _fold(builder: Any, x: Any, count: int, join: Any) -> Any:
     return x
 
 
-def _call(builder: Any, name: str, *operands: Any) -> Any:
-    """A call of one of LLVM's own functions of vectors."""
+def call(builder: Any, name: str, *operands: Any) -> Any:
+    """Instructions that call one of LLVM's own functions of vectors by its name."""
     vector = operands[0].type
     suffix = f"v{vector.count}f{64 if vector.element == ir.DoubleType() else 32}"
     kind = ir.FunctionType(vector, [vector] * len(operands))
@@ -190,7 +201,7 @@ def larger(_context, x, y):
     """The larger size, without sign, of two vectors in every lane; where one is NaN, `y`."""
 
     def emit(_context, builder, _signature, arguments):
-        a, b = (_call(builder, "fabs", operand) for operand in arguments)
+        a, b = (call(builder, "fabs", operand) for operand in arguments)
         return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
     return x(x, y), emit
@@ -207,86 +218,3 @@ def largest(_context, lanes):
         return builder.extract_element(_fold(builder, arguments[0], 1, join), ir.Constant(ir.IntType(32), 0))
 
     return lanes.dtype(lanes), emit
-
-
-_MANTISSA = {types.float32: 23, types.float64: 52}
-# 2^f = 1 + f (...) on |f| <= 1/2: with the smallest largest error, or Taylor's
-_POLYNOMIAL = {
-    np.float32: (0.6931472029, 0.2402264791, 0.0555033246, 0.0096184374, 0.0013398877, 0.0001535336),
-    np.float64: [math.log(2) ** k / math.factorial(k) for k in range(1, 14)],
-}
-
-
-def exp2_numbers(dtype: type[np.floating]) -> tuple[np.floating, ...]:
-    """The numbers that `exp2` works with, to be handed to a compiled loop as data.
-
-    Were they known to the compiler, it would read them from memory in every round of a loop, which takes longer than
-    the arithmetic; so a loop reads them once, with `splats`.
-
-    Args:
-        dtype: float32 or float64.
-
-    Returns:
-        Lower bound, upper bound, what rounds, and the polynomial from its highest power down.
-    """
-    mantissa, bias = np.finfo(dtype).nmant, np.finfo(dtype).maxexp - 1
-    twice = [2 * c for c in (1.0, *_POLYNOMIAL[dtype])]
-    return tuple(map(dtype, (1.0 - bias, bias + 2.0, 1.5 * 2.0**mantissa + bias - 1, *twice[::-1])))
-
-
-@intrinsic
-def splats(_context, numbers):
-    """For every number of a tuple, a vector with it in every lane."""
-    lanes = types.UniTuple(_TYPES[numbers.dtype], numbers.count)
-
-    def emit(context, builder, _signature, arguments):
-        vector = context.get_value_type(lanes.dtype)
-        each = [_splat(builder, vector, builder.extract_value(arguments[0], i)) for i in range(numbers.count)]
-        return context.make_tuple(builder, lanes, each)
-
-    return lanes(numbers), emit
-
-
-def _exp2(builder: Any, lanes: Lanes, x: Any, y: Any, numbers: Any, bounded: bool) -> Any:
-    """Instructions for `2^(x y)`, of any product if `bounded`."""
-    low, high, shift, *polynomial = (builder.extract_value(numbers, i) for i in range(len(numbers.type)))
-    shifted = _call(builder, "fmuladd", x, y, shift)
-    f = _call(builder, "fmuladd", x, y, builder.fsub(shift, shifted))
-    if bounded:
-        product = builder.fmul(x, y)
-        for beyond, bound in (("<", low), (">", high)):  # NaN is neither, and stays
-            outside = builder.fcmp_ordered(beyond, product, bound)
-            shifted = builder.select(outside, builder.fadd(bound, shift), shifted)
-            f = builder.select(outside, builder.fsub(bound, bound), f)
-    result = polynomial[0]
-    for c in polynomial[1:]:
-        result = builder.fadd(builder.fmul(result, f), c)
-    bits = ir.VectorType(ir.IntType(lanes.dtype.bitwidth), lanes.count)
-    mantissa = ir.Constant(bits, [_MANTISSA[lanes.dtype]] * lanes.count)
-    exponent = builder.shl(builder.bitcast(shifted, bits), mantissa)
-    return builder.fmul(result, builder.bitcast(exponent, x.type))
-
-
-@intrinsic
-def exp2(_context, x, y, numbers):
-    """`2^(x y)` in every lane: 0 about where normal numbers end, infinity above the largest, NaN for NaN.
-
-    Adding 1.5 * 2^mantissa rounds the product to a whole number k, which stays in the lowest bits of the sum; shifted
-    to the exponent they are 2^k. The bias in the sum is one too small and the polynomial twice 2^(x y - k), so that
-    the largest numbers are reached.
-    """
-
-    def emit(_context, builder, _signature, arguments):
-        return _exp2(builder, x, *arguments, bounded=True)
-
-    return x(x, y, numbers), emit
-
-
-@intrinsic
-def exp2_within(_context, x, y, numbers):
-    """The same bits as `exp2` in fewer steps, where no product is larger than minus the first of the numbers."""
-
-    def emit(_context, builder, _signature, arguments):
-        return _exp2(builder, x, *arguments, bounded=False)
-
-    return x(x, y, numbers), emit

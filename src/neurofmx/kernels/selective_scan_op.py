@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurofmx.kernels.lanes_numba import BYTES, exp2_numbers
+from neurofmx.kernels.exp2_numba import exp2_numbers
+from neurofmx.kernels.lanes_numba import BYTES
 from neurofmx.kernels.parallel import in_parallel
 from neurofmx.kernels.selective_scan_numba import BLOCK, TILE, WIDEST, Given, Gradients, backward, forward, together
 from neurofmx.kernels.tiles_numba import add_up, array_of, rows_of

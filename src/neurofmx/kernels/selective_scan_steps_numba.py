@@ -18,11 +18,10 @@ from __future__ import annotations
 import math
 
 from neurofmx.kernels.compiled import njit
+from neurofmx.kernels.exp2_numba import exp2, exp2_within
 from neurofmx.kernels.lanes_numba import (
     BYTES,
     every,
-    exp2,
-    exp2_within,
     fold,
     larger,
     largest,
