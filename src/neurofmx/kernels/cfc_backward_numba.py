@@ -12,11 +12,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from neurofmx.kernels.blend_numba import open_gates, unblend
 from neurofmx.kernels.cfc import LECUN_SCALE, LECUN_SLOPE
-from neurofmx.kernels.cfc_numba import OPTIONS, counts, own, squash, targets_and_share
+from neurofmx.kernels.cfc_numba import OPTIONS, counts, spans_of, squash
 from neurofmx.kernels.fastmath_numba import widest_lanes
 from neurofmx.kernels.panels_numba import as_panels, into_panels, lay_out, multiply_add, out_of_panels
-from neurofmx.kernels.simd_numba import apart
+from neurofmx.kernels.tiles_numba import copy, scratch
 
 _TOGETHER = 128  # rows of a product for the weights, so that two panels of them fit the first cache
 
@@ -87,41 +88,25 @@ def _unsquash(z, dz):
 
 
 @njit(**OPTIONS)
-def _unblend_row(gates, r, elapsed, whose, at, dh, row, delapsed, to):
-    """Turns the gates of row `r` into their gradients, in place, and adds to that of the elapsed time."""
-    # Inside the loop over rows, the compiler would test all rows at once for overlaps, find that the gates of one row
-    # lie between those of others, and give up on vectors.
-    apart()
-    widest_lanes()
-    one = dh.dtype.type(1)
-    for u in range(dh.shape[1]):
-        span, a, d = elapsed[whose, at, u], gates[r, 2, u], dh[row, u]
-        start, end, share = targets_and_share(gates[r, 0, u], gates[r, 1, u], a * span + gates[r, 3, u], one)
-        dend = d * share
-        doffset = dend * (one - share) * (end - start)
-        delapsed[row, to, u] += doffset * a
-        gates[r, 0, u] = (d - dend) * (one - start * start)
-        gates[r, 1, u] = dend * (one - end * end)
-        gates[r, 2, u] = doffset * span
-        gates[r, 3, u] = doffset
-
-
-@njit(**OPTIONS)
-def _unblend(gates, first, t, course, to, held):
+def _unblend(gates, spans, first, t, wide, course, constants, to, dh, dspans, held):
     """Turns gates into their gradients, in place; padded steps hand the state's gradient on through `held`."""
-    widest_lanes()
     arrived, by_sample, by_step = to.dstates
-    samples, times, _ = course.elapsed.shape
-    for r in range(gates.shape[0]):
-        row, there = first + r, counts(course, first + r, t)
-        for u in range(to.dh.shape[1]):
-            to.dh[row, u] += arrived[row * by_sample + t * by_step + u]
-            held[r, u] = 0 if there else to.dh[row, u]
-        if there:
-            place = own(row, samples), own(t, times)
-            _unblend_row(gates, r, course.elapsed, *place, to.dh, row, to.delapsed, own(t, to.delapsed.shape[1]))
+    rows, both, units = *held.shape, to.delapsed.shape[2]
+    when = t if to.delapsed.shape[1] > 1 else 0
+    spans_of(course, first, t, wide, spans)
+    open_gates(gates, spans, rows, wide, constants)
+    for r in range(rows):
+        at = (first + r) * by_sample + t * by_step
+        for u in range(units):
+            dh[r * wide + u] += arrived[at + u]
+        if counts(course, first + r, t):
+            held[r] = 0
+            unblend(gates, spans, r, wide, dh, dspans)
+            for u in range(units):
+                to.delapsed[first + r, when, u] += dspans[r * wide + u]
         else:
-            gates[r] = 0
+            copy(held[r], both - wide, dh, r * wide, wide)
+            gates[4 * r * wide : 4 * (r + 1) * wide] = 0
 
 
 @njit(**OPTIONS)
@@ -133,7 +118,7 @@ def _recall(first, joined, z, past, layout, stretch):
     to_z = as_panels(z, width)
     multiply_add(to_z, layout.feature_bias, flat[:, :inputs], layout.from_input)
     multiply_add(to_z, to_z, flat[:, before : before + units], layout.from_state)
-    squash(z)
+    squash(z.reshape(-1))
     to_gates = stretch.gates[:, first * steps : (first + rows) * steps]
     multiply_add(to_gates, layout.gate_bias, z[:, : layout.to_gates.shape[1]], layout.to_gates)
     into_panels(z, stretch.features, first * steps, 1)
@@ -155,7 +140,7 @@ def _join(first, begin, past, course, wide, joined):
 
 
 @njit(cache=True, **OPTIONS)
-def backward(job, last, bounds, begin, steps, past, course, layout, back, stretch, to):
+def backward(job, last, bounds, begin, steps, constants, past, course, layout, back, stretch, to):
     """Takes blocks `job` to `last` of the batch back through a stretch.
 
     Args:
@@ -164,6 +149,7 @@ def backward(job, last, bounds, begin, steps, past, course, layout, back, stretc
         bounds: First row of every block, and the number of rows at the end (blocks + 1,).
         begin: First step of the stretch.
         steps: Number of its steps.
+        constants: Of `blend_numba.CONSTANTS`.
         past: Inputs and states.
         course: Elapsed times and mask.
         layout: The weights.
@@ -173,31 +159,35 @@ def backward(job, last, bounds, begin, steps, past, course, layout, back, stretc
     """
     width, into = back.zeros.shape[2], back.from_features.shape[1]
     features, wide = back.zeros.shape[0] * width, stretch.gates.shape[0] * width // 4
-    both = stretch.joined.shape[0] * width
+    both, units, like = stretch.joined.shape[0] * width, to.dh.shape[1], to.dh
     for block in range(job, last):
         first, rows = bounds[block], bounds[block + 1] - bounds[block]
-        joined = np.zeros((rows, steps, both), to.dh.dtype)
+        joined = np.zeros((rows, steps, both), like.dtype)
         _join(first, begin, past, course, wide, joined)
         into_panels(joined.reshape(rows * steps, both), stretch.joined, first * steps, 1)
-        z, dz = np.empty((rows, steps, features), to.dh.dtype), np.empty((rows, features), to.dh.dtype)
+        z, dz = np.empty((rows, steps, features), like.dtype), np.empty((rows, features), like.dtype)
         _recall(first, joined, z.reshape(rows * steps, features), past, layout, stretch)
-        gates, djoined = np.empty((rows, 4 * wide), to.dh.dtype), np.empty((rows, both), to.dh.dtype)
+        flat, spans = scratch(1, rows * 4 * wide, like)[0], scratch(1, rows * wide, like)[0]
+        dh, dspans = scratch(1, rows * wide, like)[0], scratch(1, rows * wide, like)[0]
+        gates, djoined = flat.reshape(rows, 4 * wide), np.empty((rows, both), like.dtype)
         held = np.zeros_like(djoined)
         to_dz, to_djoined, from_held = as_panels(dz, width), as_panels(djoined, width), as_panels(held, width)
+        for r in range(rows):
+            copy(dh, r * wide, to.dh[first + r], 0, units)
         for i in range(steps - 1, -1, -1):
             n, t = first * steps + i, begin + i
             out_of_panels(gates, stretch.gates, n, steps)
-            _unblend(gates.reshape(rows, 4, wide), first, t, course, to, held[:, both - wide :])
+            _unblend(flat, spans, first, t, wide, course, constants, to, dh, dspans, held)
             into_panels(gates, stretch.gates, n, steps)
             multiply_add(to_dz, back.zeros, gates, back.from_gates)
             _unsquash(z[:, i], dz)
             into_panels(dz, stretch.dfeatures, n, steps)
             multiply_add(to_djoined, from_held, dz[:, :into], back.from_features)
             for r in range(rows):
-                for c in range(to.dx.shape[2]):
-                    to.dx[first + r, t, c] = djoined[r, c]
-                for u in range(to.dh.shape[1]):
-                    to.dh[first + r, u] = djoined[r, both - wide + u]
+                copy(to.dx[first + r, t], 0, djoined[r], 0, to.dx.shape[2])
+                copy(dh, r * wide, djoined[r], both - wide, wide)
+        for r in range(rows):
+            copy(to.dh[first + r], 0, dh, r * wide, units)
 
 
 @njit(cache=True, **OPTIONS)

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from neurofmx.kernels.blend_numba import blend, open_gates
 from neurofmx.kernels.cfc import LECUN_SCALE, LECUN_SLOPE
 from neurofmx.kernels.fastmath_numba import tanh, widest_lanes
-from neurofmx.kernels.logistic_numba import bounded_exp
 from neurofmx.kernels.panels_numba import as_panels, lay_out, multiply_add
+from neurofmx.kernels.tiles_numba import copy, scratch
 
 OPTIONS: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "arcp", "nsz", "afn"}}
 _DRIVEN = 32  # steps whose input projections are made together
@@ -68,74 +69,63 @@ def counts(course, row, t):
     return course.mask.shape[1] == 0 or course.mask[row, t]
 
 
-@njit(forceinline=True, **OPTIONS)
-def own(index, size):
-    """An index along an axis that may be 1 long for all."""
-    return index if size > 1 else 0
+@njit(**OPTIONS)
+def spans_of(course, first, t, wide, spans):
+    """The elapsed times of a step for the rows of a block that begins at `first`; 0 where a step is padding."""
+    samples, times, units = course.elapsed.shape
+    for r in range(spans.shape[0] // wide):
+        there = counts(course, first + r, t)  # else not even NaN may pass
+        row = course.elapsed[first + r if samples > 1 else 0, t if times > 1 else 0]
+        copy(spans, r * wide, row, 0, units if there else 0)
 
 
 @njit(**OPTIONS)
 def squash(z):
-    """The hyperbolic tangent of rows, in place."""
+    """The hyperbolic tangent in place."""
     widest_lanes()
-    for r in range(z.shape[0]):
-        for k in range(z.shape[1]):
-            z[r, k] = tanh(z[r, k])
-
-
-@njit(forceinline=True, **OPTIONS)
-def targets_and_share(f, g, rate, one):
-    """`tanh(f)`, `tanh(g)` and `sigmoid(rate)`, for one division."""
-    p, q, s = one + bounded_exp(-(f + f)), one + bounded_exp(-(g + g)), one + bounded_exp(-rate)
-    inverse = one / (p * q * s)
-    half_f, half_g = q * s * inverse, p * s * inverse
-    return half_f + half_f - one, half_g + half_g - one, p * q * inverse
-
-
-@njit(**OPTIONS)
-def _blend(gates, first, t, course, h, states):
-    """States after a step, in place and copied, of the rows of a block that begins at `first`."""
-    widest_lanes()
-    one, at = gates.dtype.type(1), own(t, course.elapsed.shape[1])
-    for r in range(gates.shape[0]):
-        row = own(first + r, course.elapsed.shape[0])
-        if counts(course, first + r, t):
-            for u in range(h.shape[1]):
-                rate = gates[r, 2, u] * course.elapsed[row, at, u] + gates[r, 3, u]
-                start, end, share = targets_and_share(gates[r, 0, u], gates[r, 1, u], rate, one)
-                h[first + r, u] = start + share * (end - start)
-        for u in range(h.shape[1]):
-            states[first + r, t, u] = h[first + r, u]
+    for k in range(z.shape[0]):
+        z[k] = tanh(z[k])
 
 
 @njit(cache=True, **OPTIONS)
-def forward(job, last, bounds, x, course, layout, h, states):
+def forward(job, last, bounds, constants, x, course, layout, h, states):
     """Runs blocks `job` to `last` of the batch through the whole sequence.
 
     Args:
         job: First block.
         last: Block to stop before.
         bounds: First row of every block, and the number of rows at the end (blocks + 1,).
+        constants: Of `blend_numba.CONSTANTS`.
         x: Inputs (batch, time, inputs).
         course: Elapsed times and mask.
         layout: The weights.
         h: States before the first step, replaced by those after the last (batch, units).
         states: Output (batch, time, units).
     """
-    width = layout.from_input.shape[2]
+    width, units = layout.from_input.shape[2], h.shape[1]
     features, wide = layout.from_input.shape[0] * width, layout.to_gates.shape[0] * width // 4
     for block in range(job, last):
         first, rows = bounds[block], bounds[block + 1] - bounds[block]
         drive = np.empty((features // width, rows, _DRIVEN, width), x.dtype)
-        z, gates = np.empty((rows, features), x.dtype), np.empty((rows, 4 * wide), x.dtype)
-        to_z, to_gates, by_gate = as_panels(z, width), as_panels(gates, width), gates.reshape(rows, 4, wide)
-        known = z[:, : layout.to_gates.shape[1]]
+        z, gates = scratch(1, rows * features, x)[0], scratch(1, rows * 4 * wide, x)[0]
+        v, spans = scratch(1, rows * wide, x)[0], scratch(1, rows * wide, x)[0]
+        to_z, to_gates = as_panels(z.reshape(rows, features), width), as_panels(gates.reshape(rows, 4 * wide), width)
+        known, own = z.reshape(rows, features)[:, : layout.to_gates.shape[1]], v.reshape(rows, wide)[:, :units]
+        for r in range(rows):
+            copy(v, r * wide, h[first + r], 0, units)
         for t in range(x.shape[1]):
             if t % _DRIVEN == 0:
                 for r in range(rows):
                     ahead = x[first + r, t : t + _DRIVEN]
                     multiply_add(drive[:, r], layout.feature_bias, ahead, layout.from_input)
-            multiply_add(to_z, drive[:, :, t % _DRIVEN], h[first : first + rows], layout.from_state)
+            multiply_add(to_z, drive[:, :, t % _DRIVEN], own, layout.from_state)
             squash(z)
             multiply_add(to_gates, layout.gate_bias, known, layout.to_gates)
-            _blend(by_gate, first, t, course, h, states)
+            spans_of(course, first, t, wide, spans)
+            open_gates(gates, spans, rows, wide, constants)
+            for r in range(rows):
+                if counts(course, first + r, t):
+                    blend(gates, r, wide, v)
+                copy(states[first + r, t], 0, v, r * wide, units)
+        for r in range(rows):
+            copy(h[first + r], 0, v, r * wide, units)

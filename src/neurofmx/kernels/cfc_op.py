@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from neurofmx.kernels import cfc_backward_numba, cfc_numba
+from neurofmx.kernels.blend_numba import CONSTANTS
 from neurofmx.kernels.cfc import LECUN_SCALE, LECUN_SLOPE
 from neurofmx.kernels.cfc_backward_numba import Gradients, Past, Stretch, WayBack
 from neurofmx.kernels.cfc_numba import Course, Layout
@@ -41,7 +42,8 @@ def cfc_op(
     last.copy_(state)
     bounds, layout = _blocks(len(x)), _layout(_Sizes.of(x, state, W), list(map(_array, (W, w, V, v))))
     course, jobs = _course(elapsed, mask, len(x)), len(bounds) - 1
-    in_parallel(cfc_numba.forward, jobs, bounds, _array(x), course, layout, last.numpy(), states.numpy())
+    given = bounds, CONSTANTS[layout.to_gates.dtype.type], _array(x), course, layout
+    in_parallel(cfc_numba.forward, jobs, *given, last.numpy(), states.numpy())
     return found
 
 
@@ -168,11 +170,12 @@ def _go_back(
     batch, time, _ = past.x.shape
     longest, bounds = min(time, max(_SHORTEST, _STRETCH // batch)), _blocks(batch)
     layout, back, room = _layout(sizes, weights), _way_back(sizes, weights), _Room(sizes, batch * longest, past.x.dtype)
+    constants = CONSTANTS[past.x.dtype.type]
     panels = (4 * sizes.wide_units + sizes.wide_features) // sizes.width
     for end in range(time, 0, -longest):
         begin = max(0, end - longest)
         stretch = room.stretch(batch * (end - begin))
-        given = bounds, begin, end - begin, past, course, layout, back, stretch
+        given = bounds, begin, end - begin, constants, past, course, layout, back, stretch
         in_parallel(cfc_backward_numba.backward, len(bounds) - 1, *given, to)
         in_parallel(cfc_backward_numba.weights, panels, stretch, *totals)
 

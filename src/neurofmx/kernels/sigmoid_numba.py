@@ -17,7 +17,6 @@ from numba import extending, types
 # to a type checker: what this decorates is called by compiled code, without the context
 intrinsic: Any = extending.intrinsic
 
-BOUND = {np.float32: 60.0, np.float64: 500.0}  # of the exponents of two powers whose product is a number
 # 2^f on |f| <= 1/2 with the smallest largest relative error, or Taylor's
 _POLYNOMIAL = {
     np.float32: (1.0000001192, 0.693146944046, 0.240221202374, 0.055507130921, 0.009675540961, 0.001327647245),
@@ -25,18 +24,20 @@ _POLYNOMIAL = {
 }
 
 
-def opposite_numbers(dtype: type[np.floating]) -> tuple[np.floating, ...]:
+def opposite_numbers(dtype: type[np.floating], *, factors: int = 2) -> tuple[np.floating, ...]:
     """The numbers that `opposite` works with, to be handed to a compiled loop as data, see `lanes_numba.splats`.
 
     Args:
         dtype: float32 or float64.
+        factors: How many of its results may be multiplied with each other.
 
     Returns:
         Lower bound, upper bound, what rounds, and the polynomial from its highest power down.
     """
     mantissa, bias = np.finfo(dtype).nmant, np.finfo(dtype).maxexp - 1
+    bound = (bias - 7) / factors
     rounds = 1.5 * 2.0**mantissa + bias  # leaves the rounded exponent with its bias in the lowest bits
-    return tuple(map(dtype, (-BOUND[dtype], BOUND[dtype], rounds, *_POLYNOMIAL[dtype][::-1])))
+    return tuple(map(dtype, (-bound, bound, rounds, *_POLYNOMIAL[dtype][::-1])))
 
 
 def _opposite(*, within: bool) -> Any:
