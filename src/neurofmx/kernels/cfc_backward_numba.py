@@ -14,7 +14,7 @@ from numba import njit
 
 from neurofmx.kernels.blend_numba import open_gates, unblend
 from neurofmx.kernels.cfc import LECUN_SCALE, LECUN_SLOPE
-from neurofmx.kernels.cfc_numba import OPTIONS, counts, spans_of, squash
+from neurofmx.kernels.cfc_numba import OPTIONS, changes, counts, spans_of, squash
 from neurofmx.kernels.fastmath_numba import widest_lanes
 from neurofmx.kernels.panels_numba import as_panels, into_panels, lay_out, multiply_add, out_of_panels
 from neurofmx.kernels.tiles_numba import copy, scratch
@@ -93,7 +93,6 @@ def _unblend(gates, spans, first, t, wide, course, constants, to, dh, dspans, he
     arrived, by_sample, by_step = to.dstates
     rows, both, units = *held.shape, to.delapsed.shape[2]
     when = t if to.delapsed.shape[1] > 1 else 0
-    spans_of(course, first, t, wide, spans)
     open_gates(gates, spans, rows, wide, constants)
     for r in range(rows):
         at = (first + r) * by_sample + t * by_step
@@ -177,6 +176,8 @@ def backward(job, last, bounds, begin, steps, constants, past, course, layout, b
         for i in range(steps - 1, -1, -1):
             n, t = first * steps + i, begin + i
             out_of_panels(gates, stretch.gates, n, steps)
+            if i == steps - 1 or changes(course):
+                spans_of(course, first, t, wide, spans)
             _unblend(flat, spans, first, t, wide, course, constants, to, dh, dspans, held)
             into_panels(gates, stretch.gates, n, steps)
             multiply_add(to_dz, back.zeros, gates, back.from_gates)

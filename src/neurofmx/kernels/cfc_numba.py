@@ -69,6 +69,12 @@ def counts(course, row, t):
     return course.mask.shape[1] == 0 or course.mask[row, t]
 
 
+@njit(forceinline=True, **OPTIONS)
+def changes(course):
+    """Whether elapsed times differ from step to step."""
+    return course.elapsed.shape[1] > 1 or course.mask.shape[1] > 0
+
+
 @njit(**OPTIONS)
 def spans_of(course, first, t, wide, spans):
     """The elapsed times of a step for the rows of a block that begins at `first`; 0 where a step is padding."""
@@ -121,7 +127,8 @@ def forward(job, last, bounds, constants, x, course, layout, h, states):
             multiply_add(to_z, drive[:, :, t % _DRIVEN], own, layout.from_state)
             squash(z)
             multiply_add(to_gates, layout.gate_bias, known, layout.to_gates)
-            spans_of(course, first, t, wide, spans)
+            if t == 0 or changes(course):
+                spans_of(course, first, t, wide, spans)
             open_gates(gates, spans, rows, wide, constants)
             for r in range(rows):
                 if counts(course, first + r, t):
