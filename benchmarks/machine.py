@@ -110,7 +110,7 @@ def _compiled_exponentials() -> dict[str, float]:
     try:
         from numba import njit
 
-        from neurofmx.kernels.fastmath_numba import exp
+        from neurofmx.kernels.cpu.simd.fastmath import exp
     except ImportError:
         return {}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from neurofmx.kernels.triton_there import interpreting
+from neurofmx.kernels.gpu.triton_there import interpreting
 
 ROOT = Path(__file__).parents[2]
 INTERPRETING = interpreting()
@@ -77,7 +77,7 @@ def compile_for_a_gpu(script: str, cache: Path) -> list[str]:
     Returns:
         The names of the kernels that were compiled.
     """
-    lines = f"import tests.kernels.no_gpu as stand_in\n{script}\nprint(*stand_in.compiled)"
+    lines = f"from tests.kernels.compile_only import compiled, stand_in\nstand_in()\n{script}\nprint(*compiled)"
     finished = _run("-W", "error", "-c", lines, TRITON_CACHE_DIR=str(cache))
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return finished.stdout.split()

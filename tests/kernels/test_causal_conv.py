@@ -13,7 +13,7 @@ from tests.reference import gradients
 from torch.nn import functional as F
 
 from neurofmx.kernels.causal_conv import causal_conv_silu
-from neurofmx.kernels.causal_conv_op import causal_conv_silu_backward_op, causal_conv_silu_op
+from neurofmx.kernels.cpu.causal_conv_op import causal_conv_silu_backward_op, causal_conv_silu_op
 
 PATHS = ("reference", "numba")
 SHAPES = ((2, 5, 3, 4), (1, 1, 1, 1), (2, 2, 17, 5), (3, 70, 300, 4), (90, 3, 16, 2), (1, 100, 20, 40), (0, 5, 3, 4))
@@ -161,8 +161,8 @@ def test_a_path_says_what_it_needs(monkeypatch):
         run(inputs, "library")
     with pytest.raises(ValueError, match=r"u must be float32 or float64 for path='numba', got torch.int64"):
         run([tensor.long() for tensor in inputs], "numba")
-    for part in ("compiled", "tiles_numba", "causal_conv_numba", "causal_conv_op"):
-        monkeypatch.delitem(sys.modules, f"neurofmx.kernels.{part}")
+    for part in ("compiled", "simd.tiles", "causal_conv", "causal_conv_op"):
+        monkeypatch.delitem(sys.modules, f"neurofmx.kernels.cpu.{part}", raising=False)
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(ImportError, match=r"needs numba.*pip install numba.*path='reference'"):
         run(inputs, "numba")

@@ -13,7 +13,7 @@ from tests.kernels.compiled import assert_bits_depend_on_nothing, assert_survive
 from tests.reference import cfc_naive, gradients
 
 from neurofmx.kernels.cfc import CfCWeights, cfc
-from neurofmx.kernels.cfc_op import cfc_op
+from neurofmx.kernels.cpu.cfc_op import cfc_op
 
 PATHS = pytest.mark.parametrize("path", ["reference", "numba"])
 FEW = settings(max_examples=8, deadline=None, derandomize=True)
@@ -272,7 +272,7 @@ def test_compiled_by_torch_it_gives_the_same():
 
 
 def test_without_numba_the_path_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "neurofmx.kernels.cfc_op", None)
+    monkeypatch.setitem(sys.modules, "neurofmx.kernels.cpu.cfc_op", None)
     with pytest.raises(ImportError, match=r"needs numba.*: run `pip install numba` or choose path='reference'"):
         call(arguments(), path="numba")
 

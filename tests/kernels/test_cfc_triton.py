@@ -20,7 +20,7 @@ from tests.kernels.gpu import (
 )
 from tests.reference import cfc_naive
 
-from neurofmx.kernels import cfc_triton_op as module
+from neurofmx.kernels.gpu import cfc_op as module
 
 # batch, time, inputs, units, backbone: no multiples of a block, one of everything, several programs
 SIZES = (
@@ -161,7 +161,7 @@ def test_under_the_interpreter():
 def test_compiles_for_a_gpu(tmp_path):
     script = """
 import torch
-from neurofmx.kernels import cfc_triton_op as module
+from neurofmx.kernels.gpu import cfc_op as module
 torch.manual_seed(0)
 shapes = (2, 3, 4), (2, 70), (33, 74), (33,), (280, 33), (280,), (1, 1, 70)
 given = [torch.randn(shape, requires_grad=True) for shape in shapes]

@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from neurofmx.kernels import (
-    cfc_triton,
-    cuda,
-    lif_readout_triton,
-    lif_triton,
-    selective_scan_triton,
-    triton_there,
-)
+from neurofmx.kernels import cuda
+from neurofmx.kernels.gpu import cfc, lif, lif_readout, selective_scan, triton_there
 
 GPU, FLOAT = torch.device("cuda", 0), torch.float32
 
@@ -109,5 +103,5 @@ def test_torch_traces_through_the_choice():
 
 
 def test_files_with_kernels_can_be_imported_without_triton():
-    assert all(callable(module.forward) for module in (cfc_triton, lif_readout_triton, lif_triton))
-    assert callable(selective_scan_triton.gradients)
+    assert all(callable(module.forward) for module in (cfc, lif_readout, lif))
+    assert callable(selective_scan.gradients)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tests.reference import gradients, lif_naive
 
 from neurofmx.kernels.checks import require_cpu
+from neurofmx.kernels.cpu.lif_op import lif_op
 from neurofmx.kernels.lif import lif
-from neurofmx.kernels.lif_op import lif_op
 
 PATHS = pytest.mark.parametrize("path", ["reference", "numba"])
 RESETS = pytest.mark.parametrize("reset", ["subtract", "zero"])
@@ -316,8 +316,11 @@ def test_library_path_leaves_no_neuron_behind():
 
 
 def test_without_numba_it_says_what_to_do(monkeypatch):
-    monkeypatch.setitem(sys.modules, "neurofmx.kernels.lif_op", None)
-    with pytest.raises(ImportError, match=r"needs numba, which can't be imported .*: run `pip install numba` or choose path='reference'"):
+    monkeypatch.setitem(sys.modules, "neurofmx.kernels.cpu.lif_op", None)
+    with pytest.raises(
+        ImportError,
+        match=r"needs numba, which can't be imported .*: run `pip install numba` or choose path='reference'",
+    ):
         lif(torch.ones(1, 2, 3), torch.zeros(1, 3), beta=0.9, threshold=1.0, path="numba")
 
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reference import gradients, lif_naive
 
+from neurofmx.kernels.cpu.lif_readout_op import lif_readout_op
 from neurofmx.kernels.lif_readout import lif_readout
-from neurofmx.kernels.lif_readout_op import lif_readout_op
 
 PATHS = pytest.mark.parametrize("path", ["reference", "numba"])
 RESETS = pytest.mark.parametrize("reset", ["subtract", "zero"])

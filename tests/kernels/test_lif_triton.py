@@ -19,7 +19,8 @@ from tests.kernels.gpu import (
     without_gpu,
 )
 
-from neurofmx.kernels import lif_readout_triton_op, lif_triton_op
+from neurofmx.kernels.gpu import lif_op as lif_triton_op
+from neurofmx.kernels.gpu import lif_readout_op as lif_readout_triton_op
 from neurofmx.kernels.lif import lif
 from neurofmx.kernels.lif_neuron import neuron_of
 from neurofmx.kernels.lif_readout import lif_readout
@@ -177,7 +178,8 @@ def test_under_the_interpreter():
 def test_compiles_for_a_gpu(tmp_path):
     script = """
 import torch
-from neurofmx.kernels import lif_readout_triton_op, lif_triton_op
+from neurofmx.kernels.gpu import lif_readout_op as lif_readout_triton_op
+from neurofmx.kernels.gpu import lif_op as lif_triton_op
 x, state, beta = torch.randn(2, 3, 40, requires_grad=True), torch.zeros(2, 40), torch.full((40,), 0.9)
 for mask, hard in ((torch.rand(2, 3) > 0.5, 0.0), (None, 1.0)):
     knobs = [hard, 1.0, 2.0, 3.0]

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.kernels.compiled import assert_bits_depend_on_nothing, assert_survives_a_fork
 from tests.reference import gradients, ltc_naive
 
+from neurofmx.kernels.cpu.ltc_op import ltc_op
 from neurofmx.kernels.ltc import LTCWeights, Synapses, ltc
-from neurofmx.kernels.ltc_op import ltc_op
 
 PATHS = pytest.mark.parametrize("path", ["reference", "numba"])
 FEW = settings(max_examples=6, deadline=None, derandomize=True)
@@ -369,7 +369,7 @@ def test_library_path_uses_no_random_numbers():
 
 
 def test_without_numba_the_path_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "neurofmx.kernels.ltc_op", None)
+    monkeypatch.setitem(sys.modules, "neurofmx.kernels.cpu.ltc_op", None)
     with pytest.raises(ImportError, match=r"needs numba.*: run `pip install numba` or choose path='reference'"):
         call(arguments(), path="numba")
 

@@ -267,8 +267,8 @@ def test_numba_path_says_what_it_needs(monkeypatch):
         selective_scan.__wrapped__(*(tensor.to("meta") for tensor in inputs), path="numba")
     with pytest.raises(ValueError, match=r"u must be float32 or float64 for path='numba', got torch.int64"):
         selective_scan(*(tensor.long() for tensor in inputs), path="numba")
-    for part in ("compiled", "tiles_numba", "selective_scan_numba", "selective_scan_op"):
-        monkeypatch.delitem(sys.modules, f"neurofmx.kernels.{part}", raising=False)
+    for part in ("compiled", "simd.tiles", "selective_scan", "selective_scan_op"):
+        monkeypatch.delitem(sys.modules, f"neurofmx.kernels.cpu.{part}", raising=False)
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(ImportError, match=r"needs numba.*pip install numba.*path='reference'"):
         selective_scan(*inputs, path="numba")

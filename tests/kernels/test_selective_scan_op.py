@@ -8,7 +8,7 @@ from tests.kernels.compiled import assert_bits_depend_on_nothing, assert_survive
 from tests.kernels.test_selective_scan import arguments, run
 from tests.reference import gradients
 
-from neurofmx.kernels.selective_scan_op import selective_scan_backward_op, selective_scan_op
+from neurofmx.kernels.cpu.selective_scan_op import selective_scan_backward_op, selective_scan_op
 
 
 def outputs_and_gradients(inputs, path="numba", **changes):
@@ -21,7 +21,9 @@ def outputs_and_gradients(inputs, path="numba", **changes):
 @pytest.mark.parametrize("bare", [False, True])
 def test_operators_pass_the_checks_of_torch(dtype, bare):
     u, dt, A, B, C, D, state, gate = arguments(length=40, dtype=dtype)
-    dt, state, gate, mask = (dt.detach().exp().requires_grad_(), None, None, None) if bare else (dt, state, gate, torch.rand(2, 40) < 0.8)
+    dt, state, gate, mask = (
+        (dt.detach().exp().requires_grad_(), None, None, None) if bare else (dt, state, gate, torch.rand(2, 40) < 0.8)
+    )
     torch.library.opcheck(selective_scan_op, (u, dt, A, B, C, D, gate, state, mask, not bare, True))
     detached = [None if x is None else x.detach() for x in (u, dt, A, B, C, D, gate, state, mask)]
     y, end, marks = selective_scan_op(*detached, not bare, True)

@@ -19,7 +19,7 @@ from tests.kernels.gpu import (
     without_gpu,
 )
 
-from neurofmx.kernels import selective_scan_triton_op as module
+from neurofmx.kernels.gpu import selective_scan_op as module
 from neurofmx.kernels.selective_scan import selective_scan
 
 # batch, length, d_inner, d_state: no multiples of a tile, one of everything, several chunks, many chunks
@@ -168,7 +168,7 @@ def test_under_the_interpreter():
 def test_compiles_for_a_gpu(tmp_path):
     script = """
 import torch
-from neurofmx.kernels import selective_scan_triton_op as module
+from neurofmx.kernels.gpu import selective_scan_op as module
 torch.manual_seed(0)
 u, dt, z = (torch.randn(2, 40, 33, requires_grad=True) for _ in range(3))
 B, C, A, D = torch.randn(2, 40, 4), torch.randn(2, 40, 4), -torch.rand(33, 4), torch.rand(33)

@@ -169,7 +169,9 @@ def test_spike_rate_is_that_of_the_last_pass():
         _ = model.spike_rate
     seen = []
     for block in model.blocks:
-        block.norm.register_forward_hook(lambda module, args, out, block=block: seen.append(block.encoder(out)[0].mean()))
+        block.norm.register_forward_hook(
+            lambda module, args, out, block=block: seen.append(block.encoder(out)[0].mean())
+        )
     model(data())
     torch.testing.assert_close(model.spike_rates, torch.stack(seen).detach())
     torch.testing.assert_close(model.spike_rate, torch.stack(seen).mean().detach())

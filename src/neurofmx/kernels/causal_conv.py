@@ -78,7 +78,7 @@ def _numba(u: Tensor, weight: Tensor, bias: Tensor, state: Tensor | None) -> Ten
     u, weight, bias = (x.to(widest) for x in (u, weight, bias))
     require_cpu("u", u)
     try:
-        from neurofmx.kernels.causal_conv_op import causal_conv_silu_op
+        from neurofmx.kernels.cpu.causal_conv_op import causal_conv_silu_op
     except ImportError as error:
         raise no_numba(error) from error
 

@@ -135,7 +135,7 @@ def _numba(run: _Run) -> tuple[Tensor, Tensor]:
         if tensor.dtype != run.x.dtype:
             raise ValueError(f"{name} must be {run.x.dtype} like x, got {tensor.dtype}: convert x or the weights")
     try:
-        from neurofmx.kernels.cfc_op import cfc_op
+        from neurofmx.kernels.cpu.cfc_op import cfc_op
     except ImportError as error:
         raise no_numba(error) from error
 
@@ -173,7 +173,7 @@ def _cuda(run: _Run) -> tuple[Tensor, Tensor]:
     require_cuda("x", run.x)
     if cuda_path("cfc", run.x.device, run.x.dtype) == "reference":
         return _reference(run)
-    from neurofmx.kernels.cfc_triton_op import run as compute
+    from neurofmx.kernels.gpu.cfc_op import run as compute
 
     return compute(run.x, run.state, *run.weights, run.elapsed, run.mask)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from neurofmx.kernels.gpu.triton_there import interpreting
 from neurofmx.kernels.shapes import require_shape
-from neurofmx.kernels.triton_there import interpreting
 
 
 def require_mask(mask: Tensor | None, batch: int, length: int) -> None:

@@ -1,4 +1,4 @@
-"""What tells liquid cells how time passes: elapsed times for every step and unit, and a mask of the steps that count."""
+"""What tells liquid cells how time passes: elapsed times of every step and unit, and a mask of steps that count."""
 
 from __future__ import annotations
 

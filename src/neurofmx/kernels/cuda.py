@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from neurofmx.kernels import triton_there
+from neurofmx.kernels.gpu import triton_there
 
 CudaPath = Literal["mamba_ssm", "triton", "reference"]
 Kernel = Literal["selective_scan", "lif", "lif_readout", "cfc"]

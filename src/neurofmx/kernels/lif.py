@@ -122,7 +122,7 @@ def _numba(run: _Run) -> tuple[Tensor, Tensor, Tensor]:
     """Compiled loops, forward and backward."""
     require_cpu("current", run.current)
     try:
-        from neurofmx.kernels.lif_op import lif_op
+        from neurofmx.kernels.cpu.lif_op import lif_op
     except ImportError as error:
         raise no_numba(error) from error
 
@@ -162,7 +162,7 @@ def _cuda(run: _Run) -> tuple[Tensor, Tensor, Tensor]:
     require_cuda("current", run.current)
     if cuda_path("lif", run.current.device, run.current.dtype) == "reference":
         return _reference(run)
-    from neurofmx.kernels.lif_triton_op import run as compute
+    from neurofmx.kernels.gpu.lif_op import run as compute
 
     beta, threshold = run.neuron.per_neuron(run.current.shape[2])
     return compute(run.current, run.potential, beta, threshold, run.mask, run.hold, run.neuron.knobs())

@@ -165,7 +165,7 @@ def _numba(call: _Run) -> Readout:
     """Compiled loops, forward and backward."""
     require_cpu("current", call.current)
     try:
-        from neurofmx.kernels.lif_readout_op import lif_readout_op
+        from neurofmx.kernels.cpu.lif_readout_op import lif_readout_op
     except ImportError as error:
         raise no_numba(error) from error
 
@@ -180,7 +180,7 @@ def _cuda(call: _Run) -> Readout:
     require_cuda("current", call.current)
     if cuda_path("lif_readout", call.current.device, call.current.dtype) == "reference":
         return _written("reference")(call)
-    from neurofmx.kernels.lif_readout_triton_op import run as compute
+    from neurofmx.kernels.gpu.lif_readout_op import run as compute
 
     beta, threshold = call.neuron.per_neuron(call.current.shape[2])
     reading, states = [call.carry, *call.weights], (call.potential, call.trace)

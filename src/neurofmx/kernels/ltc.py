@@ -160,7 +160,7 @@ def _numba(run: _Run) -> tuple[Tensor, Tensor]:
     """Compiled loops, forward and backward."""
     require_cpu("x", run.x)
     try:
-        from neurofmx.kernels.ltc_op import ltc_op
+        from neurofmx.kernels.cpu.ltc_op import ltc_op
     except ImportError as error:
         raise no_numba(error) from error
 

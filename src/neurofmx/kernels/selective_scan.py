@@ -127,7 +127,7 @@ def _numba(scan: _Scan) -> tuple[Tensor, Tensor]:
     scan = _same_numbers(scan)
     require_cpu("u", scan.u)
     try:
-        from neurofmx.kernels.selective_scan_op import selective_scan_op
+        from neurofmx.kernels.cpu.selective_scan_op import selective_scan_op
     except ImportError as error:
         raise no_numba(error) from error
 
@@ -159,7 +159,7 @@ def _cuda(scan: _Scan) -> tuple[Tensor, Tensor]:
 
 def _triton(scan: _Scan) -> tuple[Tensor, Tensor]:
     """Our kernels for a GPU."""
-    from neurofmx.kernels.selective_scan_triton_op import scan as compute
+    from neurofmx.kernels.gpu.selective_scan_op import scan as compute
 
     return compute(*scan)
 

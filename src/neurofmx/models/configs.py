@@ -29,8 +29,10 @@ class HybridConfig(BaseModel):
     liquid_units: int = Field(256, ge=1, description="Liquid units per block.")
     spiking_units: int = Field(128, ge=1, description="Spiking neurons per block.")
 
-    liquid_backbone: Literal["cfc"] = Field("cfc", description="Kind of liquid cell.")
-    backbone_units: int = Field(128, ge=1, description="Width of the liquid cell's hidden layer.")
+    liquid_backbone: Literal["cfc", "ltc", "ncp"] = Field(
+        "cfc", description="Kind of liquid cell: closed form, solved step by step, or that with a sparse wiring."
+    )
+    backbone_units: int = Field(128, ge=1, description="Width of the hidden layer of a cfc; the others have none.")
 
     spike_threshold: float = Field(1.0, gt=0, description="Firing threshold at the start, learnt per neuron.")
     beta: float = Field(0.95, gt=0, lt=1, description="Membrane decay per step at the start, learnt per neuron.")

@@ -26,10 +26,9 @@ import torch
 from torch import Tensor, nn
 
 from neurofmx.layers.attention import AttentionType, CrossModalAttention, CrossModalState
-from neurofmx.layers.cfc import CfC
 from neurofmx.layers.exchange import BidirectionalStateExchange
 from neurofmx.layers.gating import AdaptiveGating
-from neurofmx.layers.liquid import liquid_cell
+from neurofmx.layers.liquid import LiquidCell, liquid_cell
 from neurofmx.layers.mamba import Mamba, MambaState
 from neurofmx.models.configs import HybridConfig
 
@@ -184,7 +183,7 @@ class BidirectionalIntegration(nn.Module):
         return liquid, features, info.state
 
 
-def _liquid(config: HybridConfig) -> CfC:
+def _liquid(config: HybridConfig) -> LiquidCell:
     """The liquid cell of the config."""
     return liquid_cell(
         config.liquid_backbone,
