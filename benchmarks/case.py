@@ -12,7 +12,7 @@ from neurofmx.tables import pick
 
 Size = dict[str, int]
 
-NAMES = ("scan", "lif", "cfc", "ltc", "block", "length")
+NAMES = ("scan", "lif", "cfc", "ltc", "block", "length", "parts")
 
 # What a side's memory comes from; the second never gives memory back, so that no page of it is faulted in twice.
 ALLOCATORS: dict[str, dict[str, str]] = {

@@ -20,11 +20,13 @@ class TrainingStep:
 
     Args:
         model: The network.
-        tokens: Inputs (batch, length, hidden_dim).
+        size: Batch and length of the tokens.
     """
 
-    def __init__(self, model: Any, tokens: torch.Tensor) -> None:
-        self.model, self.tokens, self.path = model, tokens, resolved(model.config.kernels)
+    def __init__(self, model: Any, size: Size) -> None:
+        self.model, self.path = model, resolved(model.config.kernels)
+        self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        self.tokens = torch.randn(size["batch"], size["length"], model.config.hidden_dim)
         self.optimizer = torch.optim.AdamW(model.parameters())
 
     def step(self) -> None:
@@ -56,17 +58,23 @@ def settings(root: Path) -> dict[str, Any]:
         raise NotThere(f"this revision has no model in params.yaml ({error})") from error
 
 
-def _build(size: Size) -> TrainingStep:
-    """The model of the revision that is imported."""
+def model(**changes: Any) -> Any:
+    """The network of the revision that is imported, as its params.yaml describes it.
+
+    Args:
+        **changes: Settings to replace.
+
+    Returns:
+        The network with its first weights, in training mode.
+    """
     config, network = ours("models.configs", "HybridConfig"), ours("models.hybrid", "MambaLiquidSpikingNetwork")
     torch.manual_seed(0)
     assert neurofmx.__file__ is not None
-    model = network(config(**settings(Path(neurofmx.__file__).parents[2])))
-    return TrainingStep(model, torch.randn(size["batch"], size["length"], model.config.hidden_dim))
+    return network(config(**settings(Path(neurofmx.__file__).parents[2]) | changes))
 
 
 BENCHMARK = Benchmark(
-    sides={"neurofmx": _build},
+    sides={"neurofmx": lambda size: TrainingStep(model(), size)},
     cases=[],
     tiny={"batch": 2, "length": 3},
     label=lambda size: f"B{size['batch']} L{size['length']}",
