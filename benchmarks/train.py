@@ -27,7 +27,7 @@ class TrainingStep:
         self.model, self.path = model, resolved(model.config.kernels)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         self.tokens = torch.randn(size["batch"], size["length"], model.config.hidden_dim)
-        self.optimizer = torch.optim.AdamW(model.parameters())
+        self.optimizer = torch.optim.AdamW(model.parameters(), fused=True)
 
     def step(self) -> None:
         """Updates the weights once."""

@@ -37,6 +37,8 @@ VARIANTS = [{"integration_mode": mode} for mode in MODES] + [
     {"use_cross_attention": False},
     {"use_adaptive_gating": False},
     {"cross_attn_window": None},
+    {"liquid_backbone": "ltc"},
+    {"liquid_backbone": "ncp"},
     {"reset": "zero"},
     {"spike_to_mamba_method": "rate"},
     {"spike_to_mamba_method": "potential"},
@@ -224,6 +226,14 @@ def test_sizes_change_the_number_of_parameters(key, value):
     assert size(**{key: value}) > size()
 
 
+def test_a_circuit_is_sparser_than_a_cell_with_all_synapses():
+    cells = [network(liquid_backbone=kind).blocks[0].integration.liquid for kind in ("ltc", "ncp")]
+    dense, sparse = (
+        int(cell.weights.recurrent.wired.sum()) if cell.weights.recurrent.wired is not None else 36 for cell in cells
+    )
+    assert sparse < dense
+
+
 @pytest.mark.parametrize("switch", ["use_mamba", "use_cross_attention", "use_adaptive_gating"])
 def test_switches_take_parts_away(switch):
     assert size(**{switch: False}) < size()
@@ -282,7 +292,8 @@ def test_threshold_and_beta_change_the_spike_rate(key, value):
         ({"spike_threshold": float("inf")}, "spike_threshold\n.*finite"),
         ({"dropout": 1.0}, "dropout\n.*less than 1"),
         ({"integration_mode": "both"}, "'sequential', 'parallel' or 'bidirectional'"),
-        ({"liquid_backbone": "gru"}, "liquid_backbone\n.*'cfc'"),
+        ({"liquid_backbone": "gru"}, "liquid_backbone\n.*'cfc', 'ltc' or 'ncp'"),
+        ({"liquid_backbone": "ncp", "liquid_units": 3}, "liquid_units=3 must be 4 or more for liquid_backbone=ncp"),
         ({"num_gate_heads": 3}, r"num_gate_heads=3 must divide hidden_dim=8; allowed up to 64: 1, 2, 4, 8"),
         ({"cross_attn_heads": 4}, r"cross_attn_heads=4 must divide liquid_units=6; allowed up to 64: 1, 2, 3, 6"),
         ({"cross_attn_heads": 3}, r"cross_attn_heads=3 must divide mamba_expand \* hidden_dim=16"),

@@ -60,6 +60,6 @@ class AdaptiveGating(nn.Module):
         Returns:
             The weighted sum of the paths, projected (batch, length, dim).
         """
-        stacked = torch.stack([path.unflatten(-1, (self.heads, -1)) for path in paths], -1)
-        mixed = torch.matmul(stacked, self.weights(paths).unsqueeze(-1)).squeeze(-1)
-        return self.output(mixed.flatten(-2))
+        shares = self.weights(paths).unsqueeze(-1).unbind(-2)
+        parts = [path.unflatten(-1, (self.heads, -1)) * share for path, share in zip(paths, shares, strict=True)]
+        return self.output(sum(parts[1:], parts[0]).flatten(-2))

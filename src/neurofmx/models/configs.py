@@ -90,8 +90,13 @@ class HybridConfig(BaseModel):
         return self.use_mamba and self.use_cross_attention and self.integration_mode == "bidirectional"
 
     @model_validator(mode="after")
-    def _heads_divide(self) -> Self:
-        """Refuses heads that do not divide the channels they split."""
+    def _sizes_fit(self) -> Self:
+        """Refuses heads that do not divide the channels they split, and a circuit without room for its layers."""
+        if self.liquid_backbone == "ncp" and self.liquid_units < 4:
+            raise ValueError(
+                f"liquid_units={self.liquid_units} must be 4 or more for liquid_backbone=ncp, whose neurons are motor, "
+                "command and inter neurons; ltc and cfc take any number"
+            )
         if self.gates:
             _require_divides("num_gate_heads", self.num_gate_heads, "hidden_dim", self.hidden_dim)
         if self.attends:

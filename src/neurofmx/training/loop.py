@@ -78,7 +78,7 @@ class Trainer:
         )
         decay, plain = _decayed(model)
         groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=options.learning_rate)
+        optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.total = options.num_epochs * self._steps_per_epoch()
         self.progress = Progress()
