@@ -180,6 +180,32 @@ def test_spike_rate_is_that_of_the_last_pass():
     assert not model.spike_rate.requires_grad
 
 
+@pytest.mark.parametrize("pieces", [1, 5, 12, 40])
+@pytest.mark.parametrize("mode", MODES)
+def test_recomputed_pieces_give_the_same_outputs_states_and_gradients(mode, pieces):
+    plain, saving = network(integration_mode=mode), network(integration_mode=mode, recompute_tokens=pieces)
+    found = []
+    for model in (plain, saving):
+        x = data().requires_grad_()
+        y, states = model(x)
+        rates = model.spike_rates
+        (y.square().sum() + states[0].membrane.sum()).backward()
+        assert model.spike_rates is rates
+        found.append([y, rates, x.grad, *states[-1][:2], *(weight.grad for weight in model.parameters())])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_recomputing_takes_less_memory_for_the_backward():
+    kept = []
+    for changes in ({}, {"recompute_tokens": 8}):
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x: sizes.append(x.numel()) or x, lambda x: x):
+            network(**changes)(data(64))
+        kept.append(sum(sizes))
+    assert kept[1] < 0.2 * kept[0]
+
+
 def test_copies_compute_the_same():
     model, x = network(), data()
     y, _ = model(x)

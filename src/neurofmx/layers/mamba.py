@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from neurofmx.kernels.causal_conv import causal_conv_silu
 from neurofmx.kernels.path import Path, resolve
@@ -99,7 +100,8 @@ class Mamba(nn.Module):
         Returns:
             Features (B, L, D), gate (B, L, D), and the convolution's last inputs (B, d_conv - 1, D).
         """
-        u, gate = self.in_proj(x).chunk(2, -1)
+        to_features, to_gate = self.in_proj.weight.chunk(2)  # two products leave nothing to copy on the way back
+        u, gate = linear(x, to_features), linear(x, to_gate)
         path = self.path_on(x.device)
         path = "cuda" if path == "library" else path  # mamba-ssm has no convolution
         features, conv = causal_conv_silu(u, self.conv_weight, self.conv_bias, state=conv, path=path)

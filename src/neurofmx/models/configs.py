@@ -75,6 +75,12 @@ class HybridConfig(BaseModel):
     initializer_range: float = Field(
         0.02, gt=0, description="Standard deviation of the first weights of the input and output projections."
     )
+    recompute_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="Train in pieces of so many tokens, of which the backward pass makes all but the ends anew: a third "
+        "slower, with memory for one piece in place of the whole length; null keeps everything.",
+    )
     kernels: Literal["auto", "reference", "library", "numba", "cuda"] = Field(
         "auto", description="Computation of the recurrences; library is snnTorch, ncps and, on CUDA, mamba-ssm."
     )

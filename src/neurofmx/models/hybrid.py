@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from neurofmx.kernels.shapes import require_shape
 from neurofmx.layers.mamba import Mamba
@@ -40,6 +41,7 @@ class MambaLiquidSpikingNetwork(nn.Module):
         self.blocks = nn.ModuleList(HybridBlock(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.hidden_dim, eps=config.layer_norm_eps)
         self.output_projection = _projection(config.hidden_dim, config.output_dim, spread=config.initializer_range)
+        self._spike_rates: Tensor | None = None
 
     def forward(
         self, x: Tensor, hidden_states: Sequence[BlockState] | None = None
@@ -58,17 +60,44 @@ class MambaLiquidSpikingNetwork(nn.Module):
             ValueError: If a token has the wrong number of channels.
         """
         require_shape("x", x, batch=None, length=None, channels=self.config.input_dim or self.config.hidden_dim)
-        states = hidden_states or [None] * len(self.blocks)
-        tokens, carried = self.input_projection(x), []
+        states: Sequence[BlockState | None] = hidden_states or [None] * len(self.blocks)
+        if self.config.recompute_tokens is None or not torch.is_grad_enabled():
+            y, carried, self._spike_rates = self._run(x, states)
+            return y, carried
+        return self._recomputed(x, states, self.config.recompute_tokens)
+
+    def _run(self, x: Tensor, states: Sequence[BlockState | None]) -> tuple[Tensor, tuple[BlockState, ...], Tensor]:
+        """Outputs, hidden states and spike rates (num_layers,) of a stretch."""
+        tokens, carried, rates = self.input_projection(x), [], []
         for block, state in zip(self.blocks, states, strict=True):
-            tokens, state = block(tokens, state)
+            tokens, state, rate = block(tokens, state)
             carried.append(state)
-        return self.output_projection(self.norm(tokens)), tuple(carried)
+            rates.append(rate)
+        return self.output_projection(self.norm(tokens)), tuple(carried), torch.stack(rates)
+
+    def _recomputed(
+        self, x: Tensor, states: Sequence[BlockState | None], tokens: int
+    ) -> tuple[Tensor, tuple[BlockState, ...]]:
+        """The same in pieces of so many tokens, of which the backward makes all but inputs and states anew."""
+        outputs: list[Tensor] = []
+        spikes = torch.zeros(len(self.blocks), device=x.device)
+        for piece in x.split(tokens, 1):
+            y, states, rates = checkpoint(self._run, piece, states, use_reentrant=False)
+            outputs.append(y)
+            spikes = spikes + rates * piece.shape[1]
+        self._spike_rates = spikes / x.shape[1]
+        return torch.cat(outputs, 1), tuple(state for state in states if state is not None)
 
     @property
     def spike_rates(self) -> Tensor:
-        """Mean spikes per neuron and step of the last forward pass, block by block (num_layers,)."""
-        return torch.stack([block.spike_rate for block in self.blocks if isinstance(block, HybridBlock)])
+        """Mean spikes per neuron and step of the last forward pass, block by block (num_layers,), without gradient.
+
+        Raises:
+            RuntimeError: If nothing has passed the network yet.
+        """
+        if self._spike_rates is None:
+            raise RuntimeError("spike_rate is known after the first forward pass: call the model on data before")
+        return self._spike_rates
 
     @property
     def spike_rate(self) -> Tensor:

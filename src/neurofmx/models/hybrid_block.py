@@ -49,20 +49,8 @@ class HybridBlock(nn.Module):
         self.token_norm = nn.LayerNorm(config.hidden_dim, eps=config.layer_norm_eps)
         self.integration = integrate(config)
         self.dropout = nn.Dropout(config.dropout)
-        self._spike_rate: Tensor | None = None
 
-    @property
-    def spike_rate(self) -> Tensor:
-        """Mean spikes per neuron and step of the last forward pass, 0 to 1; a scalar without gradient.
-
-        Raises:
-            RuntimeError: If nothing has passed the block yet.
-        """
-        if self._spike_rate is None:
-            raise RuntimeError("spike_rate is known after the first forward pass: call the model on data before")
-        return self._spike_rate
-
-    def forward(self, x: Tensor, state: BlockState | None = None) -> tuple[Tensor, BlockState]:
+    def forward(self, x: Tensor, state: BlockState | None = None) -> tuple[Tensor, BlockState, Tensor]:
         """Runs the block over a stretch of tokens.
 
         Args:
@@ -70,13 +58,14 @@ class HybridBlock(nn.Module):
             state: State that the previous stretch ended with; `None` at the start.
 
         Returns:
-            Tokens (batch, length, hidden_dim), and the state at their end.
+            Tokens (batch, length, hidden_dim), the state at their end, and the mean number of spikes per neuron and
+            step, a scalar without gradient.
         """
         membrane, trace, paths = (None, None, None) if state is None else state
         tokens, membrane, trace, counts = self.adapter.read(self.encoder, self.norm(x), membrane, trace)
-        self._spike_rate = counts.mean() / (x.shape[1] * self.encoder.num_spike_steps)
+        rate = counts.mean() / (x.shape[1] * self.encoder.num_spike_steps)
         y, paths = self.integration(self.token_norm(tokens), paths)
-        return x + self.dropout(y), BlockState(membrane, trace, paths)
+        return x + self.dropout(y), BlockState(membrane, trace, paths), rate
 
 
 def _encoder(config: HybridConfig) -> SpikeEncoder:

@@ -80,8 +80,9 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
     """Hands the gradients to autograd."""
-    *found, dstate = causal_conv_silu_backward_op(dy, *ctx.saved_tensors)
-    return *found, dstate if ctx.saved_tensors[3] is not None else None
+    given = ctx.saved_tensors  # read once, as what was checkpointed is made anew for one reading
+    *found, dstate = causal_conv_silu_backward_op(dy, *given)
+    return *found, dstate if given[3] is not None else None
 
 
 causal_conv_silu_op.register_autograd(_backward, setup_context=_setup)

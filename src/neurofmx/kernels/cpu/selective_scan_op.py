@@ -194,8 +194,9 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
 
 def _backward(ctx: Any, dy: Tensor | None, dend: Tensor | None, _marks: None) -> tuple[Tensor | None, ...]:
     """Hands the gradients to autograd."""
-    *found, dgate, dstate = selective_scan_backward_op(dy, dend, *ctx.saved_tensors, ctx.softplus)
-    gate, state = ctx.saved_tensors[7:9]
+    given = ctx.saved_tensors  # read once, as what was checkpointed is made anew for one reading
+    *found, dgate, dstate = selective_scan_backward_op(dy, dend, *given, ctx.softplus)
+    gate, state = given[7:9]
     return *found, None if gate is None else dgate, None if state is None else dstate, None, None, None
 
 

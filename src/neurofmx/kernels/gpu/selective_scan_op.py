@@ -194,8 +194,9 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> 
 
 def _gradients(ctx: Any, dy: Tensor | None, dend: Tensor | None) -> tuple[Tensor | None, ...]:
     """One gradient for each argument of `scan`."""
-    *found, dz, dstate = scan_backward(dy, dend, *ctx.saved_tensors, ctx.softplus)
-    gate, state = ctx.saved_tensors[6:8]
+    given = ctx.saved_tensors  # read once, as what was checkpointed is made anew for one reading
+    *found, dz, dstate = scan_backward(dy, dend, *given, ctx.softplus)
+    gate, state = given[6:8]
     return *found, None if gate is None else dz, None if state is None else dstate, None, None
 
 
