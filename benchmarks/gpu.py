@@ -178,7 +178,7 @@ def run(names: Sequence[str], device: Device, known: dict[str, Any], chosen: arg
             results = measure(name, device, seconds=seconds, quick=chosen.quick, tick=bar.set_description)
             write(results, known, chosen.out, METHOD)
             rows += results.rows
-            said += [f"{name}: {sentence}" for sentence in below(results)]
+            said += [sentence for sentence in below(results) if sentence not in said]
     print(table(rows), *(f"- {sentence}" for sentence in said), f"\nwritten to {chosen.out}", sep="\n")
     return int(any(row.failed for row in rows))
 
