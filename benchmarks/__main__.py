@@ -18,6 +18,7 @@ examples:
   python -m benchmarks --only scan --threads 1  one benchmark
   python -m benchmarks --quick                  everything at tiny sizes: does it run, do both sides compute the same?
   python -m benchmarks.compare HEAD~1 .         the same kernels at two revisions; the dot is the working tree
+  python -m benchmarks.gpu                      the kernels for GPUs
 
 What is compared with: `pip install -e '.[bench]'`; what is missing is skipped and named. Every benchmark writes NAME.md
 and NAME.json into the results folder; `length` draws length.png as well. Ends with 1 if two sides did not agree.

@@ -49,6 +49,28 @@ def agree(ours: Side, peer: Side, tolerance: Tolerance) -> Agreement:
     return found
 
 
+def comparable(ours: Side, peer: Side, tolerance: Tolerance | None) -> dict[str, float]:
+    """Checks that it makes sense to time two sides beside each other, and warms both up.
+
+    Args:
+        ours: Our side.
+        peer: The other side.
+        tolerance: What is allowed where both compute the same; `None` where they are different models.
+
+    Returns:
+        The deviations found, by name; none of different models.
+
+    Raises:
+        Disagreement: If they compute different things, or are models of different size.
+    """
+    if tolerance is not None:
+        return agree(ours, peer, tolerance)._asdict()
+    equally_large(ours, peer)
+    ours.step()
+    peer.step()
+    return {}
+
+
 def equally_large(ours: Side, peer: Side, *, share: float = 0.02) -> None:
     """Checks that two different models have about as many parameters.
 

@@ -1,8 +1,8 @@
 """Closed-form continuous-time cells against ncps.
 
-Sizes: `batch` B, `length` L, `units` (inputs and units alike), `backbone`. ncps is stepped in two ways: by its own
-sequence class, which reads `x[:, t]`, so that its backward allocates the whole sequence at every step, and by its cell
-over `unbind`, which does not.
+Sizes: `batch` B, `length` L, `units`, `inputs` (as many as units if left out), `backbone`. ncps is stepped in two ways:
+by its own sequence class, which reads `x[:, t]`, so that its backward allocates the whole sequence at every step, and
+by its cell over `unbind`, which does not.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ def _inputs(size: Size) -> list[Tensor]:
     """Inputs, first state, and the four weights in the form that our kernel takes."""
     torch.manual_seed(0)
     units, backbone = size.get("units", UNITS), size.get("backbone", BACKBONE)
-    x, state = torch.randn(size["batch"], size["length"], units), torch.zeros(size["batch"], units)
-    first = nn.Linear(2 * units, backbone)
+    inputs = size.get("inputs", units)
+    x, state = torch.randn(size["batch"], size["length"], inputs), torch.zeros(size["batch"], units)
+    first = nn.Linear(inputs + units, backbone)
     gates = [nn.Linear(backbone, units) for _ in GATES]
     for layer in (first, *gates):
         nn.init.xavier_uniform_(layer.weight)

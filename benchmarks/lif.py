@@ -21,7 +21,7 @@ _SLOPE, _TAU = 25.0, 16.0
 _SIZES = {steps: {"batch": 32, "time": steps, "neurons": 256} for steps in (32, 128, 512)}
 
 
-def _inputs(size: Size) -> list[Tensor]:
+def lif_inputs(size: Size) -> list[Tensor]:
     """Currents, decays and thresholds with which about every tenth step bears a spike."""
     torch.manual_seed(0)
     current = torch.randn(size["batch"], size["time"], size["neurons"]) * 0.3 + 0.15
@@ -32,7 +32,7 @@ def _ours(path: str | None = None) -> Callable[[Size], Side]:
     """A builder of our side with learnt decays and thresholds, and both of its outputs recorded."""
 
     def build(size: Size) -> Side:
-        lif, (current, beta, threshold) = ours("kernels.lif", "lif"), _inputs(size)
+        lif, (current, beta, threshold) = ours("kernels.lif", "lif"), lif_inputs(size)
         rest = torch.zeros_like(current[:, 0])
         chosen = {} if path is None else {"path": path}
         wanted = [current, beta, threshold]
@@ -50,7 +50,7 @@ def _snntorch(steps: Callable[[Tensor], Iterable[Tensor]]) -> Callable[[Size], S
 
     def build(size: Size) -> Side:
         snntorch = peer("snntorch", install="pip install -e '.[bench]'")
-        current, beta, threshold = _inputs(size)
+        current, beta, threshold = lif_inputs(size)
         leaky = snntorch.Leaky(
             beta,
             threshold=threshold,
@@ -74,7 +74,7 @@ def _snntorch(steps: Callable[[Tensor], Iterable[Tensor]]) -> Callable[[Size], S
 
 def _ours_hard(size: Size) -> Side:
     """Our side with the hard reset, one fixed decay and spikes alone."""
-    lif, (current, _, _) = ours("kernels.lif", "lif"), _inputs(size)
+    lif, (current, _, _) = ours("kernels.lif", "lif"), lif_inputs(size)
     rest = torch.zeros_like(current[:, 0])
     neuron = {"beta": 1 - 1 / _TAU, "threshold": 1.0, "reset": "zero", "surrogate": "atan", "slope": 2.0}
     return Side(lambda: lif(current, rest, **neuron)[:1], [current], path=path_of(lif))
@@ -85,7 +85,7 @@ def _spikingjelly(size: Size) -> Side:
     hint = "pip install --no-deps spikingjelly loguru"
     neuron = peer("spikingjelly.activation_based.neuron", install=hint)
     surrogate = peer("spikingjelly.activation_based.surrogate", install=hint)
-    current, _, _ = _inputs(size)
+    current, _, _ = lif_inputs(size)
     node = neuron.LIFNode(
         tau=_TAU,
         decay_input=False,

@@ -18,8 +18,11 @@ _PACKAGES = ("torch", "numba", "numpy", "mambapy", "snntorch", "ncps", "spikingj
 _SETTINGS = ("OMP_", "MKL_", "KMP_", "GOMP_", "NUMBA_", "MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD")
 
 
-def facts() -> dict[str, Any]:
+def facts(*packages: str) -> dict[str, Any]:
     """What the times depend on besides the code that is timed.
+
+    Args:
+        *packages: Packages whose versions are of interest beside the usual ones.
 
     Returns:
         Processor, cores, memory, system, versions, settings in the environment, git revision, and how busy it was.
@@ -31,7 +34,7 @@ def facts() -> dict[str, Any]:
         "system": platform.platform(),
         "libc": " ".join(platform.libc_ver()),
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": {name: _version(name) for name in (*_PACKAGES, *packages)},
         "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith(_SETTINGS)},
         "revision": revision(),
         "load": round(os.getloadavg()[0], 1),

@@ -153,13 +153,14 @@ during one step, on top of weights and inputs. `no page faults`: the allocator n
 """
 
 
-def write(results: Results, facts: dict[str, Any], folder: Path) -> None:
+def write(results: Results, facts: dict[str, Any], folder: Path, method: str = METHOD) -> None:
     """Writes `<name>.md` and `<name>.json` of one benchmark.
 
     Args:
         results: What it found.
         facts: What `benchmarks.machine.facts` returned.
         folder: Where to write; it is made if it is missing.
+        method: How it was measured.
     """
     versions = ", ".join(f"{name} {found}" for name, found in facts["versions"].items())
     able = ", ".join(f"{name} {number(value)}" for name, value in results.machine.items())
@@ -171,7 +172,7 @@ def write(results: Results, facts: dict[str, Any], folder: Path) -> None:
         *(f"- {sentence}" for sentence in below(results)),
         *([f"- This machine on one thread: {able}."] if able else []),
         "",
-        METHOD,
+        method,
     ]
     with atomic(folder / f"{results.name}.md") as part:
         part.write_text("\n".join(text))

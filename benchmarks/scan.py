@@ -19,7 +19,7 @@ INNER, STATES = 512, 16
 _SHORT, _LONG = {"batch": 2, "length": 2048}, {"batch": 1, "length": 8192}
 
 
-def _inputs(size: Size) -> list[Tensor]:
+def scan_inputs(size: Size) -> list[Tensor]:
     """`u, dt, A, B, C, D` with step sizes and rates in the range that Mamba starts from."""
     torch.manual_seed(0)
     shape = (size["batch"], size["length"])
@@ -34,7 +34,7 @@ def _ours(path: str | None = None) -> Callable[[Size], Side]:
     """A builder of our side; without a path it is what users get who name none."""
 
     def build(size: Size) -> Side:
-        scan, inputs = ours("kernels.selective_scan", "selective_scan"), _inputs(size)
+        scan, inputs = ours("kernels.selective_scan", "selective_scan"), scan_inputs(size)
         chosen = {} if path is None else {"path": path}
         return Side(lambda: scan(*inputs, **chosen)[:1], inputs, path=path_of(scan, path))
 
@@ -44,7 +44,7 @@ def _ours(path: str | None = None) -> Callable[[Size], Side]:
 def _mambapy(size: Size) -> Side:
     """The scan inside mambapy's block, which uses nothing of the block."""
     mambapy = peer("mambapy.mamba", install="pip install -e '.[bench]'")
-    block, inputs = mambapy.MambaBlock(mambapy.MambaConfig(d_model=2, n_layers=1)), _inputs(size)
+    block, inputs = mambapy.MambaBlock(mambapy.MambaConfig(d_model=2, n_layers=1)), scan_inputs(size)
     return Side(lambda: [block.selective_scan(*inputs)], inputs)
 
 

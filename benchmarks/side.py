@@ -51,7 +51,8 @@ class Side:
         outputs = tuple(self.forward())
         if self._arriving is None:
             generator = torch.Generator().manual_seed(1)
-            self._arriving = [torch.randn(out.shape, generator=generator, dtype=out.dtype) for out in outputs]
+            made = [torch.randn(out.shape, generator=generator, dtype=out.dtype, device="cpu") for out in outputs]
+            self._arriving = [torch.empty_like(out).copy_(numbers) for out, numbers in zip(outputs, made, strict=True)]
         return outputs, torch.autograd.grad(outputs, self.wanted, self._arriving)
 
 
@@ -113,6 +114,6 @@ def path_of(function: Callable[..., Any], path: str | None = None) -> str:
 
 
 def resolved(path: str) -> str:
-    """What `auto` stands for on this CPU; any other path as it is."""
+    """What `auto` stands for on the device that sides are built on; any other path as it is."""
     lookup = getattr(import_module("neurofmx.kernels.path"), "resolve", None)
-    return lookup(path, torch.device("cpu")) if lookup else path
+    return lookup(path, torch.get_default_device()) if lookup else path

@@ -44,7 +44,7 @@ def clock(threads: int) -> tuple[str, Callable[[], float]]:
     return ("CPU, median", time.process_time) if threads == 1 else ("wall, best", time.perf_counter)
 
 
-def interleave(ours: Step, peer: Step, *, threads: int, seconds: float) -> tuple[list[float], list[float]]:
+def interleave(ours: Step, peer: Step, *, read: Callable[[], float], seconds: float) -> tuple[list[float], list[float]]:
     """Times two steps in alternating order.
 
     Both must have run before, so that nothing is compiled or imported here.
@@ -52,13 +52,12 @@ def interleave(ours: Step, peer: Step, *, threads: int, seconds: float) -> tuple
     Args:
         ours: Our step.
         peer: The peer's step.
-        threads: Threads that torch was given; decides the clock.
+        read: The clock.
         seconds: How long to go on, as far as 3 to 51 rounds allow.
 
     Returns:
         Seconds a step of ours and of the peer, one number a round each.
     """
-    read = clock(threads)[1]
     with _no_garbage_collection():
         began = time.perf_counter()
         first = [stretch(step, 1, read) for step in (ours, peer)]

@@ -19,12 +19,12 @@ from typing import Any
 
 import torch
 
-from benchmarks.agreement import Agreement, Disagreement, agree, equally_large
+from benchmarks.agreement import Disagreement, comparable
 from benchmarks.case import benchmark
 from benchmarks.machine import measure
 from benchmarks.memory import rise
 from benchmarks.side import NotThere
-from benchmarks.timing import alone, interleave
+from benchmarks.timing import alone, clock, interleave
 
 Job = dict[str, Any]
 
@@ -33,16 +33,8 @@ def pair(job: Job) -> Job:
     """Checks that two sides compute the same, or are equally large, and times them in turns."""
     chosen = benchmark(job["benchmark"])
     ours, peer = (chosen.sides[job[side]](job["size"]) for side in ("ours", "peer"))
-    found: Agreement | None = None
-    if job["same"]:
-        assert chosen.tolerance is not None
-        found = agree(ours, peer, chosen.tolerance)
-    else:
-        equally_large(ours, peer)
-        ours.step()
-        peer.step()
-    times = interleave(ours.step, peer.step, threads=job["threads"], seconds=job["seconds"])
-    deviations = {} if found is None else {"outputs": found.outputs, "gradients": found.gradients}
+    deviations = comparable(ours, peer, chosen.tolerance if job["same"] else None)
+    times = interleave(ours.step, peer.step, read=clock(job["threads"])[1], seconds=job["seconds"])
     return {"ours": times[0], "peer": times[1], "path": ours.path, "deviations": deviations}
 
 
@@ -80,10 +72,15 @@ JOBS: dict[str, Callable[[Job], Job]] = {"pair": pair, "single": single, "peak":
 
 
 def answer(job: Job) -> Job:
-    """Runs a job; what goes wrong becomes part of the answer, `skipped` or `failed`."""
+    """Runs a job with its number of threads."""
     torch.set_num_threads(job.get("threads", 1))
+    return attempt(lambda: JOBS[job["kind"]](job))
+
+
+def attempt(work: Callable[[], Job]) -> Job:
+    """What some work finds; what goes wrong becomes part of it, `skipped` or `failed`."""
     try:
-        return JOBS[job["kind"]](job)
+        return work()
     except NotThere as reason:
         return {"skipped": str(reason)}
     except Disagreement as reason:

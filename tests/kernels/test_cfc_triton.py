@@ -20,6 +20,7 @@ from tests.kernels.gpu import (
 )
 from tests.reference import cfc_naive
 
+from neurofmx.kernels.cfc import CfCWeights, cfc
 from neurofmx.kernels.gpu import cfc_op as module
 
 # batch, time, inputs, units, backbone: no multiples of a block, one of everything, several programs
@@ -49,6 +50,12 @@ def arguments(batch, time, inputs, units, backbone, dtype=DTYPE):
     return [tensor.requires_grad_() for tensor in tensors]
 
 
+def computed(given, mask=None):
+    """States and last state by the kernel."""
+    x, state, *weights, elapsed = given
+    return cfc(x, state, CfCWeights(*weights), elapsed=elapsed, mask=mask, path="cuda")
+
+
 def naively(given, mask=None):
     """The same tensors in float64, and the states of a naive loop over them, and the last state."""
     x, state, *weights, elapsed = exact = [tensor.detach().double().requires_grad_() for tensor in given]
@@ -69,7 +76,7 @@ def test_equals_the_naive_loop_in_outputs_state_and_gradients(size, masked, rows
     monkeypatch.setattr(module, "STRETCH", rows)
     given, mask = arguments(*size), torch.rand(size[:2], device=DEVICE) > 0.3 if masked else None
     exact, expected = naively(given, mask)
-    ours = module.run(*given, mask)
+    ours = computed(given, mask)
     assert_near(ours, expected)
     assert_near(gradients(ours, given), gradients(expected, exact))
 
@@ -80,7 +87,7 @@ def test_elapsed_times_that_broadcast_get_gradients_of_their_shape(shape):
     given = arguments(3, 5, 4, 5, 7)
     given[-1] = torch.rand(shape, dtype=DTYPE, device=DEVICE).requires_grad_()
     exact, expected = naively(given)
-    ours = module.run(*given, None)
+    ours = computed(given)
     assert_near(ours, expected)
     assert_near(gradients(ours, given), gradients(expected, exact))
 
@@ -89,7 +96,7 @@ def test_elapsed_times_that_broadcast_get_gradients_of_their_shape(shape):
 def test_elapsed_times_may_want_no_gradient():
     given = arguments(3, 5, 4, 5, 7)
     exact, expected = naively(given)
-    ours = module.run(*given[:-1], given[-1].detach(), None)
+    ours = computed([*given[:-1], given[-1].detach()])
     assert_near(gradients(ours, given[:-1]), gradients(expected, exact[:-1]))
 
 
@@ -97,17 +104,17 @@ def test_elapsed_times_may_want_no_gradient():
 def test_gradients_may_arrive_at_the_last_state_alone():
     given = arguments(3, 5, 4, 5, 7)
     exact, expected = naively(given)
-    assert_near(gradients(module.run(*given, None)[1:], given), gradients(expected[1:], exact))
+    assert_near(gradients(computed(given)[1:], given), gradients(expected[1:], exact))
 
 
 @needs_kernels
 def test_chunks_equal_one_pass():
     with torch.no_grad():
         x, state, *weights, elapsed = arguments(*SIZES[0])
-        whole, last = module.run(x, state, *weights, elapsed, None)
+        whole, last = computed([x, state, *weights, elapsed])
         parts = []
         for chunk, span in zip(x.split(2, 1), elapsed.split(2, 1), strict=True):
-            states, state = module.run(chunk, state, *weights, span, None)
+            states, state = computed([chunk, state, *weights, span])
             parts.append(states)
     assert_near((torch.cat(parts, 1), state), (whole, last))
 
@@ -115,7 +122,7 @@ def test_chunks_equal_one_pass():
 @needs_gpu
 def test_same_bits_twice():
     given = arguments(*SIZES[0])
-    runs = [[*(found := module.run(*given, None)), *gradients(found, given)] for _ in range(2)]
+    runs = [[*(found := computed(given)), *gradients(found, given)] for _ in range(2)]
     assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
 
 
@@ -126,7 +133,7 @@ def test_digits_follow_the_setting_of_torch(setting, bound):
     given = arguments(*SIZES[-1])
     try:
         torch.set_float32_matmul_precision(setting)
-        ours = module.run(*given, None)
+        ours = computed(given)
     finally:
         torch.set_float32_matmul_precision(before)
     assert (ours[0].double() - naively(given)[1][0]).abs().max() < bound
@@ -135,7 +142,7 @@ def test_digits_follow_the_setting_of_torch(setting, bound):
 @needs_kernels
 def test_no_sequences_give_no_outputs_and_gradients_of_zero():
     given = arguments(0, 4, 3, 2, 5)
-    found = module.run(*given, None)
+    found = computed(given)
     assert found[0].shape == (0, 4, 2)
     assert not any(gradient.any() for gradient in gradients(found, given))
 

@@ -32,6 +32,11 @@ def test_our_kernels_compute_where_they_can(kernel):
     assert cuda.cuda_path(kernel, GPU, FLOAT) == "triton"
 
 
+def test_a_kernel_that_is_not_written_for_gpus_is_not_claimed():
+    assert cuda.cuda_path("ltc", GPU, FLOAT) == "reference"
+    assert cuda.decisions() == {"ltc": ["reference: ltc has no kernel for GPUs"]}
+
+
 @pytest.mark.parametrize(
     ("kernel", "dtype", "plain", "path"),
     [

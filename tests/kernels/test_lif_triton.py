@@ -19,10 +19,8 @@ from tests.kernels.gpu import (
     without_gpu,
 )
 
-from neurofmx.kernels.gpu import lif_op as lif_triton_op
-from neurofmx.kernels.gpu import lif_readout_op as lif_readout_triton_op
+from neurofmx.kernels.gpu import lif_op, lif_readout_op
 from neurofmx.kernels.lif import lif
-from neurofmx.kernels.lif_neuron import neuron_of
 from neurofmx.kernels.lif_readout import lif_readout
 
 # batch, length, neurons: more and fewer neurons than a program has
@@ -53,21 +51,16 @@ def a_mask(batch, length):
 def driven(inputs, *, hold=1, mask=None, reset="subtract", surrogate="fast_sigmoid"):
     """Neurons by the kernel and by the reference."""
     current, potential, _, beta, threshold = inputs
-    neuron = neuron_of(current, beta, threshold, reset, surrogate, 5.0)
-    ours = lif_triton_op.run(current, potential, *neuron.per_neuron(current.shape[2]), mask, hold, neuron.knobs())
-    settings = {"hold": hold, "mask": mask, "reset": reset, "surrogate": surrogate, "slope": 5.0}
-    return ours, lif(current, potential, beta=beta, threshold=threshold, path="reference", **settings)
+    neuron = {"beta": beta, "threshold": threshold, "reset": reset, "surrogate": surrogate, "slope": 5.0}
+    return [lif(current, potential, hold=hold, mask=mask, path=path, **neuron) for path in ("cuda", "reference")]
 
 
 def read(inputs, *, mask=None, reset="subtract", surrogate="fast_sigmoid"):
     """Neurons and their readout by the kernel and by the reference."""
-    current, potential, trace, beta, threshold = inputs
-    neuron = neuron_of(current, beta, threshold, reset, surrogate, 5.0)
-    given = current, potential, trace, *neuron.per_neuron(current.shape[2]), mask
-    ours = lif_readout_triton_op.run(*given, [CARRY, *WEIGHTS], neuron.knobs())
-    settings = {"weights": WEIGHTS, "carry": CARRY, "mask": mask, "reset": reset, "surrogate": surrogate, "slope": 5.0}
-    theirs = lif_readout(current, potential, trace, beta=beta, threshold=threshold, path="reference", **settings)
-    return ours, tuple(theirs)
+    *given, beta, threshold = inputs
+    neuron = {"beta": beta, "threshold": threshold, "reset": reset, "surrogate": surrogate, "slope": 5.0}
+    reading = {"weights": WEIGHTS, "carry": CARRY, "mask": mask}
+    return [tuple(lif_readout(*given, path=path, **neuron, **reading)) for path in ("cuda", "reference")]
 
 
 @needs_kernels
@@ -159,11 +152,11 @@ def test_no_sequences_give_no_outputs_and_gradients_of_zero():
 def test_torch_can_trace_and_check_the_operators():
     current, potential, trace, beta, threshold = arguments(1, 2, 3)
     mask, knobs = a_mask(1, 2), [0.0, 1.0, 10.0, 25.0]
-    torch.library.opcheck(lif_triton_op.lif_op, (current, potential, beta, threshold, mask, 2, knobs))
+    torch.library.opcheck(lif_op.lif_op, (current, potential, beta, threshold, mask, 2, knobs))
     given = (current, potential, trace, beta, threshold, mask, [CARRY, *WEIGHTS], knobs)
-    torch.library.opcheck(lif_readout_triton_op.lif_readout_op, given)
-    compiled = torch.compile(lif_readout_triton_op.run, backend="aot_eager", fullgraph=True)
-    ours, plain = compiled(*given), lif_readout_triton_op.run(*given)
+    torch.library.opcheck(lif_readout_op.lif_readout_op, given)
+    compiled = torch.compile(lif_readout_op.run, backend="aot_eager", fullgraph=True)
+    ours, plain = compiled(*given), lif_readout_op.run(*given)
     assert all(torch.equal(a, b) for a, b in zip(ours, plain, strict=True))
 
 
@@ -178,14 +171,13 @@ def test_under_the_interpreter():
 def test_compiles_for_a_gpu(tmp_path):
     script = """
 import torch
-from neurofmx.kernels.gpu import lif_readout_op as lif_readout_triton_op
-from neurofmx.kernels.gpu import lif_op as lif_triton_op
+from neurofmx.kernels.gpu import lif_op, lif_readout_op
 x, state, beta = torch.randn(2, 3, 40, requires_grad=True), torch.zeros(2, 40), torch.full((40,), 0.9)
 for mask, hard in ((torch.rand(2, 3) > 0.5, 0.0), (None, 1.0)):
     knobs = [hard, 1.0, 2.0, 3.0]
-    spikes, potentials, last = lif_triton_op.run(x, state, beta, beta, mask, 4, knobs)
+    spikes, potentials, last = lif_op.run(x, state, beta, beta, mask, 4, knobs)
     (spikes.sum() + potentials.sum() + last.sum()).backward()
-    traces, ends, *_ = lif_readout_triton_op.run(x, state, state, beta, beta, mask, [0.5] * 5, knobs)
+    traces, ends, *_ = lif_readout_op.run(x, state, state, beta, beta, mask, [0.5] * 5, knobs)
     (traces.sum() + ends.sum()).backward()
 """
     assert {"forward", "backward"} == set(compile_for_a_gpu(script, tmp_path))

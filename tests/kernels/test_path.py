@@ -5,8 +5,27 @@ from __future__ import annotations
 import pytest
 import torch
 
-from neurofmx.kernels.path import import_library
+from neurofmx.kernels import cuda
+from neurofmx.kernels.path import LIBRARIES, computed_by, import_library
 from neurofmx.kernels.shapes import require_shape
+
+GPU = torch.device("cuda", 0)
+
+
+def test_a_report_names_what_computed_on_a_gpu(monkeypatch):
+    paths = {"cfc": "auto", "ltc": "auto", "selective_scan": "cuda"}
+    monkeypatch.setattr(cuda, "_decided", {})
+    assert computed_by(paths, GPU) == "cuda"
+    for kernel, path in (("cfc", "triton"), ("ltc", "reference"), ("selective_scan", "triton")):
+        cuda._decided[kernel, GPU, torch.float32, False] = cuda.Decision(path, "a reason")
+    assert computed_by(paths, GPU) == "cfc triton, ltc reference, selective_scan triton"
+    assert computed_by({"cfc": "auto", "selective_scan": "auto"}, GPU) == "triton"
+    cuda._decided["selective_scan", GPU, torch.float32, True] = cuda.Decision("mamba_ssm", "another reason")
+    assert computed_by({"selective_scan": "auto"}, GPU) == "triton and mamba_ssm"
+
+
+def test_every_kernel_has_a_name_on_the_library_path():
+    assert {kernel: computed_by({kernel: "library"}, GPU) for kernel in LIBRARIES} == LIBRARIES
 
 
 def test_missing_library_says_what_to_install():

@@ -151,8 +151,18 @@ def test_library_kernels_with_mamba_scan_by_the_reference_off_cuda_and_say_so():
         net = network(kernels=kernels)
         outputs.append(net(data())[0])
     torch.testing.assert_close(*outputs, rtol=1e-4, atol=1e-5)
-    assert net.kernels == "library, scan reference"
-    assert network(kernels="reference").kernels == "reference"
+    assert net.kernels == "lif_readout snntorch, cfc ncps, selective_scan reference"
+
+
+@pytest.mark.parametrize("liquid", ["cfc", "ltc", "ncp"])
+@pytest.mark.parametrize(("numba", "name"), [(True, "numba"), (False, "reference")])
+def test_a_network_names_what_computes_it(numba, name, liquid, monkeypatch):
+    monkeypatch.setattr("neurofmx.kernels.path.numba_is_there", lambda: numba)
+    assert network(liquid_backbone=liquid, kernels="auto").kernels == name
+    assert network(liquid_backbone=liquid, kernels="reference").kernels == "reference"
+    kernel = "cfc" if liquid == "cfc" else "ltc"
+    model = network(liquid_backbone=liquid, kernels="library", use_mamba=False)
+    assert model.kernels == f"lif_readout snntorch, {kernel} ncps"
 
 
 def test_open_ends_take_and_give_hidden_states():

@@ -75,8 +75,8 @@ def cfc(
         elapsed: Time that passes at a step, in units of the neuron's time constant, 0 or more: one number, or a
             tensor that broadcasts to (batch, time, units). A time constant doubled is an elapsed time halved.
         mask: False where a step is padding (batch, time): there the state waits, and the output is 0.
-        path: `auto`, `numba` (compiled, CPU), `reference` (plain torch), `library` (ncps) or `cuda`, which is the
-            plain torch on a GPU.
+        path: `auto`, `numba` (compiled, CPU), `reference` (plain torch), `library` (ncps) or `cuda` (our Triton
+            kernels, and plain torch on a GPU that cannot run them, see `neurofmx.kernels.cuda`).
 
     Returns:
         States (batch, time, units), and the last one (batch, units) to hand to the next call.

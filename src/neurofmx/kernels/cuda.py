@@ -3,8 +3,8 @@
 | name        | what computes                       | when                                                            |
 |-------------|-------------------------------------|-----------------------------------------------------------------|
 | `mamba_ssm` | mamba-ssm's own selective scan      | built with its kernel; float32, no state, mask or gradient      |
-| `triton`    | our kernels                         | wherever Triton and compute capability 8.0 are there            |
-| `reference` | plain torch, one step after another | anywhere else                                                   |
+| `triton`    | our kernels                         | with Triton, on NVIDIA's GPUs of compute capability 8.0 or more |
+| `reference` | plain torch, one step after another | anywhere else, and always for `ltc`, which has no kernel for it |
 
 mamba-ssm computes no gradient for the state that a scan ends with, where ours do, so it may only answer calls that want
 none. The reference is not handed to `torch.compile`: that compiles through Triton for a GPU, which is just what is
@@ -23,7 +23,7 @@ import torch
 from neurofmx.kernels.gpu import triton_there
 
 CudaPath = Literal["mamba_ssm", "triton", "reference"]
-Kernel = Literal["selective_scan", "lif", "lif_readout", "cfc"]
+Kernel = Literal["selective_scan", "lif", "lif_readout", "cfc", "ltc"]
 
 OLDEST = (8, 0)  # compute capability from which on there are products of TF32 numbers and asynchronous copies
 
@@ -81,6 +81,8 @@ def decisions() -> dict[str, list[str]]:
 
 def _decide(kernel: Kernel, device: torch.device, dtype: torch.dtype, plain: bool) -> Decision:
     """The choice, without a memory."""
+    if kernel == "ltc":
+        return Decision("reference", "ltc has no kernel for GPUs")
     if triton_there.interpreting():
         return Decision("triton", "TRITON_INTERPRET=1 runs it as Python")
     if device.type != "cuda":

@@ -64,8 +64,8 @@ def lif(
         surrogate: Derivative of the spikes used in training, a key of `SURROGATES`.
         slope: Sharpness of the surrogate, above 0.
         mask: False where a current is padding (batch, time): there the potential waits, and outputs are 0.
-        path: `auto`, `numba` (compiled, CPU), `reference` (plain torch), `library` (snnTorch) or `cuda`, which is
-            the plain torch on a GPU.
+        path: `auto`, `numba` (compiled, CPU), `reference` (plain torch), `library` (snnTorch) or `cuda` (our Triton
+            kernels, and plain torch on a GPU that cannot run them, see `neurofmx.kernels.cuda`).
 
     Returns:
         Spikes (batch, time * hold, neurons) of 0 and 1, potentials (batch, time * hold, neurons), and the last

@@ -88,7 +88,7 @@ def lif_readout(
         surrogate: Derivative of the spikes used in training, a key of `SURROGATES`.
         slope: Sharpness of the surrogate, above 0.
         mask: False where a token is padding (batch, length): there potential and trace wait, and outputs are 0.
-        path: As for `lif`; all but `numba` do write down the spikes.
+        path: As for `lif`; `library` and the plain torch do write down the spikes.
 
     Returns:
         The traces and potentials at the tokens' ends, the states behind the last one, and the number of spikes.

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from neurofmx.kernels.checks import no_numba, require_cpu, require_cuda, require_mask
 from neurofmx.kernels.course import elapsed_of, without_padding
+from neurofmx.kernels.cuda import cuda_path
 from neurofmx.kernels.path import Path, import_library, resolve
 from neurofmx.kernels.precision import full_precision
 from neurofmx.kernels.shapes import require_shape
@@ -97,8 +98,8 @@ def ltc(
             units). A time constant doubled is an elapsed time halved.
         unfolds: Steps of the solver in a step, 1 or more.
         mask: False where a step is padding (batch, time): there the potentials wait, and the output is 0.
-        path: `auto`, `numba` (compiled, CPU), `reference` (plain torch), `library` (ncps) or `cuda`, which is the
-            plain torch on a GPU.
+        path: `auto`, `numba` (compiled, CPU), `reference` (plain torch), `library` (ncps) or `cuda` (on a GPU, where
+            plain torch computes it too).
 
     Returns:
         Potentials (batch, time, units), and the last ones (batch, units) to hand to the next call.
@@ -207,8 +208,9 @@ def _library(run: _Run) -> tuple[Tensor, Tensor]:
 
 
 def _cuda(run: _Run) -> tuple[Tensor, Tensor]:
-    """On a GPU, where the loop is that of the reference."""
+    """On a GPU, where the loop is that of the reference; asked all the same, so that reports name it."""
     require_cuda("x", run.x)
+    cuda_path("ltc", run.x.device, run.x.dtype)
     return _reference(run)
 
 

@@ -8,13 +8,14 @@ choice is about speed alone.
 | `auto`      | the fastest of the others that is there                      | everywhere                    |
 | `reference` | plain torch: slow, readable, the oracle of the others        | everywhere                    |
 | `numba`     | loops compiled for this processor, forward and backward      | CPU, float32 and float64      |
-| `cuda`      | a kernel for the GPU                                         | CUDA                          |
+| `cuda`      | what `neurofmx.kernels.cuda` chooses on a GPU                | CUDA                          |
 | `library`   | the package people would use instead of us (snnTorch, ncps, mamba-ssm) | see each kernel     |
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -22,7 +23,18 @@ from typing import Literal
 
 import torch
 
+from neurofmx.kernels.cuda import decisions
+
 Path = Literal["auto", "reference", "library", "numba", "cuda"]
+
+# What computes a kernel on the path `library`.
+LIBRARIES = {
+    "lif": "snntorch",
+    "lif_readout": "snntorch",
+    "cfc": "ncps",
+    "ltc": "ncps",
+    "selective_scan": "mamba_ssm",
+}
 
 
 @torch.compiler.assume_constant_result
@@ -60,6 +72,39 @@ def resolve(path: Path, device: torch.device) -> Path:
     if device.type == "cuda":
         return "cuda"
     return "numba" if device.type == "cpu" and numba_is_there() else "reference"
+
+
+def computed_by(paths: Mapping[str, Path], device: torch.device) -> str:
+    """Names what computes the kernels of a network, for a report.
+
+    Args:
+        paths: The path of each kernel, by the kernel's name.
+        device: Where the tensors are.
+
+    Returns:
+        One name where it is that of all, else one for every kernel. On a GPU the names are those of what computed
+        there so far in this process, and `cuda` before the first call.
+
+    Example:
+        >>> computed_by({"cfc": "reference", "selective_scan": "reference"}, torch.device("cpu"))
+        'reference'
+        >>> computed_by({"cfc": "library", "selective_scan": "reference"}, torch.device("cpu"))
+        'cfc ncps, selective_scan reference'
+    """
+    names = {kernel: _name(kernel, resolve(path, device)) for kernel, path in paths.items()}
+    if len(set(names.values())) == 1:
+        return next(iter(names.values()))
+    return ", ".join(f"{kernel} {name}" for kernel, name in names.items())
+
+
+def _name(kernel: str, path: Path) -> str:
+    """What computes a kernel on a path that is not `auto`."""
+    if path == "library":
+        return LIBRARIES[kernel]
+    if path == "cuda":
+        chosen = decisions().get(kernel, [path])
+        return " and ".join(dict.fromkeys(line.split(":")[0] for line in chosen))
+    return path
 
 
 def import_library(module: str, *, install: str) -> ModuleType:

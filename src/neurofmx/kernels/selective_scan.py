@@ -69,8 +69,10 @@ def selective_scan(
         state: State before the first step (batch, d_inner, d_state); `None` for zeros.
         mask: Steps that count (batch, length), of booleans: at the others, such as padding, the state is held and the
             output is 0. `None` if all count.
-        path: `auto`, `reference` (plain torch), `numba` (compiled loops for the CPU), `cuda` (plain torch, on a GPU) or
-            `library` (mamba-ssm: on a GPU, from a zero state, and without a mask).
+        path: `auto`, `reference` (plain torch), `numba` (compiled loops for the CPU), `cuda` (our Triton kernels; plain
+            torch on a GPU that cannot run them; and mamba-ssm, where it is built, for calls without a state, a mask and
+            gradients, see `neurofmx.kernels.cuda`) or `library` (mamba-ssm: on a GPU, from a zero state, and without a
+            mask).
 
     Returns:
         Outputs (batch, length, d_inner), and the last state (batch, d_inner, d_state) to hand to the next call.

@@ -8,10 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from neurofmx.kernels.path import Path, computed_by
 from neurofmx.kernels.shapes import require_shape
+from neurofmx.layers.cfc import CfC
+from neurofmx.layers.ltc import LTC
 from neurofmx.layers.mamba import Mamba
+from neurofmx.layers.spike_encoder import SpikeEncoder
 from neurofmx.models.configs import HybridConfig
 from neurofmx.models.hybrid_block import BlockState, HybridBlock
+
+_KERNELS = {SpikeEncoder: "lif_readout", CfC: "cfc", LTC: "ltc"}  # of the layers whose path depends on no device
 
 
 class MambaLiquidSpikingNetwork(nn.Module):
@@ -107,10 +113,13 @@ class MambaLiquidSpikingNetwork(nn.Module):
     @property
     def kernels(self) -> str:
         """What computes the recurrences on the device of the weights, so that a score can name it."""
-        chosen = self.config.kernels
-        device = next(self.parameters()).device
-        scans = {layer.path_on(device) for layer in self.modules() if isinstance(layer, Mamba)}
-        return ", ".join([chosen, *(f"scan {path}" for path in scans if path != chosen)])
+        device, paths = next(self.parameters()).device, dict[str, Path]()
+        for layer in self.modules():
+            if isinstance(layer, Mamba):
+                paths["selective_scan"] = layer.path_on(device)
+            elif isinstance(layer, SpikeEncoder | CfC | LTC):
+                paths[_KERNELS[type(layer)]] = layer.path
+        return computed_by(paths, device)
 
 
 def _projection(inputs: int | None, outputs: int | None, *, spread: float) -> nn.Module:
