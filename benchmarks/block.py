@@ -1,7 +1,11 @@
 """A whole hybrid block against a causal transformer block with equally many parameters, and against packages.
 
 Sizes: `length` L in tokens; the batch is 1. All have 0.70 million parameters within 2 %, so their widths differ. The
-transformer's attention is torch's own fused kernel. Dropout is off on all sides.
+transformer's attention is torch's own fused kernel. Dropout is off on all sides. Spiking and Mamba path are set as in
+params.yaml, and the parts stand about in the proportions of the config's defaults: liquid units half of `hidden_dim`,
+backbone and spiking units a quarter.
+
+`recomputing` keeps no activations but those at the ends of pieces, see `HybridConfig.recompute_tokens`.
 """
 
 from __future__ import annotations
@@ -16,12 +20,13 @@ from benchmarks.case import Benchmark, Case, Size, Tolerance
 from benchmarks.naive import NaiveStack, in_order, only_ours
 from benchmarks.side import Side, leaves, ours, resolved
 
-SPIKE_STEPS = 4  # as in params.yaml
+SETTINGS = {"num_spike_steps": 4, "mamba_expand": 1, "mamba_d_state": 8}  # as in params.yaml
+PIECE = 1024  # tokens between the ends that `recomputing` keeps
 
 WIDTHS: dict[str, dict[str, int]] = {
-    "sequential": {"hidden_dim": 256, "liquid_units": 192, "backbone_units": 112},
-    "parallel": {"hidden_dim": 256, "liquid_units": 128, "backbone_units": 104},
-    "bidirectional": {"hidden_dim": 128, "liquid_units": 160, "backbone_units": 128},
+    "sequential": {"hidden_dim": 368, "liquid_units": 184, "backbone_units": 92, "spiking_units": 92},
+    "parallel": {"hidden_dim": 336, "liquid_units": 168, "backbone_units": 80, "spiking_units": 80},
+    "bidirectional": {"hidden_dim": 240, "liquid_units": 120, "backbone_units": 68, "spiking_units": 68},
     "transformer": {"hidden_dim": 240, "num_attention_heads": 5, "feedforward": 4},
 }
 
@@ -30,17 +35,18 @@ def _count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _network(mode: str) -> Any:
+def _network(mode: str, **changes: Any) -> Any:
     """One of our networks with one block."""
     config, network = (ours("models.configs", "HybridConfig"), ours("models.hybrid", "MambaLiquidSpikingNetwork"))
     torch.manual_seed(0)
     settings: dict[str, Any] = {
         "integration_mode": mode,
         "num_layers": 1,
-        "num_spike_steps": SPIKE_STEPS,
         "dropout": 0.0,
         "attention_dropout": 0.0,
+        **SETTINGS,
         **WIDTHS[mode],
+        **changes,
     }
     return network(config(**settings))
 
@@ -50,11 +56,11 @@ def _tokens(size: Size, width: int) -> torch.Tensor:
     return leaves(torch.randn(1, size["length"], width))[0]
 
 
-def hybrid(mode: str) -> Callable[[Size], Side]:
-    """A builder of our network with one block in an integration mode."""
+def hybrid(mode: str, **changes: Any) -> Callable[[Size], Side]:
+    """A builder of our network with one block in an integration mode, with other settings where they are named."""
 
     def build(size: Size) -> Side:
-        model = _network(mode)
+        model = _network(mode, **changes)
         x, path = _tokens(size, model.config.hidden_dim), resolved(model.config.kernels)
         if mode != "sequential":
             return Side(lambda: model(x)[:1], [x, *model.parameters()], path=path, parameters=_count(model))
@@ -101,11 +107,20 @@ _GOALS = {512: {1: 1.5, 2: 1.2}, 2048: {1: 2, 2: 1.6}, 8192: {1: 5, 2: 4}}
 _MEMORY = {2048: 1.0, 8192: 0.5}
 
 BENCHMARK = Benchmark(
-    sides={"hybrid sequential": hybrid("sequential"), "transformer": transformer, "naive stack": _naive},
+    sides={
+        "hybrid sequential": hybrid("sequential"),
+        "hybrid sequential, recomputing": hybrid("sequential", recompute_tokens=PIECE),
+        "transformer": transformer,
+        "naive stack": _naive,
+    },
     cases=[
         *(
             Case({"length": L}, "hybrid sequential", "transformer", goals, _MEMORY.get(L), same=False)
             for L, goals in _GOALS.items()
+        ),
+        *(
+            Case({"length": L}, "hybrid sequential, recomputing", "transformer", {}, goal, same=False)
+            for L, goal in _MEMORY.items()
         ),
         *(Case({"length": L}, "hybrid sequential", "naive stack", {1: 20}) for L in (512, 2048)),
     ],
