@@ -78,7 +78,7 @@ class HybridConfig(BaseModel):
     recompute_tokens: int | None = Field(
         None,
         ge=1,
-        description="Train in pieces of so many tokens, of which the backward pass makes all but the ends anew: a third "
+        description="Train in pieces of so many tokens, of which the backward pass makes all but the ends anew: "
         "slower, with memory for one piece in place of the whole length; null keeps everything.",
     )
     kernels: Literal["auto", "reference", "library", "numba", "cuda"] = Field(

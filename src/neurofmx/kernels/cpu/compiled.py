@@ -17,7 +17,6 @@ import numba
 import pooch
 from numba.core import config as _config
 
-
 config: Any = _config  # to a type checker: its settings are made when it is imported
 
 

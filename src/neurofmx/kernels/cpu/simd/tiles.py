@@ -2,7 +2,7 @@
 
 A tile has `pitch` numbers per step, whole vectors of `neurofmx.kernels.cpu.simd.lanes`. Copying into it is where
 strides, masked steps and a last, partly filled vector are dealt with, so that the loops between copies know none of
-them. What a mask leaves out is not even read, so NaN in a padded step harms nobody, and is 0 where a tile is written to.
+them. What a mask leaves out is not even read, so NaN in a padded step harms nobody, and is 0 where a tile is written.
 """
 
 from __future__ import annotations
