@@ -3,8 +3,8 @@
 A job is a stripe of channels of one sequence or of several short ones. It goes through time in tiles
 (`neurofmx.kernels.cpu.simd.tiles`), and in a tile through one group of channels after the other, so that their states
 stay in the nearest cache. The forward keeps the states at the start of every tile; the backward starts from these,
-takes a group through its tile again and back. Sums over channels are made per block of channels, so that no bit depends on the
-number of threads and the width of the stripes.
+takes a group through its tile again and back. Sums over channels are made per block of channels, so that no bit depends
+on the number of threads and the width of the stripes.
 """
 
 from __future__ import annotations
