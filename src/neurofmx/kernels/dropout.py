@@ -4,7 +4,7 @@ Symbols: `q` query, `k` key, `n = batch_index heads + head`, `s` and `s'` the tw
 modulo 2^32.
 
     row     r = mix(mix(s + n G) + q G)
-    column  c = s' + k G
+    column  c = mix(s') + k G
     kept    where mix'(r ^ c) >= dropout 2^32
 
 `G` is 2^32 divided by the golden ratio, whose multiples spread evenly; `mix` and `mix'` are multiplications between
@@ -64,7 +64,7 @@ def kept(seed: Tensor, rows: Tensor, queries: Tensor, keys: Tensor, dropout: flo
     low, high = seed & _WORD, seed >> 32 & _WORD
     by_row = _mix(low + rows * GOLDEN & _WORD)[:, None]
     by_query = _mix(by_row + queries * GOLDEN & _WORD)[:, :, None]
-    return _scatter(by_query ^ (high + keys * GOLDEN & _WORD)) >= threshold_of(dropout)
+    return _scatter(by_query ^ (_mix(high) + keys * GOLDEN & _WORD)) >= threshold_of(dropout)
 
 
 def _scatter(word: Tensor) -> Tensor:

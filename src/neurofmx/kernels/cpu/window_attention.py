@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurofmx.kernels.cpu.compiled import njit
-from neurofmx.kernels.cpu.simd.dropped import hash_column, hash_rows, thin
+from neurofmx.kernels.cpu.simd.dropped import hash_column, hash_rows, mix, thin
 from neurofmx.kernels.cpu.simd.exp2 import exp2_within
 from neurofmx.kernels.cpu.simd.lanes import (
     above,
@@ -162,7 +162,7 @@ def forward(first, last, given, y, marks):
     room, words = start_of(held), start_of(hashes)
     held[edges + lanes : edges + 2 * lanes] = -np.inf
     table, floor, zero, one = splats(given.powers), splat(given.floor), zeros(y), splat(dtype(1))
-    grow, _, factor = splats(given.numbers)
+    (grow, _, factor), mixed = splats(given.numbers), mix(given.high)
     for job in range(first, last):
         head, span, b = job % heads, job // heads % spans, job // (heads * spans)
         c0 = head * size
@@ -187,7 +187,7 @@ def forward(first, last, given, y, marks):
                     p = exp2_within(above(load(room, i) - m, floor), factor, table)
                     z = z + p
                     if given.drops:
-                        p = thin(p, words, hash_column(given.high, k0 + (i - s) // lanes), given.threshold)
+                        p = thin(p, words, hash_column(mixed, k0 + (i - s) // lanes), given.threshold)
                     store(room, i, p)
                 for i in range(found, found + size * lanes, lanes):
                     store(room, i, load(room, i) * shrink)
@@ -247,7 +247,7 @@ def backward(first, last, given, y, marks, arrived, dqueries, dboth, earlier):
     room, words = start_of(held), start_of(hashes)
     held[edges + lanes : edges + 2 * lanes] = -np.inf
     table, floor = splats(given.powers), splat(given.floor)
-    grow, scale, factor = splats(given.numbers)
+    (grow, scale, factor), mixed = splats(given.numbers), mix(given.high)
     for job in range(first, last):
         head, span, b = job % heads, job // heads % spans, job // (heads * spans)
         c0, own = head * size, given.past + span * given.span
@@ -276,7 +276,7 @@ def backward(first, last, given, y, marks, arrived, dqueries, dboth, earlier):
                     p = exp2_within(above(load(room, s + i) - m, floor), factor, table) * inverse
                     stays = p * grow
                     if given.drops:
-                        stays = thin(stays, words, hash_column(given.high, k0 + i // lanes), given.threshold)
+                        stays = thin(stays, words, hash_column(mixed, k0 + i // lanes), given.threshold)
                     store(room, s + i, (stays * load(room, w + i) - p * slope) * scale)
                     store(room, w + i, stays)
                 multiply(room, found, lanes, KV, place, 1, by_key, room, s, lanes, size, keys, True)

@@ -18,7 +18,8 @@ _SHIFT, _HALF = np.uint32(15), np.uint32(16)
 
 
 @njit(**OPTIONS)
-def _mix(word):
+def mix(word):
+    """A hash of 32 bits."""
     word = np.uint32((word ^ (word >> _HALF)) * _FIRST)
     word = np.uint32((word ^ (word >> _SHIFT)) * _SECOND)
     return np.uint32(word ^ (word >> _HALF))
@@ -27,15 +28,15 @@ def _mix(word):
 @njit(**OPTIONS)
 def hash_rows(to, count, seed, row, query):
     """The part of the hash that belongs to a row and `count` queries from one on."""
-    by_row = _mix(np.uint32(seed + np.uint32(row) * _GOLDEN))
+    by_row = mix(np.uint32(seed + np.uint32(row) * _GOLDEN))
     for i in range(count):
-        to[i] = _mix(np.uint32(by_row + np.uint32(query + i) * _GOLDEN))
+        to[i] = mix(np.uint32(by_row + np.uint32(query + i) * _GOLDEN))
 
 
 @njit(**OPTIONS)
-def hash_column(seed, key):
-    """The part of the hash that belongs to a key."""
-    return np.uint32(seed + np.uint32(key) * _GOLDEN)
+def hash_column(mixed, key):
+    """The part of the hash that belongs to a key, given the mixed half of the seed."""
+    return np.uint32(mixed + np.uint32(key) * _GOLDEN)
 
 
 @intrinsic
