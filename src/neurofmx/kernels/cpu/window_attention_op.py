@@ -17,7 +17,8 @@ from neurofmx.kernels.cpu.parallel import in_parallel
 from neurofmx.kernels.cpu.simd.exp2 import exp2_numbers
 from neurofmx.kernels.cpu.simd.lanes import BYTES
 from neurofmx.kernels.cpu.simd.tiles import rows_of
-from neurofmx.kernels.cpu.window_attention import SPAN, Given, backward, forward, settle
+from neurofmx.kernels.cpu.window_attention import SPAN, Given, forward
+from neurofmx.kernels.cpu.window_attention_backward import backward, settle
 from neurofmx.kernels.dropout import threshold_of
 
 _POWERS = {torch.float32: exp2_numbers(np.float32), torch.float64: exp2_numbers(np.float64)}

@@ -9,7 +9,8 @@ from llvmlite import ir
 from numba import types
 
 from neurofmx.kernels.cpu.compiled import njit
-from neurofmx.kernels.cpu.simd.lanes import data_of, intrinsic, splat_of
+from neurofmx.kernels.cpu.simd.address import data_of
+from neurofmx.kernels.cpu.simd.lanes import intrinsic, splat_of
 from neurofmx.kernels.cpu.simd.tiles import OPTIONS
 from neurofmx.kernels.dropout import FIRST, GOLDEN, SECOND
 

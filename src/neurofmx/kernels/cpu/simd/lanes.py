@@ -21,6 +21,8 @@ from numba.core import cgutils
 from numba.core.typing import templates
 from numba.extending import models
 
+from neurofmx.kernels.cpu.simd.address import data_of
+
 BYTES = 64
 
 # to a type checker: what these decorate is called by compiled code with other arguments than Python would need
@@ -85,46 +87,17 @@ for _operation, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"),
     _register(_operation, _instruction)
 
 
-def data_of(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    """The address of the first number of a flat array, or of what `start_of` made of one."""
-    return value if isinstance(kind, types.CPointer) else context.make_array(kind)(context, builder, value).data
-
-
-def _address(context: Any, builder: Any, lanes: Lanes, array: Any, arguments: Any) -> Any:
+def address_of(context: Any, builder: Any, lanes: Lanes, array: Any, arguments: Any) -> Any:
     """The address of a vector: that of a place of a flat array."""
     data = data_of(context, builder, array, arguments[0])
     return builder.bitcast(builder.gep(data, [arguments[1]]), context.get_value_type(lanes).as_pointer())
-
-
-@intrinsic
-def start_of(_context, array):
-    """An array's address, which loads and stores take in its place.
-
-    Nobody counts who uses an address, and handing one to a function takes one register; where a loop's rounds are
-    short, both matter. Whoever takes it must `hold` the array until it is needed no longer.
-    """
-
-    def emit(context, builder, _signature, arguments):
-        return data_of(context, builder, array, arguments[0])
-
-    return types.CPointer(array.dtype)(array), emit
-
-
-@intrinsic
-def hold(_context, array):
-    """Does nothing, so that an array lives up to here."""
-
-    def emit(context, _builder, _signature, _arguments):
-        return context.get_dummy_value()
-
-    return types.void(array), emit
 
 
 def _load(lanes: Lanes, array: Any) -> Any:
     """How to read a vector from an array that may start anywhere."""
 
     def emit(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.load(_address(context, builder, lanes, array, arguments), align=array.dtype.bitwidth // 8)
+        return builder.load(address_of(context, builder, lanes, array, arguments), align=array.dtype.bitwidth // 8)
 
     return lanes(array, types.intp), emit
 
@@ -147,49 +120,11 @@ def store(_context, array, place, lanes):
 
     def emit(context, builder, _signature, arguments):
         builder.store(
-            arguments[2], _address(context, builder, lanes, array, arguments), align=array.dtype.bitwidth // 8
+            arguments[2], address_of(context, builder, lanes, array, arguments), align=array.dtype.bitwidth // 8
         )
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes), emit
-
-
-def _first(context: Any, builder: Any, lanes: Lanes, count: Any) -> tuple[Any, Any, str]:
-    """What a masked load or store takes beside the address: alignment, the lanes that count, and how it is called."""
-    words = ir.VectorType(ir.IntType(32), lanes.count)
-    wanted = splat_of(builder, words, builder.trunc(count, ir.IntType(32)))
-    mask = builder.icmp_signed("<", ir.Constant(words, list(range(lanes.count))), wanted)
-    return ir.Constant(ir.IntType(32), lanes.dtype.bitwidth // 8), mask, f"v{lanes.count}f{lanes.dtype.bitwidth}.p0"
-
-
-@intrinsic
-def load_first(_context, array, place, count):
-    """The first numbers of a flat array from a place on, and 0 in the other lanes, whose memory is not touched."""
-    lanes = _TYPES[array.dtype]
-
-    def emit(context, builder, _signature, arguments):
-        align, mask, name = _first(context, builder, lanes, arguments[2])
-        given = [_address(context, builder, lanes, array, arguments), align, mask]
-        vector = context.get_value_type(lanes)
-        kind = ir.FunctionType(vector, [value.type for value in given] + [vector])
-        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.load.{name}")
-        return builder.call(function, [*given, vector(None)])
-
-    return lanes(array, types.intp, types.intp), emit
-
-
-@intrinsic
-def store_first(_context, array, place, count, lanes):
-    """Writes the first numbers of a vector to a flat array from a place on."""
-
-    def emit(context, builder, _signature, arguments):
-        align, mask, name = _first(context, builder, lanes, arguments[2])
-        given = [arguments[3], _address(context, builder, lanes, array, arguments), align, mask]
-        kind = ir.FunctionType(ir.VoidType(), [value.type for value in given])
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.{name}"), given)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, lanes), emit
 
 
 def splat_of(builder: Any, vector: ir.VectorType, number: Any) -> Any:
@@ -230,43 +165,6 @@ def zeros(_context, array):
         return context.get_value_type(lanes)(None)
 
     return lanes(array), emit
-
-
-class FlatArray:
-    """A flat array inside generated code, for what reads or writes several vectors at once.
-
-    Args:
-        context: numba's context.
-        builder: Takes the instructions.
-        kind: numba's type of the array.
-        value: The array.
-    """
-
-    def __init__(self, context: Any, builder: Any, kind: Any, value: Any) -> None:
-        self.builder, self.vector = builder, context.get_value_type(_TYPES[kind.dtype])
-        self._data, self._align = data_of(context, builder, kind, value), kind.dtype.bitwidth // 8
-
-    def places(self, first: Any, step: Any, count: int) -> list[Any]:
-        """So many places, a step apart."""
-        found = [first]
-        for _ in range(count - 1):
-            found.append(self.builder.add(found[-1], step))
-        return found
-
-    def load(self, place: Any) -> Any:
-        """The vector from a place on."""
-        return self.builder.load(self._address(place), align=self._align)
-
-    def store(self, place: Any, vector: Any) -> None:
-        """Writes a vector from a place on."""
-        self.builder.store(vector, self._address(place), align=self._align)
-
-    def every(self, place: Any) -> Any:
-        """The number at a place in every lane."""
-        return splat_of(self.builder, self.vector, self.builder.load(self.builder.gep(self._data, [place])))
-
-    def _address(self, place: Any) -> Any:
-        return self.builder.bitcast(self.builder.gep(self._data, [place]), self.vector.as_pointer())
 
 
 @intrinsic

@@ -14,12 +14,50 @@ from llvmlite import ir
 from numba import types
 
 from neurofmx.kernels.cpu.compiled import njit
-from neurofmx.kernels.cpu.simd.lanes import BYTES, FlatArray, call, intrinsic, lanes_of, load
+from neurofmx.kernels.cpu.simd.address import data_of
+from neurofmx.kernels.cpu.simd.lanes import BYTES, call, intrinsic, lanes_of, load, splat_of
 from neurofmx.kernels.cpu.simd.matrix_block import REGISTER
 from neurofmx.kernels.cpu.simd.tiles import OPTIONS
 
 # Sums at a time: enough to hide how long an addition takes, and not more than there are registers.
-_ROWS = 8 if REGISTER == BYTES else 4
+_ROWS = 16 if REGISTER == BYTES else 4
+
+
+class _Flat:
+    """A flat array inside generated code, for what reads or writes several vectors at once.
+
+    Args:
+        context: numba's context.
+        builder: Takes the instructions.
+        kind: numba's type of the array.
+        value: The array.
+    """
+
+    def __init__(self, context: Any, builder: Any, kind: Any, value: Any) -> None:
+        self.builder, self.vector = builder, context.get_value_type(lanes_of(kind.dtype))
+        self._data, self._align = data_of(context, builder, kind, value), kind.dtype.bitwidth // 8
+
+    def places(self, first: Any, step: Any, count: int) -> list[Any]:
+        """So many places, a step apart."""
+        found = [first]
+        for _ in range(count - 1):
+            found.append(self.builder.add(found[-1], step))
+        return found
+
+    def load(self, place: Any) -> Any:
+        """The vector from a place on."""
+        return self.builder.load(self._address(place), align=self._align)
+
+    def store(self, place: Any, vector: Any) -> None:
+        """Writes a vector from a place on."""
+        self.builder.store(vector, self._address(place), align=self._align)
+
+    def every(self, place: Any) -> Any:
+        """The number at a place in every lane."""
+        return splat_of(self.builder, self.vector, self.builder.load(self.builder.gep(self._data, [place])))
+
+    def _address(self, place: Any) -> Any:
+        return self.builder.bitcast(self.builder.gep(self._data, [place]), self.vector.as_pointer())
 
 
 def _reader(rows: int) -> Any:
@@ -30,7 +68,7 @@ def _reader(rows: int) -> Any:
         vectors = types.UniTuple(lanes_of(array.dtype), rows)
 
         def emit(context, builder, _signature, arguments):
-            flat = FlatArray(context, builder, array, arguments[0])
+            flat = _Flat(context, builder, array, arguments[0])
             zero, (first, by, known) = flat.vector(None), arguments[1:]
             found = [builder.select(known, flat.load(place), zero) for place in flat.places(first, by, rows)]
             return context.make_tuple(builder, vectors, found)
@@ -45,7 +83,7 @@ def _write(_context, array, place, step, vectors):
     """Several vectors to places a step apart."""
 
     def emit(context, builder, _signature, arguments):
-        flat = FlatArray(context, builder, array, arguments[0])
+        flat = _Flat(context, builder, array, arguments[0])
         for i, at in enumerate(flat.places(arguments[1], arguments[2], vectors.count)):
             flat.store(at, builder.extract_value(arguments[3], i))
         return context.get_dummy_value()
@@ -58,7 +96,7 @@ def _add_products(_context, sums, a, place, step, x):
     """To every sum a number times a vector; the numbers lie a step apart."""
 
     def emit(context, builder, _signature, arguments):
-        flat, (first, by, vector) = FlatArray(context, builder, a, arguments[1]), arguments[2:]
+        flat, (first, by, vector) = _Flat(context, builder, a, arguments[1]), arguments[2:]
         factors = [flat.every(at) for at in flat.places(first, by, sums.count)]
         before = [builder.extract_value(arguments[0], i) for i in range(sums.count)]
         after = [call(builder, "fmuladd", factor, vector, one) for factor, one in zip(factors, before, strict=True)]
@@ -81,7 +119,7 @@ def _block(rows: int) -> Any:
     return block
 
 
-_full, _half, _pair, _single = (_block(rows) for rows in (_ROWS, _ROWS // 2, 2, 1))
+_full, _half, _quarter, _single = (_block(rows) for rows in (_ROWS, _ROWS // 2, _ROWS // 4, 1))
 
 
 @njit(**OPTIONS)
@@ -110,9 +148,9 @@ def multiply(to, into, by, a, at, down, along, x, start, step, rows, inner, add)
     if rows - r >= _ROWS // 2:
         _half(to, into + r * by, by, a, at + r * down, down, along, x, start, step, inner, add)
         r += _ROWS // 2
-    if rows - r >= 2:
-        _pair(to, into + r * by, by, a, at + r * down, down, along, x, start, step, inner, add)
-        r += 2
+    if rows - r >= _ROWS // 4:
+        _quarter(to, into + r * by, by, a, at + r * down, down, along, x, start, step, inner, add)
+        r += _ROWS // 4
     while rows > r:
         _single(to, into + r * by, by, a, at + r * down, down, along, x, start, step, inner, add)
         r += 1
@@ -127,7 +165,7 @@ def turn(_context, to, into, by, array, place, step):
     lanes = lanes_of(array.dtype)
 
     def emit(context, builder, _signature, arguments):
-        target, source = (FlatArray(context, builder, array, arguments[i]) for i in (0, 3))
+        target, source = (_Flat(context, builder, array, arguments[i]) for i in (0, 3))
         count, bit = lanes.count, 1
         rows = [source.load(at) for at in source.places(arguments[4], arguments[5], count)]
         while bit < count:
