@@ -14,6 +14,8 @@ from tests.reference import cfc_naive, gradients
 
 from neurofmx.kernels.cfc import CfCWeights, cfc
 from neurofmx.kernels.cpu.cfc_op import cfc_op
+from neurofmx.kernels.cpu.simd import panels
+from neurofmx.kernels.cpu.simd.lanes import BYTES
 
 PATHS = pytest.mark.parametrize("path", ["reference", "numba"])
 FEW = settings(max_examples=8, deadline=None, derandomize=True)
@@ -88,6 +90,16 @@ def test_numba_equals_the_reference(shape, dtype, shared):
     reference, numba = (call(inputs, path=path) for path in ("reference", "numba"))
     close(numba, reference, dtype)
     close(gradients(numba, inputs), gradients(reference, inputs), dtype)
+
+
+@pytest.mark.parametrize("register", [16, 32, 64])
+def test_whole_panels_are_whole_vectors_on_every_processor(register, monkeypatch):
+    monkeypatch.setattr(panels, "REGISTER", register)
+    for size in (1, 5, 17, 64):
+        wide = panels.padded(size, 4)
+        assert wide >= size
+        assert wide % panels.width_of(4) == 0
+        assert wide * 4 % BYTES == 0
 
 
 def test_long_sequences_equal_the_reference():

@@ -12,6 +12,7 @@ from typing import Any
 from numpy.lib.stride_tricks import as_strided
 
 from neurofmx.kernels.cpu.compiled import njit
+from neurofmx.kernels.cpu.simd.lanes import BYTES
 from neurofmx.kernels.cpu.simd.matrix_block import REGISTER, ROWS, apart, block, move
 
 _OPTIONS: Any = {"nogil": True, "error_model": "numpy"}
@@ -30,17 +31,17 @@ def width_of(itemsize: int) -> int:
 
 
 def padded(size: int, itemsize: int) -> int:
-    """Columns that whole panels need.
+    """Columns that whole panels and whole vectors need.
 
     Args:
         size: Columns wanted.
         itemsize: Bytes of a number.
 
     Returns:
-        The next multiple of a panel's width.
+        The next multiple of a panel's width and of what `lanes.load` reads, which is more where registers are short.
     """
-    width = width_of(itemsize)
-    return -(-size // width) * width
+    whole = max(width_of(itemsize), BYTES // itemsize)
+    return -(-size // whole) * whole
 
 
 @njit(**_OPTIONS)
