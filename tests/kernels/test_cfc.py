@@ -102,6 +102,13 @@ def test_whole_panels_are_whole_vectors_on_every_processor(register, monkeypatch
         assert wide * 4 % BYTES == 0
 
 
+@pytest.mark.parametrize("shape", [(70, 19, 5, 6, 7), (150, 3, 2, 5, 4)])
+def test_more_samples_than_go_back_together_equal_the_reference(shape):
+    inputs = arguments(*shape)
+    reference, numba = (call(inputs, path=path) for path in ("reference", "numba"))
+    close(gradients(numba, inputs), gradients(reference, inputs), torch.float64)
+
+
 def test_long_sequences_equal_the_reference():
     inputs = arguments(2, 5000, 3, 6, 5)
     reference, numba = (call(inputs, path=path) for path in ("reference", "numba"))
@@ -255,7 +262,7 @@ def bits(inputs):
     return [*found, *gradients(found, inputs)]
 
 
-@pytest.mark.parametrize("batch", [1, 3, 17])
+@pytest.mark.parametrize("batch", [1, 3, 17, 70])
 def test_bits_depend_neither_on_the_run_nor_on_threads(batch):
     inputs = arguments(batch, 37, 20, 40, 33, torch.float32)
     assert_bits_depend_on_nothing(lambda: bits(inputs))

@@ -113,7 +113,7 @@ def store(_context, array, place, lanes):
     return types.void(array, types.intp, lanes), emit
 
 
-def _splat(builder: Any, vector: ir.VectorType, number: Any) -> Any:
+def fill(builder: Any, vector: ir.VectorType, number: Any) -> Any:
     """Instructions that put a number into all lanes."""
     nothing = ir.Constant(vector, ir.Undefined)
     one = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
@@ -126,7 +126,7 @@ def splat(_context, number):
     lanes = _TYPES[number]
 
     def emit(context, builder, _signature, arguments):
-        return _splat(builder, context.get_value_type(lanes), arguments[0])
+        return fill(builder, context.get_value_type(lanes), arguments[0])
 
     return lanes(number), emit
 
@@ -138,7 +138,7 @@ def splats(_context, numbers):
 
     def emit(context, builder, _signature, arguments):
         vector = context.get_value_type(lanes.dtype)
-        each = [_splat(builder, vector, builder.extract_value(arguments[0], i)) for i in range(numbers.count)]
+        each = [fill(builder, vector, builder.extract_value(arguments[0], i)) for i in range(numbers.count)]
         return context.make_tuple(builder, lanes, each)
 
     return lanes(numbers), emit
@@ -152,7 +152,7 @@ def every(_context, array, place):
     def emit(context, builder, _signature, arguments):
         data = context.make_array(array)(context, builder, arguments[0]).data
         number = builder.load(builder.gep(data, [arguments[1]]))
-        return _splat(builder, context.get_value_type(lanes), number)
+        return fill(builder, context.get_value_type(lanes), number)
 
     return lanes(array, types.intp), emit
 
