@@ -25,7 +25,7 @@ BLOCK = 256  # channels of a job
 FEWEST = 256  # steps of a job, in several sequences if need be
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def together(length):
     """How many sequences of a length make a job: short ones share what is done once per job."""
     return max(1, FEWEST // length)
@@ -109,7 +109,7 @@ def correlate_start(to, g, weight, taps, pitch, c0, width):
                 to[j, c0 + c] += weight[k * pitch + c] * g[(j - k) * pitch + c]
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def forward(first, last, rows, weight, bias, start, y):
     """Runs jobs `first` to `last`, exclusive.
 
@@ -143,7 +143,7 @@ def forward(first, last, rows, weight, bias, start, y):
                 write_tile(y, a, pitch, everything, b, t0, steps, c0, width)
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def backward(first, last, rows, weight, bias, start, dy, du, dweight, dbias, dstart):
     """Runs jobs `first` to `last`, exclusive, in reverse.
 

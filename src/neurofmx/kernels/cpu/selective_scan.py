@@ -83,7 +83,7 @@ class Gradients(NamedTuple):
     start: np.ndarray
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def together(length):
     """How many sequences of a length make a job: short ones share what is done once per job."""
     return max(1, FEWEST // length)
@@ -112,7 +112,7 @@ def _read_states(h, source, b, c0, width):
         h[:] = 0
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def forward(first, last, wide, given, y, end, marks):
     """Runs jobs `first` to `last`, exclusive.
 
@@ -161,7 +161,7 @@ def forward(first, last, wide, given, y, end, marks):
             gather(end, h, b, c0, width)
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def backward(first, last, wide, given, marks, dy, dend, to):
     """Runs jobs `first` to `last`, exclusive, in reverse.
 

@@ -17,7 +17,7 @@ from neurofmx.kernels.cpu.simd.lanes import BYTES, load, store
 
 Rows = tuple[np.ndarray, int, int]  # the numbers of (batch, length, channels), and the strides by sequence and by step
 
-OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract"}}
+OPTIONS: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 
 def rows_of(sequences: Tensor) -> Rows:
@@ -130,7 +130,7 @@ def gather(to, source, b, c0, width):
             numbers[here + n] = source[there + n * lanes]
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def add_up(parts, to):
     """Sums over the first axis of (parts, numbers), first part first."""
     to[:] = 0
