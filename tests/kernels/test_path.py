@@ -18,8 +18,8 @@ def test_a_report_names_what_computed_on_a_gpu(monkeypatch):
     paths = {"cfc": "auto", "ltc": "auto", "selective_scan": "cuda"}
     monkeypatch.setattr(cuda, "_decided", {})
     assert computed_by(paths, GPU) == "cuda"
-    for kernel, path in (("cfc", "triton"), ("ltc", "reference"), ("selective_scan", "triton")):
-        cuda._decided[kernel, GPU, torch.float32, False] = cuda.Decision(path, "a reason")
+    for kernel, name in (("cfc", "triton"), ("ltc", "reference"), ("selective_scan", "triton")):
+        cuda._decided[kernel, GPU, torch.float32, False] = cuda.Decision(name, "a reason")
     assert computed_by(paths, GPU) == "cfc triton, ltc reference, selective_scan triton"
     assert computed_by({"cfc": "auto", "selective_scan": "auto"}, GPU) == "triton"
     cuda._decided["selective_scan", GPU, torch.float32, True] = cuda.Decision("mamba_ssm", "another reason")
