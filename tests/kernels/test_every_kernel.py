@@ -139,6 +139,27 @@ def test_only_what_wants_a_gradient_needs_one(name):
         torch.testing.assert_close(found, (wanted[i],), rtol=0, atol=0)
 
 
+WEIGHINGS = {
+    "all the same": lambda out: out.sum(),
+    "the same at all steps": lambda out: out.mean(1).sin().sum(),
+    "the same in all channels": lambda out: out.mean(-1).sin().sum(),
+    "one alone": lambda out: out[:, -1].exp().sum(),
+    "channels apart in memory": lambda out: (out.transpose(0, -1) @ torch.ones(out.shape[0], 2).to(out)).sin().sum(),
+}
+
+
+@pytest.mark.parametrize("weigh", WEIGHINGS.values(), ids=WEIGHINGS)
+@NAMES
+def test_gradients_may_arrive_at_one_output_alone_and_repeat(name, weigh):
+    inputs = KERNELS[name].arguments(3, 40, 5)
+    outputs = KERNELS[name].run(inputs, "numba"), KERNELS[name].run(inputs, "reference")
+    for ours, theirs in zip(*outputs, strict=True):
+        found, wanted = (
+            torch.autograd.grad(weigh(out), inputs, materialize_grads=True, retain_graph=True) for out in (ours, theirs)
+        )
+        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
+
+
 @NAMES
 def test_nan_comes_out_where_the_reference_has_it(name):
     for i, tensor in enumerate(KERNELS[name].arguments(9, 6, 20, torch.float32)):

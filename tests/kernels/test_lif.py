@@ -141,22 +141,6 @@ def test_gradcheck_of_the_potentials(reset, path):
 
 
 @PATHS
-@pytest.mark.parametrize("weigh", [
-    lambda spikes, potentials, last: spikes.sum(),
-    lambda spikes, potentials, last: spikes.mean(1).pow(2).sum(),
-    lambda spikes, potentials, last: (spikes.mean((0, 2)) * potentials.mean((0, 2)).sin()).sum(),
-    lambda spikes, potentials, last: potentials[:, 3].exp().sum(),
-    lambda spikes, potentials, last: last.pow(2).sum(),
-    lambda spikes, potentials, last: (potentials.transpose(0, 2) @ torch.ones(3, 2).double()).sin().sum(),
-])  # fmt: skip
-def test_gradients_may_be_missing_or_repeat(weigh, path):
-    inputs = arguments()
-    found = torch.autograd.grad(weigh(*call(inputs, path=path)), inputs)
-    wanted = torch.autograd.grad(weigh(*lif_naive(*inputs, "subtract", "fast_sigmoid", 25.0)), inputs)
-    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
-
-
-@PATHS
 def test_numbers_for_all_neurons_and_sequences_in_any_layout(path):
     current, potential, beta, _ = arguments()
     spread = current.transpose(0, 2).contiguous().transpose(0, 2), potential.t().contiguous().t()

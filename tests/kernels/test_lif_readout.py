@@ -80,17 +80,6 @@ def test_numba_has_the_spikes_of_the_reference_and_its_gradients(batch, length, 
 
 
 @PATHS
-@pytest.mark.parametrize("name", ["traces", "ends", "potential", "trace"])
-def test_gradients_may_be_missing_or_repeat(name, path):
-    inputs = arguments()
-    place = ("traces", "ends", "potential", "trace").index(name)
-    for weigh in (lambda x: x.sum(), lambda x: x.mean(1).sin().sum()):
-        found = torch.autograd.grad(weigh(call(inputs, path=path)[place]), inputs, materialize_grads=True)
-        wanted = torch.autograd.grad(weigh(naive(inputs)[place]), inputs, materialize_grads=True)
-        torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
-
-
-@PATHS
 def test_gradcheck_of_the_potentials(path):
     inputs = arguments(batch=2, length=4, neurons=3)
     assert torch.autograd.gradcheck(lambda *args: call(args, path=path)[1:3], inputs)

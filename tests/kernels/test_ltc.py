@@ -256,20 +256,6 @@ def test_permuting_units_permutes_the_potentials(path, order):
     torch.testing.assert_close(call(moved, path=path), (states[..., order], last[:, order]), rtol=1e-10, atol=1e-12)
 
 
-@PATHS
-@pytest.mark.parametrize("weigh", [
-    lambda states, last: states.sum(),
-    lambda states, last: states[:, 3].exp().sum(),
-    lambda states, last: last.pow(2).sum(),
-    lambda states, last: (states.transpose(0, 2) @ torch.ones(3, 2).double()).sin().sum(),
-])  # fmt: skip
-def test_gradients_may_be_missing_or_repeat(weigh, path):
-    inputs = arguments()
-    found = torch.autograd.grad(weigh(*call(inputs, path=path)), inputs)
-    wanted = torch.autograd.grad(weigh(*call(inputs, path="library")), inputs)
-    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
-
-
 def test_steep_synapses_and_large_inputs_saturate():
     inputs = arguments(dtype=torch.float32)
     with torch.no_grad():
