@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.kernels.compiled import assert_bits_depend_on_nothing, assert_survives_a_fork
 from tests.reference import gradients
 from torch.nn import functional as F
 
@@ -16,7 +13,7 @@ from neurofmx.kernels.causal_conv import causal_conv_silu
 from neurofmx.kernels.cpu.causal_conv_op import causal_conv_silu_backward_op, causal_conv_silu_op
 
 PATHS = ("reference", "numba")
-SHAPES = ((2, 5, 3, 4), (1, 1, 1, 1), (2, 2, 17, 5), (3, 70, 300, 4), (90, 3, 16, 2), (1, 100, 20, 40), (0, 5, 3, 4))
+SHAPES = ((2, 5, 3, 4), (1, 1, 1, 1), (2, 2, 17, 5), (3, 70, 300, 4), (90, 3, 16, 2), (1, 5000, 2, 40), (0, 5, 3, 4))
 few = settings(max_examples=8, deadline=None, derandomize=True)
 
 
@@ -102,14 +99,6 @@ def test_the_state_does_not_hold_on_to_the_inputs():
     assert run(inputs, "numba")[1].untyped_storage().nbytes() == 2 * 3 * 3 * 8
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_half_precision_is_widened(path):
-    inputs = [tensor.detach().bfloat16() for tensor in arguments()]
-    half = run(inputs, path)
-    assert half[0].dtype == torch.float32
-    torch.testing.assert_close(half, run([tensor.float() for tensor in inputs], path), rtol=0, atol=0)
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("stateless", [False, True])
 def test_operators_pass_the_checks_of_torch(dtype, stateless):
@@ -127,17 +116,6 @@ def test_compiling_changes_nothing():
     torch.testing.assert_close(gradients(ours, inputs), gradients(plain, inputs), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("shape", [(3, 70, 600, 4), (300, 3, 20, 4)])
-def test_bits_depend_on_nothing(shape):
-    inputs = arguments(*shape, dtype=torch.float32)
-    assert_bits_depend_on_nothing(lambda: (*run(inputs, "numba"), *gradients(run(inputs, "numba"), inputs)))
-
-
-def test_survives_a_fork():
-    inputs = arguments(4, 6, 600, 4, dtype=torch.float32)
-    assert_survives_a_fork(lambda: (*run(inputs, "numba"), *gradients(run(inputs, "numba"), inputs)))
-
-
 @pytest.mark.parametrize(
     ("position", "shape", "message"),
     [
@@ -153,7 +131,7 @@ def test_wrong_shapes_are_refused(position, shape, message):
         run(inputs, "auto")
 
 
-def test_a_path_says_what_it_needs(monkeypatch):
+def test_a_path_says_what_it_needs():
     inputs = [tensor.detach() for tensor in arguments()]
     with pytest.raises(ValueError, match=r"u must be on a CUDA device for path='cuda', got cpu: choose path='auto'"):
         run(inputs, "cuda")
@@ -161,8 +139,3 @@ def test_a_path_says_what_it_needs(monkeypatch):
         run(inputs, "library")
     with pytest.raises(ValueError, match=r"u must be float32 or float64 for path='numba', got torch.int64"):
         run([tensor.long() for tensor in inputs], "numba")
-    for part in ("compiled", "simd.tiles", "causal_conv", "causal_conv_op"):
-        monkeypatch.delitem(sys.modules, f"neurofmx.kernels.cpu.{part}", raising=False)
-    monkeypatch.setitem(sys.modules, "numba", None)
-    with pytest.raises(ImportError, match=r"needs numba.*pip install numba.*path='reference'"):
-        run(inputs, "numba")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
-import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.kernels.compiled import same_bits
 from tests.reference import gradients, lif_naive
 
 from neurofmx.kernels.checks import require_cpu
@@ -143,22 +141,6 @@ def test_gradcheck_of_the_potentials(reset, path):
 
 
 @PATHS
-@pytest.mark.parametrize("weigh", [
-    lambda spikes, potentials, last: spikes.sum(),
-    lambda spikes, potentials, last: spikes.mean(1).pow(2).sum(),
-    lambda spikes, potentials, last: (spikes.mean((0, 2)) * potentials.mean((0, 2)).sin()).sum(),
-    lambda spikes, potentials, last: potentials[:, 3].exp().sum(),
-    lambda spikes, potentials, last: last.pow(2).sum(),
-    lambda spikes, potentials, last: (potentials.transpose(0, 2) @ torch.ones(3, 2).double()).sin().sum(),
-])  # fmt: skip
-def test_gradients_may_be_missing_or_repeat(weigh, path):
-    inputs = arguments()
-    found = torch.autograd.grad(weigh(*call(inputs, path=path)), inputs)
-    wanted = torch.autograd.grad(weigh(*lif_naive(*inputs, "subtract", "fast_sigmoid", 25.0)), inputs)
-    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
-
-
-@PATHS
 def test_numbers_for_all_neurons_and_sequences_in_any_layout(path):
     current, potential, beta, _ = arguments()
     spread = current.transpose(0, 2).contiguous().transpose(0, 2), potential.t().contiguous().t()
@@ -235,63 +217,6 @@ def test_an_empty_batch_gives_empty_outputs_and_zero_gradients(path):
     assert all((gradient == 0).all() for gradient in found)
 
 
-@PATHS
-def test_what_is_not_a_number_is_not_hidden(path):
-    inputs = [tensor.detach() for tensor in arguments(dtype=torch.float32)]
-    inputs[0][1, 4, 2] = math.nan
-    _, potentials, last = call(inputs, path=path)
-    assert potentials[1, 4:, 2].isnan().all()
-    assert last.isnan().sum() == 1
-
-
-@pytest.fixture
-def _two_threads_after():
-    """Puts the number of threads back."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-def shared_out():
-    """Arguments of a call that is shared out, of which torch would not share out any: its threads die in a fork."""
-    return arguments(5, 6, 300, torch.float32)
-
-
-def forward_and_backward(inputs):
-    """Outputs and gradients of a call."""
-    outputs = call(inputs, path="numba")
-    return [*outputs, *gradients(outputs, inputs)]
-
-
-def same(one, other):
-    """Whether all tensors have the same bits."""
-    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-
-
-@pytest.mark.usefixtures("_two_threads_after")
-def test_bits_depend_neither_on_the_run_nor_on_the_threads():
-    torch.set_num_threads(1)
-    inputs = shared_out()
-    alone = forward_and_backward(inputs)
-    assert same(alone, forward_and_backward(inputs))
-    torch.set_num_threads(2)
-    assert same(alone, forward_and_backward(inputs))
-
-
-@pytest.mark.usefixtures("_two_threads_after")
-def test_works_in_a_forked_child_and_from_several_threads():
-    torch.set_num_threads(2)
-    inputs = shared_out()
-    before = forward_and_backward(inputs)
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if same(before, forward_and_backward(inputs)) else 1)
-    assert os.waitpid(child, 0)[1] == 0
-    with ThreadPoolExecutor(4) as pool:
-        found = [pool.submit(forward_and_backward, inputs) for _ in range(8)]
-        assert all(same(before, outcome.result()) for outcome in found)
-
-
 @pytest.mark.parametrize("masked", [False, True])
 def test_operator_is_a_good_citizen_of_torch(masked):
     inputs = arguments()
@@ -303,8 +228,8 @@ def test_compiled_by_torch_gives_the_same():
     inputs = arguments()
     compiled = torch.compile(lambda *args: call(args, path="numba", hold=2), fullgraph=True, backend="aot_eager")
     ours, theirs = compiled(*inputs), call(inputs, path="numba", hold=2)
-    assert same(ours, theirs)
-    assert same(gradients(ours, inputs), gradients(theirs, inputs))
+    assert same_bits(ours, theirs)
+    assert same_bits(gradients(ours, inputs), gradients(theirs, inputs))
 
 
 def test_library_path_leaves_no_neuron_behind():
@@ -313,15 +238,6 @@ def test_library_path_leaves_no_neuron_behind():
     before = len(snntorch.SpikingNeuron.instances)
     lif(torch.ones(1, 2, 3), torch.zeros(1, 3), beta=0.9, threshold=1.0, path="library")
     assert len(snntorch.SpikingNeuron.instances) == before
-
-
-def test_without_numba_it_says_what_to_do(monkeypatch):
-    monkeypatch.setitem(sys.modules, "neurofmx.kernels.cpu.lif_op", None)
-    with pytest.raises(
-        ImportError,
-        match=r"needs numba, which can't be imported .*: run `pip install numba` or choose path='reference'",
-    ):
-        lif(torch.ones(1, 2, 3), torch.zeros(1, 3), beta=0.9, threshold=1.0, path="numba")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import pairwise
 
 import ncps.torch
@@ -10,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.kernels.compiled import assert_bits_depend_on_nothing, assert_survives_a_fork
 from tests.reference import gradients, ltc_naive
 
 from neurofmx.kernels.cpu.ltc_op import ltc_op
@@ -104,8 +102,8 @@ def test_numba_equals_the_reference(shape, dtype, shared, unfolds):
 
 
 def test_long_sequences_equal_the_reference():
-    inputs = arguments(2, 1500, 2, 3)
-    reference, numba = (call(inputs, unfolds=2, path=path) for path in ("reference", "numba"))
+    inputs = arguments(1, 5000, 2, 3)
+    reference, numba = (call(inputs, unfolds=1, path=path) for path in ("reference", "numba"))
     close(numba, reference, torch.float64)
     close(gradients(numba, inputs), gradients(reference, inputs), torch.float64)
 
@@ -258,29 +256,6 @@ def test_permuting_units_permutes_the_potentials(path, order):
     torch.testing.assert_close(call(moved, path=path), (states[..., order], last[:, order]), rtol=1e-10, atol=1e-12)
 
 
-@PATHS
-@pytest.mark.parametrize("weigh", [
-    lambda states, last: states.sum(),
-    lambda states, last: states[:, 3].exp().sum(),
-    lambda states, last: last.pow(2).sum(),
-    lambda states, last: (states.transpose(0, 2) @ torch.ones(3, 2).double()).sin().sum(),
-])  # fmt: skip
-def test_gradients_may_be_missing_or_repeat(weigh, path):
-    inputs = arguments()
-    found = torch.autograd.grad(weigh(*call(inputs, path=path)), inputs)
-    wanted = torch.autograd.grad(weigh(*call(inputs, path="library")), inputs)
-    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
-
-
-def test_any_layout_in_memory():
-    inputs = arguments()
-    spread = [tensor.detach().mT.contiguous().mT.requires_grad_() if tensor.dim() > 1 else tensor for tensor in inputs]
-    assert not spread[0].is_contiguous()
-    ours, wanted = call(spread, path="numba"), call(inputs, path="reference")
-    torch.testing.assert_close(ours, wanted)
-    torch.testing.assert_close(gradients(ours, spread), gradients(wanted, inputs))
-
-
 def test_steep_synapses_and_large_inputs_saturate():
     inputs = arguments(dtype=torch.float32)
     with torch.no_grad():
@@ -289,14 +264,6 @@ def test_steep_synapses_and_large_inputs_saturate():
     reference, numba = (call(inputs, path=path) for path in ("reference", "numba"))
     close(numba, reference, torch.float32)
     close(gradients(numba, inputs), gradients(reference, inputs), torch.float32)
-
-
-@PATHS
-def test_half_precision_is_widened(path):
-    inputs = [tensor.detach().bfloat16() for tensor in arguments()]
-    found = call(inputs, path=path)
-    assert found[0].dtype == torch.float32
-    torch.testing.assert_close(found, call([tensor.float() for tensor in inputs], path="library"), rtol=1e-5, atol=1e-5)
 
 
 @PATHS
@@ -309,33 +276,6 @@ def test_an_empty_batch_gives_empty_states(path):
     for gradient, tensor in zip(found, inputs, strict=True):
         assert gradient.shape == tensor.shape
         assert not gradient.any()
-
-
-def test_nan_comes_out_as_nan():
-    inputs = arguments(9, 4, 4, 40, torch.float32)
-    with torch.no_grad():
-        inputs[0][2, 1, 0] = torch.nan
-    states, _ = call(inputs, path="numba")
-    assert states[2, 1:].isnan().all()
-    assert not states[2, 0].isnan().any()
-    assert not states[[0, 1, *range(3, 9)]].isnan().any()
-
-
-def bits(inputs):
-    """Outputs and gradients of the compiled loops."""
-    found = call(inputs, path="numba")
-    return [*found, *gradients(found, inputs)]
-
-
-@pytest.mark.parametrize("batch", [1, 3, 17])
-def test_bits_depend_neither_on_the_run_nor_on_threads(batch):
-    inputs = arguments(batch, 12, 5, 20, torch.float32)
-    assert_bits_depend_on_nothing(lambda: bits(inputs))
-
-
-def test_works_in_a_forked_child():
-    inputs = [tensor.detach() for tensor in arguments(9, 12, dtype=torch.float32)]
-    assert_survives_a_fork(lambda: call(inputs, path="numba"))
 
 
 def test_operator_is_registered_as_torch_wants_it():
@@ -366,12 +306,6 @@ def test_library_path_uses_no_random_numbers():
     before = torch.get_rng_state()
     call(inputs, path="library")
     assert torch.equal(before, torch.get_rng_state())
-
-
-def test_without_numba_the_path_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "neurofmx.kernels.cpu.ltc_op", None)
-    with pytest.raises(ImportError, match=r"needs numba.*: run `pip install numba` or choose path='reference'"):
-        call(arguments(), path="numba")
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,13 @@
-"""The operators of the compiled scan: torch's own checks, tracing, threads and forks."""
+"""The operators of the compiled scan: torch's own checks and tracing."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from tests.kernels.compiled import assert_bits_depend_on_nothing, assert_survives_a_fork
 from tests.kernels.test_selective_scan import arguments, run
 from tests.reference import gradients
 
 from neurofmx.kernels.cpu.selective_scan_op import selective_scan_backward_op, selective_scan_op
-
-
-def outputs_and_gradients(inputs, path="numba", **changes):
-    """All that comes out of a forward and backward pass."""
-    found = run(inputs, path, **changes)
-    return *found, *gradients(found, inputs)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -37,33 +30,6 @@ def test_compiling_changes_nothing():
     plain = run(inputs, "auto")
     torch.testing.assert_close(ours, plain, rtol=0, atol=0)
     torch.testing.assert_close(gradients(ours, inputs), gradients(plain, inputs), rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("shape", [(2, 70, 600, 16), (1, 40, 600, 3), (130, 3, 20, 4)])
-def test_bits_depend_on_nothing(shape):
-    inputs = arguments(*shape, dtype=torch.float32)
-    assert_bits_depend_on_nothing(lambda: outputs_and_gradients(inputs))
-
-
-def test_survives_a_fork():
-    inputs = arguments(4, 6, 600, 4, dtype=torch.float32)
-    assert_survives_a_fork(lambda: outputs_and_gradients(inputs))
-
-
-def test_only_what_wants_a_gradient_needs_one():
-    inputs = arguments(length=40)
-    everything = outputs_and_gradients(inputs)[2:]
-    for wanted in range(8):
-        alone = [tensor.detach().requires_grad_(i == wanted) for i, tensor in enumerate(inputs)]
-        (gradient,) = gradients(run(alone, "numba"), [alone[wanted]])
-        torch.testing.assert_close(gradient, everything[wanted], rtol=0, atol=0)
-
-
-def test_gradients_of_one_output_alone():
-    inputs = arguments(length=40)
-    for chosen, wanted in ((0, inputs), (1, [*inputs[:4], inputs[6]])):  # the state knows neither C nor D nor gate
-        ours, plain = (gradients([run(inputs, path)[chosen]], wanted) for path in ("numba", "reference"))
-        torch.testing.assert_close(ours, plain, rtol=1e-10, atol=1e-10)
 
 
 def test_a_channel_that_forgets_at_once_changes_no_other():

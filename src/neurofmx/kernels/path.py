@@ -39,18 +39,18 @@ LIBRARIES = {
 
 @torch.compiler.assume_constant_result
 def numba_is_there() -> bool:
-    """Whether numba can be imported; where it cannot, one warning says what to install."""
+    """Whether compiled loops can run; where they cannot, one warning per process says what to install."""
     return _import_numba()
 
 
 @cache
 def _import_numba() -> bool:
     try:
-        import_module("numba")
-    except ImportError as error:
+        import_module("neurofmx.kernels.cpu.simd.tiles")  # with numba, and all of its inner parts that loops need
+    except Exception as error:  # also SystemError and OSError, where numpy or LLVM are not what numba was built for
         warnings.warn(
-            f"numba can't be imported ({error}), so the plain torch loops run, which are 5 to 40 times slower: "
-            "run `pip install numba`",
+            f"numba can't be imported ({error!r}), so the plain torch loops run, which are many times slower: "
+            "run `pip install --upgrade numba`",
             stacklevel=2,
         )
         return False

@@ -18,14 +18,14 @@ import numpy as np
 from neurofmx.kernels.cpu.compiled import njit
 from neurofmx.kernels.cpu.simd.fastmath import sigmoid, widest_lanes
 from neurofmx.kernels.cpu.simd.lanes import BYTES, load, store
-from neurofmx.kernels.cpu.simd.tiles import OPTIONS, copy, read_tile, scratch, write_tile
+from neurofmx.kernels.cpu.simd.tiles import OPTIONS, copy, read_tile, scratch, write_tile, zeros
 
 TILE = 32  # steps, or as many as the convolution is wide
 BLOCK = 256  # channels of a job
 FEWEST = 256  # steps of a job, in several sequences if need be
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def together(length):
     """How many sequences of a length make a job: short ones share what is done once per job."""
     return max(1, FEWEST // length)
@@ -109,7 +109,7 @@ def correlate_start(to, g, weight, taps, pitch, c0, width):
                 to[j, c0 + c] += weight[k * pitch + c] * g[(j - k) * pitch + c]
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def forward(first, last, rows, weight, bias, start, y):
     """Runs jobs `first` to `last`, exclusive.
 
@@ -126,8 +126,8 @@ def forward(first, last, rows, weight, bias, start, y):
     taps, lanes, shared = weight.shape[0], BYTES // y.itemsize, together(length)
     blocks, pitch = -(-channels // BLOCK), min(BLOCK, -(-channels // lanes) * lanes)
     everything, tile = np.empty((0, 0), np.bool_), max(TILE, taps)
-    x, a = scratch(1, (tile + taps - 1) * pitch, y)[0], scratch(1, tile * pitch, y)[0]
-    w, shift = scratch(1, taps * pitch, y)[0], scratch(1, pitch, y)[0]
+    x, a = zeros((tile + taps - 1) * pitch, y), zeros(tile * pitch, y)
+    w, shift = zeros(taps * pitch, y), zeros(pitch, y)
     for job in range(first, last):
         c0 = job % blocks * BLOCK
         width = min(BLOCK, channels - c0)
@@ -143,7 +143,7 @@ def forward(first, last, rows, weight, bias, start, y):
                 write_tile(y, a, pitch, everything, b, t0, steps, c0, width)
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def backward(first, last, rows, weight, bias, start, dy, du, dweight, dbias, dstart):
     """Runs jobs `first` to `last`, exclusive, in reverse.
 

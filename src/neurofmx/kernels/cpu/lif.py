@@ -21,10 +21,10 @@ import numpy as np
 
 from neurofmx.kernels.cpu.compiled import njit
 from neurofmx.kernels.cpu.simd.prefetch import prefetch_to_read, prefetch_to_write
+from neurofmx.kernels.cpu.simd.tiles import zeros
 
 BLOCK = 256  # neurons of a job at most: their rows stay in the nearest cache
 AHEAD = 3  # steps that the memory is asked for beforehand
-_LINE = 64  # bytes of a cache line
 
 u64 = np.uint64
 U, BETA, THETA, G, DBETA, DTHETA, ROWS = (u64(BLOCK * row) for row in range(7))  # places in the scratch array
@@ -32,15 +32,6 @@ U, BETA, THETA, G, DBETA, DTHETA, ROWS = (u64(BLOCK * row) for row in range(7)) 
 # The forward rounds after every operation, as torch does, or spikes near the threshold would differ: no fastmath.
 EXACT: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 FUSED: dict[str, Any] = {**EXACT, "fastmath": {"contract"}}
-
-
-@njit(**EXACT)
-def scratch(rows, like):
-    """Rows of `BLOCK` numbers from the start of a cache line on, as a vector across two lines takes twice the time."""
-    size, lane = rows * BLOCK, like.itemsize
-    buffer = np.empty(size + _LINE // lane, like.dtype)
-    skip = (-buffer.ctypes.data) % _LINE // lane
-    return buffer[skip : skip + size]
 
 
 @njit(forceinline=True, **EXACT)
@@ -141,7 +132,7 @@ def forward(first, last, block, shape, current, potential, beta, theta, mask, ha
     length, hold, neurons = shape
     blocks = -(-neurons // block)
     zero = theta.dtype.type(0)
-    z = scratch(3, theta)
+    z = zeros(3 * BLOCK, theta)
     for job in range(first, last):
         b, lo = job // blocks, job % blocks * block
         width = u64(min(block, neurons - lo))
@@ -189,7 +180,7 @@ def backward(
     length, hold, neurons = shape
     blocks, steps = -(-neurons // block), length * hold
     zero = theta.dtype.type(0)
-    z = scratch(6, theta)
+    z = zeros(6 * BLOCK, theta)
     for job in range(first, last):
         b, lo = job // blocks, job % blocks * block
         at, width = u64(b * neurons + lo), u64(min(block, neurons - lo))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from neurofmx.kernels.cpu.lif import BLOCK, backward, forward
 from neurofmx.kernels.cpu.parallel import in_parallel
+from neurofmx.kernels.cpu.simd.tiles import arriving
 
 
 @torch.library.custom_op("neurofmx::lif", mutates_args=())
@@ -76,7 +77,7 @@ def lif_backward_op(
     block, jobs = shares(batch, neurons)
     hard, bump = knobs[0] > 0, tuple(np.array((*knobs[1:], 1.0), given[0].dtype))
     by_sequence = np.empty((2, batch, neurons), given[0].dtype)
-    outside = strided(ds, potentials), strided(du, potentials)
+    outside = arriving(ds, potentials), arriving(du, potentials)
     found = flat(g), *by_sequence.reshape(2, -1), flat(dx)
     shape = (steps // hold, hold, neurons)
     in_parallel(backward, jobs, block, shape, *given, flat_mask(mask), hard, bump, *outside, *found)
@@ -127,21 +128,6 @@ def starting(gradient: Tensor | None, like: Tensor) -> Tensor:
     if gradient is None:
         return torch.zeros_like(like, memory_format=torch.contiguous_format)
     return gradient.clone(memory_format=torch.contiguous_format)
-
-
-def strided(gradient: Tensor | None, like: Tensor) -> tuple[np.ndarray, int, int]:
-    """A gradient (batch, time, neurons) as a flat array, with its strides of batch and time.
-
-    A sum or mean hands back one row for many steps, with a stride of 0: it is read again and again and never written
-    out. A missing gradient is a row of zeros likewise.
-    """
-    if gradient is None or gradient.numel() == 0:
-        return flat(like.new_zeros(like.shape[-1])), 0, 0
-    if gradient.stride(-1) != 1:
-        rows = [slice(None) if stride else slice(1) for stride in gradient.stride()[:2]]
-        gradient = gradient[rows[0], rows[1]].contiguous().expand_as(gradient)
-    reach = 1 + sum((size - 1) * stride for size, stride in zip(gradient.shape, gradient.stride(), strict=True))
-    return flat(gradient.as_strided((reach,), (1,))), gradient.stride(0), gradient.stride(1)
 
 
 def over_batch(by_sequence: np.ndarray) -> tuple[Tensor, Tensor]:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from neurofmx.kernels.cpu import lif
-from neurofmx.kernels.cpu.lif_op import flat, flat_mask, over_batch, shares, starting, strided
+from neurofmx.kernels.cpu.lif_op import flat, flat_mask, over_batch, shares, starting
 from neurofmx.kernels.cpu.lif_readout import backward, forward
 from neurofmx.kernels.cpu.parallel import in_parallel
+from neurofmx.kernels.cpu.simd.tiles import arriving
 
 
 @torch.library.custom_op("neurofmx::lif_readout", mutates_args=())
@@ -45,10 +46,7 @@ def lif_readout_op(
     last, last_trace, counts = (torch.empty_like(potential, memory_format=torch.contiguous_format) for _ in range(3))
     given = flat(current), flat(potential), flat(trace), flat(beta), flat(threshold)
     carry, *weights = np.array(reading, given[0].dtype)
-    hard, made = (
-        given[0].dtype.type(knobs[0]),
-        tuple(flat(tensor) for tensor in (traces, ends, last, last_trace, counts)),
-    )
+    hard, made = knobs[0] > 0, [flat(tensor) for tensor in (traces, ends, last, last_trace, counts)]
     cut, jobs = _shares(current, mask)
     settings = flat_mask(mask), np.array(weights), carry, hard
     in_parallel(forward, jobs, cut, tuple(current.shape), *given, *settings, *made)
@@ -87,7 +85,7 @@ def lif_readout_backward_op(
     found = flat(g), flat(q), *by_sequence.reshape(2, -1), flat(dx)
     cut, jobs = _shares(current, mask)
     settings = flat_mask(mask), np.array(weights), carry, hard, bump
-    outside = strided(dtraces, current), strided(dends, current)
+    outside = arriving(dtraces, current), arriving(dends, current)
     in_parallel(backward, jobs, cut, tuple(current.shape), *given, *settings, *outside, *found)
     return dx, g, q, *over_batch(by_sequence)
 

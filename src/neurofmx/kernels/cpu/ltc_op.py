@@ -20,7 +20,7 @@ from neurofmx.kernels.cpu.ltc import Cell, Course
 from neurofmx.kernels.cpu.ltc_backward import Gradients, Past, Seen
 from neurofmx.kernels.cpu.parallel import in_parallel
 from neurofmx.kernels.cpu.simd.lanes import BYTES
-from neurofmx.kernels.cpu.simd.tiles import rows_of
+from neurofmx.kernels.cpu.simd.tiles import arriving
 from neurofmx.kernels.cpu.synapse_layout import aligned, gather, synapses_of
 from neurofmx.kernels.cpu.synapses import Synapses
 
@@ -79,11 +79,10 @@ def ltc_backward_op(
     """Gradients of x, state, neurons, recurrent, sensory and span; those that arrive may be missing."""
     batch, units = state.shape
     cell = _cell(neurons, recurrent, sensory, wired, sensed)
-    arrived = rows_of(states.new_zeros(units).expand(states.shape) if dstates is None else dstates)
     dstate = torch.zeros_like(state) if dlast is None else dlast.clone()
     dstate, dx = dstate.contiguous(), torch.empty_like(x).contiguous()
     dspan, dneurons = x.new_zeros(batch, span.shape[1], units), x.new_zeros(batch, 3, len(cell.leak))
-    to = Gradients(arrived, dstate.numpy(), dx.numpy(), dspan.numpy(), dneurons.flatten(1).numpy())
+    to = Gradients(arriving(dstates, states), dstate.numpy(), dx.numpy(), dspan.numpy(), dneurons.flatten(1).numpy())
     found = [np.zeros_like(kind.numbers) for kind in (cell.recurrent, cell.sensory)]
     if batch:
         _go_back(Past(*map(_array, (x, state, states))), _course(span, mask, batch), cell, unfolds, to, found)

@@ -18,7 +18,7 @@ from neurofmx.kernels.cpu.compiled import njit
 from neurofmx.kernels.cpu.gate import gate, gate_with_slope, multiply, soften, soften_with_slope
 from neurofmx.kernels.cpu.selective_scan_steps import advance, retreat, size_of, totals
 from neurofmx.kernels.cpu.simd.lanes import BYTES
-from neurofmx.kernels.cpu.simd.tiles import OPTIONS, Rows, copy, gather, read_tile, scratch, spread, write_tile
+from neurofmx.kernels.cpu.simd.tiles import OPTIONS, Rows, copy, gather, read_tile, scratch, spread, write_tile, zeros
 
 TILE = 32  # steps
 BLOCK = 256  # channels whose gradients of B and C are added up together
@@ -83,7 +83,7 @@ class Gradients(NamedTuple):
     start: np.ndarray
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def together(length):
     """How many sequences of a length make a job: short ones share what is done once per job."""
     return max(1, FEWEST // length)
@@ -112,7 +112,7 @@ def _read_states(h, source, b, c0, width):
         h[:] = 0
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def forward(first, last, wide, given, y, end, marks):
     """Runs jobs `first` to `last`, exclusive.
 
@@ -133,7 +133,7 @@ def forward(first, last, wide, given, y, end, marks):
     dt, u, z, made, B, C, rates, h = (
         tiles[0], tiles[1], tiles[2], tiles[3], narrow[0], narrow[1], held[0], held[1],
     )  # fmt: skip
-    D = scratch(1, pitch, y)[0]
+    D = zeros(pitch, y)
     for job in range(first, last):
         c0 = job % stripes * wide
         width = min(wide, inner - c0)
@@ -161,7 +161,7 @@ def forward(first, last, wide, given, y, end, marks):
             gather(end, h, b, c0, width)
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def backward(first, last, wide, given, marks, dy, dend, to):
     """Runs jobs `first` to `last`, exclusive, in reverse.
 
@@ -188,7 +188,7 @@ def backward(first, last, wide, given, marks, dy, dend, to):
     size = min(TILE, length) * states * lanes
     history, sums = scratch(2, size, dend), scratch(2, size // 4, dend)
     decays, faded, dB, dC = history[0], history[1], sums[0], sums[1]
-    D, dD = scratch(1, pitch, dend)[0], scratch(1, pitch, dend)[0]
+    D, dD = zeros(pitch, dend), zeros(pitch, dend)
     for job in range(first, last):
         c0 = job % stripes * wide
         width = min(wide, inner - c0)

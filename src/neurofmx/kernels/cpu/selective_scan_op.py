@@ -18,7 +18,7 @@ from neurofmx.kernels.cpu.parallel import in_parallel
 from neurofmx.kernels.cpu.selective_scan import BLOCK, TILE, WIDEST, Given, Gradients, backward, forward, together
 from neurofmx.kernels.cpu.simd.exp2 import exp2_numbers
 from neurofmx.kernels.cpu.simd.lanes import BYTES
-from neurofmx.kernels.cpu.simd.tiles import add_up, array_of, rows_of
+from neurofmx.kernels.cpu.simd.tiles import add_up, array_of, arriving, rows_of
 
 _NUMBERS = {torch.float32: exp2_numbers(np.float32), torch.float64: exp2_numbers(np.float64)}
 
@@ -73,8 +73,7 @@ def selective_scan_backward_op(
     )
     jobs, wide = _jobs(u)
     given = _given(u, dt, A, B, C, D, gate, state, mask, softplus)
-    arrived = rows_of(u.new_zeros(u.shape[2]).expand(u.shape) if dy is None else dy)
-    in_parallel(backward, jobs, wide, given, marks.numpy(), arrived, array_of(dend, u, axes=3), scattered)
+    in_parallel(backward, jobs, wide, given, marks.numpy(), arriving(dy, u), array_of(dend, u, axes=3), scattered)
     for name in ("A", "B", "C", "D"):
         several, whole = getattr(scattered, name), getattr(to, name)
         add_up(several.reshape(len(several), whole.size), whole.reshape(-1))

@@ -13,7 +13,8 @@ import numpy as np
 from neurofmx.kernels.cpu.compiled import njit
 from neurofmx.kernels.cpu.simd.lanes import BYTES
 from neurofmx.kernels.cpu.simd.sigmoid import opposite_numbers
-from neurofmx.kernels.cpu.synapses import OPTIONS, PARTS, Synapses
+from neurofmx.kernels.cpu.simd.tiles import OPTIONS
+from neurofmx.kernels.cpu.synapses import PARTS, Synapses
 
 _PER_LN2 = 1 / math.log(2)
 

@@ -17,7 +17,7 @@ from neurofmx.kernels.cpu.simd.lanes import BYTES, lanes_in, load, store
 
 Rows = tuple[np.ndarray, int, int]  # the numbers of (batch, length, channels), and the strides by sequence and by step
 
-OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract"}}
+OPTIONS: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 
 def rows_of(sequences: Tensor) -> Rows:
@@ -27,16 +27,28 @@ def rows_of(sequences: Tensor) -> Rows:
         sequences: Sequences (batch, length, channels).
 
     Returns:
-        All numbers from the first to the last, and the strides by sequence and by step.
+        All numbers from the first to the last, and the strides by sequence and by step, 0 where a row is repeated.
     """
     if sequences.stride(2) != 1 or sequences.numel() == 0:
-        sequences = sequences.contiguous()
+        once = [slice(None) if stride else slice(1) for stride in sequences.stride()[:2]]
+        sequences = sequences[once[0], once[1]].contiguous().expand_as(sequences)
     by_sequence, by_step, _ = sequences.stride()
-    if sequences.is_contiguous():
-        return sequences.detach().numpy().reshape(-1), by_sequence, by_step
     batch, length, channels = sequences.shape
-    reach = (batch - 1) * by_sequence + (length - 1) * by_step + channels
+    reach = (batch - 1) * by_sequence + (length - 1) * by_step + channels if sequences.numel() else 0
     return sequences.detach().as_strided((reach,), (1,)).numpy(), by_sequence, by_step
+
+
+def arriving(gradient: Tensor | None, like: Tensor) -> Rows:
+    """The gradient that arrives at an output, as `rows_of` gives it; a sum hands back one row for all steps.
+
+    Args:
+        gradient: The gradient (batch, length, channels), or `None` for zeros.
+        like: What has the shape and the type of number that it would have.
+
+    Returns:
+        As `rows_of`.
+    """
+    return rows_of(like.new_zeros(like.shape[2]).expand(like.shape) if gradient is None else gradient)
 
 
 def array_of(tensor: Tensor | None, like: Tensor, *, axes: int) -> np.ndarray:
@@ -56,13 +68,19 @@ def array_of(tensor: Tensor | None, like: Tensor, *, axes: int) -> np.ndarray:
 
 
 @njit(**OPTIONS)
+def zeros(size, like):
+    """Zeros that start at a cache line, as a vector across two lines takes twice the time."""
+    buffer = np.zeros(size + BYTES // like.itemsize, like.dtype)
+    skip = (-buffer.ctypes.data) % BYTES // like.itemsize
+    return buffer[skip : skip + size]
+
+
+@njit(**OPTIONS)
 def scratch(rows, size, like):
-    """Rows of zeros that start at cache lines, as a vector across two lines takes twice the time."""
-    lane = like.itemsize
-    pitch = -(-size * lane // BYTES) * BYTES // lane
-    buffer = np.zeros(rows * pitch + BYTES // lane, like.dtype)
-    skip = (-buffer.ctypes.data) % BYTES // lane
-    return buffer[skip : skip + rows * pitch].reshape(rows, pitch)
+    """Rows of zeros, each from the start of a cache line on."""
+    lanes = BYTES // like.itemsize
+    pitch = -(-size // lanes) * lanes
+    return zeros(rows * pitch, like).reshape(rows, pitch)
 
 
 @njit(**OPTIONS)
@@ -130,7 +148,7 @@ def gather(to, source, b, c0, width):
             numbers[here + n] = source[there + n * lanes]
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def add_up(parts, to):
     """Sums over the first axis of (parts, numbers), first part first."""
     to[:] = 0
