@@ -120,7 +120,7 @@ class Bench:
         key = (name, side, str(size))
         if key not in self._memory:
             words = f"{name} {side}: memory"
-            self._memory[key] = self._ask(words, "default", "peak", benchmark=name, side=side, size=size).get("mib")
+            self._memory[key] = self._ask(words, "gives back", "peak", benchmark=name, side=side, size=size).get("mib")
         return self._memory[key]
 
     def _start(self, name: str, chosen: Benchmark) -> dict[str, float]:

@@ -3,8 +3,9 @@
 The measure is resident memory: pages of this process that really exist. Before it starts, a step at a tiny size has
 loaded and compiled everything, the inputs and weights of the real size are in place, freed memory has gone back to the
 system, and the kernel has been told to forget the peak so far (Linux; elsewhere the peak of the process counts from its
-start). What is reported is the rise of the peak during one step from there: outputs, gradients, everything that is kept
-from forward to backward, and buffers.
+start). Nor does the allocator keep what is freed (`benchmarks.case.ALLOCATORS`): how much it holds on to is chance.
+What is reported is the rise of the peak during one step from there: outputs, gradients, everything that is kept from
+forward to backward, and buffers.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ A step is forward and backward in float32 from the same weights and inputs; both
 before they were timed (`deviations` in the JSON), or are different models with equally many parameters. Sides ran in
 turns after a warm-up. On one thread times are medians of processor time, the ratio is the median over the rounds, with
 its quartiles in brackets; on several threads they are the best of wall time. Peak MiB is the rise of resident memory
-during one step, on top of weights and inputs. `no page faults`: the allocator never gives memory back to the system.
+during one step, on top of weights and inputs, with what is freed given back at once. `no page faults`: the allocator never gives memory back to the system.
 """
 
 

@@ -14,6 +14,8 @@ from tests.reference import cfc_naive, gradients
 
 from neurofmx.kernels.cfc import CfCWeights, cfc
 from neurofmx.kernels.cpu.cfc_op import cfc_op
+from neurofmx.kernels.cpu.simd import panels
+from neurofmx.kernels.cpu.simd.lanes import BYTES
 
 PATHS = pytest.mark.parametrize("path", ["reference", "numba"])
 FEW = settings(max_examples=8, deadline=None, derandomize=True)
@@ -88,6 +90,23 @@ def test_numba_equals_the_reference(shape, dtype, shared):
     reference, numba = (call(inputs, path=path) for path in ("reference", "numba"))
     close(numba, reference, dtype)
     close(gradients(numba, inputs), gradients(reference, inputs), dtype)
+
+
+@pytest.mark.parametrize("register", [16, 32, 64])
+def test_whole_panels_are_whole_vectors_on_every_processor(register, monkeypatch):
+    monkeypatch.setattr(panels, "REGISTER", register)
+    for size in (1, 5, 17, 64):
+        wide = panels.padded(size, 4)
+        assert wide >= size
+        assert wide % panels.width_of(4) == 0
+        assert wide * 4 % BYTES == 0
+
+
+@pytest.mark.parametrize("shape", [(70, 19, 5, 6, 7), (150, 3, 2, 5, 4)])
+def test_more_samples_than_go_back_together_equal_the_reference(shape):
+    inputs = arguments(*shape)
+    reference, numba = (call(inputs, path=path) for path in ("reference", "numba"))
+    close(gradients(numba, inputs), gradients(reference, inputs), torch.float64)
 
 
 def test_long_sequences_equal_the_reference():
@@ -243,7 +262,7 @@ def bits(inputs):
     return [*found, *gradients(found, inputs)]
 
 
-@pytest.mark.parametrize("batch", [1, 3, 17])
+@pytest.mark.parametrize("batch", [1, 3, 17, 70])
 def test_bits_depend_neither_on_the_run_nor_on_threads(batch):
     inputs = arguments(batch, 37, 20, 40, 33, torch.float32)
     assert_bits_depend_on_nothing(lambda: bits(inputs))

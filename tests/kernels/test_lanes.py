@@ -7,10 +7,13 @@ import pytest
 import torch
 from numba import njit
 
+from neurofmx.kernels.cpu.simd.address import hold, start_of
 from neurofmx.kernels.cpu.simd.exp2 import exp2, exp2_numbers, exp2_within
 from neurofmx.kernels.cpu.simd.lanes import (
     BYTES,
+    above,
     fold,
+    lanes_in,
     larger,
     largest,
     load,
@@ -19,7 +22,10 @@ from neurofmx.kernels.cpu.simd.lanes import (
     splats,
     store,
     total,
+    zeros,
 )
+from neurofmx.kernels.cpu.simd.part import load_first, store_first
+from neurofmx.kernels.cpu.simd.products import multiply, turn
 from neurofmx.kernels.cpu.simd.tiles import array_of, gather, read_tile, rows_of, scratch, spread, write_tile
 
 DTYPES = [np.float32, np.float64]
@@ -48,6 +54,32 @@ def sizes(x, y):
 @njit
 def arithmetic(a, b, c, y):
     store(y, 3, load(a, 1) * load(b, 2) - load(a, 0) + splat(c))
+
+
+@njit
+def parts(x, y, count):
+    numbers, to = start_of(x), start_of(y)
+    store_first(to, 1, count, load_first(numbers, 0, count + 1) + splat(x.dtype.type(1)))
+    store(y, y.shape[0] - lanes_in(y), load_first(x, 1, count))
+    hold(x)
+    hold(y)
+
+
+@njit
+def bounded(x, y):
+    store(y, 0, above(load(x, 0), zeros(x)))
+
+
+@njit
+def product(to, a, x, add):
+    (rows, inner), lanes = a.shape, lanes_in(x)
+    multiply(to, 0, lanes, a.reshape(-1), 0, inner, 1, x, 0, lanes, rows, inner, add)
+    multiply(to, rows * lanes, lanes, a.reshape(-1), 0, 1, inner, x, 0, lanes, inner, rows, add)
+
+
+@njit
+def turned(x, y):
+    turn(y, 0, lanes_in(y), x, 0, 2 * lanes_in(x))
 
 
 @njit
@@ -122,6 +154,46 @@ def test_the_largest_number_is_found_without_sign_and_past_nan(dtype):
         x[place], x[place - 1] = -3, np.nan
         sizes(x, y)
         assert y[0] == 3
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_first_numbers_of_a_vector_alone_are_read_and_written(dtype):
+    lanes = BYTES // np.dtype(dtype).itemsize
+    for count in range(lanes):
+        x, y = np.arange(2.0, 3 + lanes, dtype=dtype)[: count + 1].copy(), np.full(2 + 2 * lanes, -1, dtype)
+        parts(x, y, count)
+        np.testing.assert_array_equal(y[: 2 + count], [-1, *(x[:count] + 1), -1])
+        np.testing.assert_array_equal(y[-lanes:], [*x[1:], *[0] * (lanes - count)])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_bound_from_below_keeps_nan(dtype):
+    lanes = BYTES // np.dtype(dtype).itemsize
+    x, y = np.linspace(-1, 1, lanes).astype(dtype), np.empty(lanes, dtype)
+    x[[1, -2]] = np.nan
+    bounded(x, y)
+    np.testing.assert_array_equal(y, np.where(x < 0, 0, x))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("rows", "inner"), [(1, 1), (16, 8), (37, 20), (5, 33)])
+def test_products_of_rows_and_columns(dtype, rows, inner):
+    lanes = BYTES // np.dtype(dtype).itemsize
+    rng = np.random.default_rng(0)
+    a, x = rng.normal(size=(rows, inner)).astype(dtype), rng.normal(size=(max(rows, inner), lanes)).astype(dtype)
+    exact = np.concatenate([a @ x[:inner], a.T @ x[:rows]])
+    for add in (False, True):
+        to = np.ones((rows + inner, lanes), dtype)
+        product(to.reshape(-1), a, x.reshape(-1), add)
+        np.testing.assert_allclose(to, exact + add, rtol=0, atol=200 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_turn_into_columns(dtype):
+    lanes = BYTES // np.dtype(dtype).itemsize
+    x, y = np.arange(2.0 * lanes**2, dtype=dtype).reshape(lanes, 2 * lanes), np.empty((lanes, lanes), dtype)
+    turned(x.reshape(-1), y.reshape(-1))
+    np.testing.assert_array_equal(y, x[:, :lanes].T)
 
 
 @pytest.mark.parametrize("width", [1, 16, 21, 32])

@@ -32,9 +32,10 @@ def module_and_paths(length=11, **changes):
     return module, torch.randn(2, length, 8).double(), torch.randn(2, length, 5).double()
 
 
+@pytest.mark.parametrize("path", ["reference", "numba", "library"])
 @pytest.mark.parametrize("window", [None, 1, 3, 11, 128])
-def test_equals_a_softmax_written_out(window):
-    module, query, context = module_and_paths(window=window)
+def test_equals_a_softmax_written_out(window, path):
+    module, query, context = module_and_paths(window=window, path=path)
     torch.testing.assert_close(module(query, context)[0], naive(module, query, context), rtol=1e-10, atol=1e-10)
 
 
@@ -54,8 +55,8 @@ def test_chunks_equal_one_pass(window, cuts):
 def test_cache_never_grows_beyond_the_window():
     module, query, context = module_and_paths(window=4)
     _, state = module(query, context)
-    assert state.keys.shape[2] == 3
-    assert module(query, context, state)[1].keys.shape[2] == 3
+    assert state.shape == (2, 3, 16)
+    assert module(query, context, state)[1].shape == (2, 3, 16)
 
 
 def test_entropy_of_equal_keys_is_that_of_equal_weights():
@@ -94,6 +95,36 @@ def test_dropout_acts_in_training_alone():
     assert not torch.equal(attention(liquid, spike)[0], attention(liquid, spike)[0])
     attention.eval()
     assert torch.equal(attention(liquid, spike)[0], attention(liquid, spike)[0])
+
+
+def test_paths_drop_the_same_weights_and_the_seed_of_torch_decides_which():
+    found = []
+    for path in ("reference", "numba"):
+        module, query, context = module_and_paths(dropout=0.5, window=4, path=path)
+        torch.manual_seed(1)
+        first, again = module(query, context)[0], module(query, context)[0]
+        assert not torch.equal(first, again)
+        torch.manual_seed(1)
+        assert torch.equal(module(query, context)[0], first)
+        found.append(first)
+    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-10)
+
+
+def test_compiles_as_a_whole_also_in_training():
+    module, query, context = module_and_paths(dropout=0.5, window=4)
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    torch.manual_seed(1)
+    ours = compiled(query, context)
+    torch.manual_seed(1)
+    torch.testing.assert_close(ours, module(query, context), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_attention_of_torch_where_asked_for(training):
+    module, query, context = module_and_paths(dropout=0.5, window=4, path="library")
+    module.train(training)
+    same = torch.equal(module(query, context)[0], module(query, context)[0])
+    assert same != training
 
 
 def test_wrong_arguments_are_refused():

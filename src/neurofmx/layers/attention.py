@@ -1,7 +1,8 @@
 """Causal attention from one path to another, with a cache so that streaming equals one pass.
 
 Shapes: B batch, L length of the stretch, T keys (the stretch's and the cached ones before), H heads,
-E channels per head.
+E channels per head. The cache holds keys, and values behind them, of the tokens that later queries can still see,
+(B, T, 2 H E).
 Symbols: `Q, K, V` queries, keys and values, `d = E`.
 """
 
@@ -10,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
+from neurofmx.kernels.dropout import draw_seed
+from neurofmx.kernels.path import Path
+from neurofmx.kernels.window_attention import visible, window_attention
 from neurofmx.tables import pick
 
 AttentionType = Literal["bidirectional", "liquid_to_spike", "spike_to_liquid"]
@@ -24,18 +27,6 @@ DIRECTIONS: dict[str, tuple[str, ...]] = {
     "liquid_to_spike": ("liquid_to_spike",),
     "spike_to_liquid": ("spike_to_liquid",),
 }
-
-
-class KeyValues(NamedTuple):
-    """The keys and values that later queries can still see.
-
-    Args:
-        keys: Keys (B, H, T, E).
-        values: Values (B, H, T, E).
-    """
-
-    keys: Tensor
-    values: Tensor
 
 
 class CrossAttentionModule(nn.Module):
@@ -50,6 +41,7 @@ class CrossAttentionModule(nn.Module):
         dropout: Share of attention weights dropped in training, 0 to below 1.
         window: Tokens seen, the own one included, 1 or more; `None` for all earlier ones. With a window, cost and
             cache stay linear in the length.
+        path: What computes, see `neurofmx.kernels.window_attention`.
 
     Raises:
         ValueError: If `num_heads` does not divide `query_dim`, or `window` is below 1.
@@ -60,7 +52,14 @@ class CrossAttentionModule(nn.Module):
     """
 
     def __init__(
-        self, query_dim: int, context_dim: int, *, num_heads: int, dropout: float = 0.0, window: int | None = None
+        self,
+        query_dim: int,
+        context_dim: int,
+        *,
+        num_heads: int,
+        dropout: float = 0.0,
+        window: int | None = None,
+        path: Path = "auto",
     ) -> None:
         super().__init__()
         if query_dim % num_heads:
@@ -68,81 +67,66 @@ class CrossAttentionModule(nn.Module):
         if window is not None and window < 1:
             raise ValueError(f"window must be 1 token or more, got {window}; None means no limit")
         self.heads, self.dropout, self.window = num_heads, dropout, window
+        self.path: Path = path
         self.query = nn.Linear(query_dim, query_dim, bias=False)
         self.key_value = nn.Linear(context_dim, 2 * query_dim, bias=False)
         self.output = nn.Linear(query_dim, query_dim)
 
-    def forward(self, query: Tensor, context: Tensor, state: KeyValues | None = None) -> tuple[Tensor, KeyValues]:
+    def forward(self, query: Tensor, context: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Adds what the query path finds in the context path.
 
         Args:
             query: The path that looks (B, L, query_dim).
             context: The path looked at (B, L, context_dim), the same tokens.
-            state: Keys and values of the stretches before; `None` at the start.
+            state: Keys and values of the stretches before (B, T, 2 query_dim); `None` at the start.
 
         Returns:
             The enhanced query path (B, L, query_dim), and the keys and values to hand to the next call.
         """
-        queries, cache = self._heads(query), self._extend(context, state)
-        found = self._attend(queries, cache).transpose(1, 2).flatten(2)
+        cache = self._extend(context, state)
+        drop = self.dropout if self.training else 0.0
+        found = window_attention(
+            self.query(query),
+            cache,
+            heads=self.heads,
+            window=self.window,
+            dropout=drop,
+            seed=draw_seed(query.device) if drop else None,
+            path=self.path,
+        )
         return query + self.output(found), self._visible_later(cache)
 
     @torch.no_grad()
-    def entropy(self, query: Tensor, context: Tensor, state: KeyValues | None = None) -> Tensor:
+    def entropy(self, query: Tensor, context: Tensor, state: Tensor | None = None) -> Tensor:
         """How spread out the attention is: 0 where every query looks at one token.
 
         Args:
             query: The path that looks (B, L, query_dim).
             context: The path looked at (B, L, context_dim).
-            state: Keys and values of the stretches before; `None` at the start.
+            state: Keys and values of the stretches before (B, T, 2 query_dim); `None` at the start.
 
         Returns:
             Shannon entropy of the attention weights in nats, mean over batch, heads and queries; a scalar without
             gradient. It takes memory quadratic in the length, which `forward` does not.
         """
-        queries, cache = self._heads(query), self._extend(context, state)
-        scores = queries @ cache.keys.transpose(2, 3) * queries.shape[-1] ** -0.5
-        visible = self._mask(scores.shape[2], scores.shape[3], scores.device)
-        return torch.special.entr(scores.masked_fill(~visible, -torch.inf).softmax(-1)).sum(-1).mean()
+        queries, keys = self.query(query), self._extend(context, state)[..., : self.query.out_features]
+        apart, there = (tensor.unflatten(-1, (self.heads, -1)).transpose(1, 2) for tensor in (queries, keys))
+        scores = apart @ there.transpose(2, 3) * apart.shape[-1] ** -0.5
+        positions = torch.arange(keys.shape[1], device=keys.device)
+        seen = visible(positions[keys.shape[1] - queries.shape[1] :], positions, self.window)
+        return torch.special.entr(scores.masked_fill(~seen, -torch.inf).softmax(-1)).sum(-1).mean()
 
-    def _heads(self, query: Tensor) -> Tensor:
-        """Queries (B, H, L, E)."""
-        return self.query(query).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-
-    def _extend(self, context: Tensor, state: KeyValues | None) -> KeyValues:
+    def _extend(self, context: Tensor, state: Tensor | None) -> Tensor:
         """Keys and values of this stretch behind the cached ones."""
-        keys, values = self.key_value(context).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-        if state is None:
-            return KeyValues(keys, values)
-        return KeyValues(torch.cat([state.keys, keys], 2), torch.cat([state.values, values], 2))
+        keys_values = self.key_value(context)
+        return keys_values if state is None else torch.cat([state, keys_values], 1)
 
-    def _attend(self, queries: Tensor, cache: KeyValues) -> Tensor:
-        """Attention in blocks of queries, each against the keys its window reaches."""
-        block = queries.shape[2] if self.window is None else self.window
-        past, drop = cache.keys.shape[2] - queries.shape[2], self.dropout if self.training else 0.0
-        found, stop = [], past
-        for part in queries.split(block, 2):
-            first = 0 if self.window is None else max(0, stop - self.window + 1)
-            stop += part.shape[2]
-            keys, values = (tensor[:, :, first:stop] for tensor in cache)
-            visible = self._mask(part.shape[2], stop - first, part.device)
-            found.append(scaled_dot_product_attention(part, keys, values, attn_mask=visible, dropout_p=drop))
-        return torch.cat(found, 2)
-
-    def _mask(self, queries: int, keys: int, device: torch.device) -> Tensor:
-        """Which key each query sees, when the last query stands at the last key."""
-        age = torch.arange(keys - queries, keys, device=device)[:, None] - torch.arange(keys, device=device)
-        return (age >= 0) if self.window is None else (age >= 0) & (age < self.window)
-
-    def _visible_later(self, cache: KeyValues) -> KeyValues:
+    def _visible_later(self, cache: Tensor) -> Tensor:
         """The part of the cache that the next token's window reaches."""
-        if self.window is None:
-            return cache
-        first = max(0, cache.keys.shape[2] - self.window + 1)
-        return KeyValues(cache.keys[:, :, first:], cache.values[:, :, first:])
+        return cache if self.window is None else cache[:, max(0, cache.shape[1] - self.window + 1) :]
 
 
-CrossModalState = dict[str, KeyValues]
+CrossModalState = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -176,6 +160,7 @@ class CrossModalAttention(nn.Module):
         attention_type: `bidirectional`, or one of the directions.
         dropout: Share of attention weights dropped in training.
         window: Tokens seen, the own one included; `None` for all earlier ones.
+        path: What computes, see `neurofmx.kernels.window_attention`.
 
     Raises:
         ValueError: If `attention_type` is unknown or `num_heads` does not divide.
@@ -190,12 +175,13 @@ class CrossModalAttention(nn.Module):
         dropout: float = 0.1,
         *,
         window: int | None = None,
+        path: Path = "auto",
     ) -> None:
         super().__init__()
         sizes = {"liquid_to_spike": (spike_dim, liquid_dim), "spike_to_liquid": (liquid_dim, spike_dim)}
         self.directions = nn.ModuleDict(
             {
-                name: CrossAttentionModule(*sizes[name], num_heads=num_heads, dropout=dropout, window=window)
+                name: CrossAttentionModule(*sizes[name], num_heads=num_heads, dropout=dropout, window=window, path=path)
                 for name in pick(DIRECTIONS, attention_type, "attention_type")
             }
         )

@@ -214,6 +214,7 @@ def _attention(config: HybridConfig) -> CrossModalAttention:
         _DIRECTIONS[config.attention_type],
         dropout=config.attention_dropout,
         window=config.cross_attn_window,
+        path=config.kernels,
     )
 
 

@@ -2,9 +2,8 @@
 
 Samples run independently, in blocks of rows that share one pass over the weights.
 
-Symbols: `z` features `tanh(W [x, h] + w)`, with the constants of LeCun's tanh inside the weights; `f, g` targets,
-`a, b` rate and offset of the blend between them. Every axis that a product ends in is filled up to whole panels, see
-`neurofmx.kernels.cpu.simd.panels`.
+Symbols: `z` features; `f, g` targets, `a, b` rate and offset of the blend between them. Every axis that a product ends
+in is filled up to whole panels, see `neurofmx.kernels.cpu.simd.panels`.
 """
 
 from __future__ import annotations
@@ -12,12 +11,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from neurofmx.kernels.cfc import LECUN_SCALE, LECUN_SLOPE
-from neurofmx.kernels.cpu.blend import blend, open_gates
+from neurofmx.kernels.cpu.blend import blend, open_gates, place_of
 from neurofmx.kernels.cpu.compiled import njit
 from neurofmx.kernels.cpu.simd.fastmath import tanh, widest_lanes
-from neurofmx.kernels.cpu.simd.panels import as_panels, lay_out, multiply_add
+from neurofmx.kernels.cpu.simd.lanes import BYTES, load, splat, store
+from neurofmx.kernels.cpu.simd.panels import as_panels, lay_out_transposed, multiply_add
 from neurofmx.kernels.cpu.simd.tiles import copy, scratch
 
 OPTIONS: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "arcp", "nsz", "afn"}}
@@ -50,17 +51,15 @@ def lay_out_forward(W, w, V, v, layout):
         w: Their biases (features,).
         V: Weights of the gates (4 units, features).
         v: Their biases (4 units,).
-        layout: Room for all of them.
+        layout: Zeros, room for all of them.
     """
-    slope, scale, one = W.dtype.type(LECUN_SLOPE), W.dtype.type(LECUN_SCALE), W.dtype.type(1)
-    inputs, units, panels = layout.from_input.shape[1], V.shape[0] // 4, layout.to_gates.shape[0] // 4
-    lay_out(layout.from_input, W[:, :inputs].T, slope)
-    lay_out(layout.from_state, W[:, inputs:].T, slope)
-    lay_out(layout.feature_bias, w.reshape(1, -1), slope)
+    units, wide = V.shape[0] // 4, layout.to_gates.shape[0] * layout.to_gates.shape[2] // 4
+    lay_out_transposed(layout.from_input, 0, W, 0)
+    lay_out_transposed(layout.from_state, 0, W, W.shape[1] - units)
+    copy(layout.feature_bias.reshape(-1), 0, w, 0, len(w))
     for gate in range(4):
-        here, rows = slice(gate * panels, (gate + 1) * panels), slice(gate * units, (gate + 1) * units)
-        lay_out(layout.to_gates[here], V[rows].T, scale)
-        lay_out(layout.gate_bias[here], v[rows].reshape(1, -1), one)
+        lay_out_transposed(layout.to_gates, gate * wide, V[gate * units : (gate + 1) * units], 0)
+        copy(layout.gate_bias.reshape(-1), gate * wide, v, gate * units, units)
 
 
 @njit(forceinline=True, **OPTIONS)
@@ -76,21 +75,46 @@ def changes(course):
 
 
 @njit(**OPTIONS)
-def spans_of(course, first, t, wide, spans):
+def spans_of(course, first, t, spans):
     """The elapsed times of a step for the rows of a block that begins at `first`; 0 where a step is padding."""
-    samples, times, units = course.elapsed.shape
-    for r in range(spans.shape[0] // wide):
+    (samples, times, units), (rows, wide) = course.elapsed.shape, spans.shape
+    elapsed, spans = course.elapsed.reshape(-1), spans.reshape(-1)
+    for r in range(rows):
+        at = (first + r if samples > 1 else 0) * times + (t if times > 1 else 0)
         there = counts(course, first + r, t)  # else not even NaN may pass
-        row = course.elapsed[first + r if samples > 1 else 0, t if times > 1 else 0]
-        copy(spans, r * wide, row, 0, units if there else 0)
+        copy(spans, r * wide, elapsed, at * units, units if there else 0)
 
 
 @njit(**OPTIONS)
-def squash(z):
-    """The hyperbolic tangent in place."""
+def squash(z, columns):
+    """LeCun's tanh of the first columns, in place."""
     widest_lanes()
-    for k in range(z.shape[0]):
-        z[k] = tanh(z[k])
+    scale, slope = z.dtype.type(LECUN_SCALE), z.dtype.type(LECUN_SLOPE)
+    for row in range(z.shape[0]):
+        for k in range(columns):
+            z[row, k] = scale * tanh(slope * z[row, k])
+
+
+@njit(**OPTIONS)
+def unsquash(z, dz):
+    """Gradient through LeCun's tanh that gave `z` (rows, wide), in place."""
+    steepest, bend = splat(dz.dtype.type(LECUN_SCALE * LECUN_SLOPE)), splat(dz.dtype.type(LECUN_SLOPE / LECUN_SCALE))
+    for row in range(dz.shape[0]):
+        for k in range(0, dz.shape[1], BYTES // dz.itemsize):
+            value, here = load(z, place_of(z, row) + k), place_of(dz, row) + k
+            store(dz, here, load(dz, here) * (steepest - bend * value * value))
+
+
+@njit(**OPTIONS)
+def _project(x, first, t, layout, drive):
+    """What biases and inputs of a block give to the features from step `t` on (panels, rows * steps, width)."""
+    (_, time, inputs), (_, count, _) = x.shape, drive.shape
+    steps = min(time, _DRIVEN)
+    together = count if steps == time else steps  # rows that lie next to each other
+    for row in range(0, count, together):
+        rows = together if steps == time else min(steps, time - t)
+        ahead = as_strided(x[first + row // steps, t:], (rows, inputs), x.strides[1:])
+        multiply_add(drive[:, row : row + rows], layout.feature_bias, ahead, layout.from_input)
 
 
 @njit(cache=True, **OPTIONS)
@@ -108,31 +132,30 @@ def forward(job, last, bounds, constants, x, course, layout, h, states):
         h: States before the first step, replaced by those after the last (batch, units).
         states: Output (batch, time, units).
     """
-    width, units = layout.from_input.shape[2], h.shape[1]
+    width, units, steps = layout.from_input.shape[2], h.shape[1], min(x.shape[1], _DRIVEN)
     features, wide = layout.from_input.shape[0] * width, layout.to_gates.shape[0] * width // 4
+    found, ends = states.reshape(-1), h.reshape(-1)
     for block in range(job, last):
         first, rows = bounds[block], bounds[block + 1] - bounds[block]
-        drive = np.empty((features // width, rows, _DRIVEN, width), x.dtype)
-        z, gates = scratch(1, rows * features, x)[0], scratch(1, rows * 4 * wide, x)[0]
-        v, spans = scratch(1, rows * wide, x)[0], scratch(1, rows * wide, x)[0]
-        to_z, to_gates = as_panels(z.reshape(rows, features), width), as_panels(gates.reshape(rows, 4 * wide), width)
-        known, own = z.reshape(rows, features)[:, : layout.to_gates.shape[1]], v.reshape(rows, wide)[:, :units]
+        drive = np.empty((features // width, rows * steps, width), x.dtype)
+        z, gates = scratch(rows, features, x), scratch(rows, 4 * wide, x)
+        v, spans = scratch(rows, wide, x), scratch(rows, wide, x)
+        to_z, to_gates = as_panels(z, width), as_panels(gates, width)
+        known, own, flat = z[:, : layout.to_gates.shape[1]], v[:, :units], v.reshape(-1)
         for r in range(rows):
-            copy(v, r * wide, h[first + r], 0, units)
+            copy(flat, r * wide, ends, (first + r) * units, units)
         for t in range(x.shape[1]):
             if t % _DRIVEN == 0:
-                for r in range(rows):
-                    ahead = x[first + r, t : t + _DRIVEN]
-                    multiply_add(drive[:, r], layout.feature_bias, ahead, layout.from_input)
-            multiply_add(to_z, drive[:, :, t % _DRIVEN], own, layout.from_state)
-            squash(z)
+                _project(x, first, t, layout, drive)
+            multiply_add(to_z, drive[:, t % _DRIVEN :: steps], own, layout.from_state)
+            squash(z, features)
             multiply_add(to_gates, layout.gate_bias, known, layout.to_gates)
             if t == 0 or changes(course):
-                spans_of(course, first, t, wide, spans)
-            open_gates(gates, spans, rows, wide, constants)
+                spans_of(course, first, t, spans)
+            open_gates(gates, spans, constants)
             for r in range(rows):
                 if counts(course, first + r, t):
-                    blend(gates, r, wide, v)
-                copy(states[first + r, t], 0, v, r * wide, units)
+                    blend(gates, r, v)
+                copy(found, ((first + r) * x.shape[1] + t) * units, flat, r * wide, units)
         for r in range(rows):
-            copy(h[first + r], 0, v, r * wide, units)
+            copy(ends, (first + r) * units, flat, r * wide, units)

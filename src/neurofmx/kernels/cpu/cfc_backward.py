@@ -11,27 +11,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurofmx.kernels.cfc import LECUN_SCALE, LECUN_SLOPE
 from neurofmx.kernels.cpu.blend import open_gates, unblend
-from neurofmx.kernels.cpu.cfc import OPTIONS, changes, counts, spans_of, squash
+from neurofmx.kernels.cpu.cfc import OPTIONS, changes, counts, spans_of, squash, unsquash
 from neurofmx.kernels.cpu.compiled import njit
-from neurofmx.kernels.cpu.simd.fastmath import widest_lanes
-from neurofmx.kernels.cpu.simd.panels import as_panels, into_panels, lay_out, multiply_add, out_of_panels
+from neurofmx.kernels.cpu.simd.lanes import BYTES, load, store
+from neurofmx.kernels.cpu.simd.panels import as_panels, lay_out, multiply_add
 from neurofmx.kernels.cpu.simd.tiles import copy, scratch
 
-_TOGETHER = 128  # rows of a product for the weights, so that two panels of them fit the first cache
+_TOGETHER = 96  # rows of a product for the weights, so that two panels of them fit the first cache
+_AT_ONCE = 64  # rows of inputs whose gradients are made together
 
 
 class WayBack(NamedTuple):
     """The weights that gradients go back by, as panels."""
 
     from_gates: np.ndarray
-    from_features: np.ndarray  # to the joined inputs and states
-    zeros: np.ndarray  # a row of features
+    to_inputs: np.ndarray
+    to_state: np.ndarray
+    zeros: np.ndarray  # a row as long as the longest result
 
 
 class Stretch(NamedTuple):
-    """Some steps of all samples as panels (panels, batch * steps, width)."""
+    """Some steps of some samples (samples * steps, columns), every row ending in a gap of a cache line.
+
+    Without it rows would lie a power of two apart, for which a cache has few places.
+    """
 
     joined: np.ndarray  # inputs and the state before the step, each filled up
     features: np.ndarray
@@ -63,89 +67,98 @@ def lay_out_backward(W, V, back):
     Args:
         W: Weights of the features (features, inputs + units).
         V: Weights of the gates (4 units, features).
-        back: Room for both.
+        back: Zeros, room for both.
     """
-    slope, scale = W.dtype.type(LECUN_SLOPE), W.dtype.type(LECUN_SCALE)
     units, wide = V.shape[0] // 4, back.from_gates.shape[1] // 4
-    for gate in range(4):
-        here = back.from_gates[:, gate * wide : (gate + 1) * wide]
-        lay_out(here, V[gate * units : (gate + 1) * units], scale)
     inputs = W.shape[1] - units
-    before = back.from_features.shape[0] - wide // back.from_features.shape[2]
-    lay_out(back.from_features[:before], W[:, :inputs], slope)
-    lay_out(back.from_features[before:], W[:, inputs:], slope)
-    back.zeros[:] = 0
+    for gate in range(4):
+        lay_out(back.from_gates, gate * wide, V[gate * units : (gate + 1) * units], 0, V.shape[1])
+    lay_out(back.to_inputs, 0, W, 0, inputs)
+    lay_out(back.to_state, 0, W, inputs, units)
 
 
 @njit(**OPTIONS)
-def _unsquash(z, dz):
-    """Gradient through the hyperbolic tangent that gave `z`, in place."""
-    widest_lanes()
-    one = z.dtype.type(1)
-    for r in range(dz.shape[0]):
-        for k in range(dz.shape[1]):
-            dz[r, k] *= one - z[r, k] * z[r, k]
+def _add(to, place, source, at, width):
+    """Adds numbers, whole vectors first."""
+    lanes = BYTES // to.itemsize
+    whole = width // lanes * lanes
+    for i in range(0, whole, lanes):
+        store(to, place + i, load(to, place + i) + load(source, at + i))
+    for i in range(whole, width):
+        to[place + i] += source[at + i]
 
 
 @njit(**OPTIONS)
-def _unblend(gates, spans, first, t, wide, course, constants, to, dh, dspans, held):
+def _unblend(gates, spans, first, t, course, constants, to, dh, dspans, held):
     """Turns gates into their gradients, in place; padded steps hand the state's gradient on through `held`."""
-    arrived, by_sample, by_step = to.dstates
-    rows, both, units = *held.shape, to.delapsed.shape[2]
-    when = t if to.delapsed.shape[1] > 1 else 0
-    open_gates(gates, spans, rows, wide, constants)
-    for r in range(rows):
-        at = (first + r) * by_sample + t * by_step
-        for u in range(units):
-            dh[r * wide + u] += arrived[at + u]
+    (arrived, by_sample, by_step), (_, times, units), wide = to.dstates, to.delapsed.shape, dh.shape[1]
+    delapsed, flat, found = to.delapsed.reshape(-1), dh.reshape(-1), dspans.reshape(-1)
+    open_gates(gates, spans, constants)
+    for r in range(gates.shape[0]):
+        _add(flat, r * wide, arrived, (first + r) * by_sample + t * by_step, units)
         if counts(course, first + r, t):
-            held[r] = 0
-            unblend(gates, spans, r, wide, dh, dspans)
-            for u in range(units):
-                to.delapsed[first + r, when, u] += dspans[r * wide + u]
+            unblend(gates, spans, r, dh, dspans)
+            _add(delapsed, ((first + r) * times + (t if times > 1 else 0)) * units, found, r * wide, units)
+            if course.mask.shape[1]:  # else it never was anything but 0
+                held[r] = 0
         else:
-            copy(held[r], both - wide, dh, r * wide, wide)
-            gates[4 * r * wide : 4 * (r + 1) * wide] = 0
+            copy(held.reshape(-1), r * wide, flat, r * wide, wide)
+            gates[r] = 0
 
 
 @njit(**OPTIONS)
-def _recall(first, joined, z, past, layout, stretch):
+def _recall(joined, features, gates, inputs, units, layout):
     """Makes features and gates of a block's stretch anew out of its inputs and states."""
-    rows, steps, inputs, width = joined.shape[0], joined.shape[1], past.x.shape[2], layout.to_gates.shape[2]
-    before = joined.shape[2] - layout.to_gates.shape[0] * width // 4
-    flat, units = joined.reshape(rows * steps, joined.shape[2]), past.states.shape[2]
-    to_z = as_panels(z, width)
-    multiply_add(to_z, layout.feature_bias, flat[:, :inputs], layout.from_input)
-    multiply_add(to_z, to_z, flat[:, before : before + units], layout.from_state)
-    squash(z.reshape(-1))
-    to_gates = stretch.gates[:, first * steps : (first + rows) * steps]
-    multiply_add(to_gates, layout.gate_bias, z[:, : layout.to_gates.shape[1]], layout.to_gates)
-    into_panels(z, stretch.features, first * steps, 1)
+    width = layout.to_gates.shape[2]
+    before, columns = joined.shape[1] - len(layout.to_gates) // 4 * width, len(layout.from_input) * width
+    to_z, to_gates = as_panels(features[:, :columns], width), as_panels(gates, width)
+    multiply_add(to_z, layout.feature_bias, joined[:, :inputs], layout.from_input)
+    multiply_add(to_z, to_z, joined[:, before : before + units], layout.from_state)
+    squash(features, columns)
+    multiply_add(to_gates, layout.gate_bias, features[:, : layout.to_gates.shape[1]], layout.to_gates)
 
 
 @njit(**OPTIONS)
-def _join(first, begin, past, course, wide, joined):
+def _join(first, begin, steps, past, course, before, joined):
     """Puts inputs and the states before every step next to each other, for a block's stretch."""
-    inputs, units = past.x.shape[2], past.states.shape[2]
-    before = joined.shape[2] - wide
-    for r in range(joined.shape[0]):
-        for i in range(joined.shape[1]):
-            there = counts(course, first + r, begin + i)  # else not even NaN may pass
-            for c in range(inputs):
-                joined[r, i, c] = past.x[first + r, begin + i, c] if there else 0
-            for u in range(units):
-                state = past.states[first + r, begin + i - 1, u] if begin + i else past.start[first + r, u]
-                joined[r, i, before + u] = state
+    (_, time, inputs), units, (rows, apart) = past.x.shape, past.states.shape[2], joined.shape
+    to, x, states, start = joined.reshape(-1), past.x.reshape(-1), past.states.reshape(-1), past.start.reshape(-1)
+    for row in range(rows):
+        b, t, at = first + row // steps, begin + row % steps, row * apart
+        there = inputs if counts(course, b, t) else 0  # else not even NaN may pass
+        copy(to, at, x, (b * time + t) * inputs, there)
+        for i in range(at + there, at + before):
+            to[i] = 0
+        if t:
+            copy(to, at + before, states, (b * time + t - 1) * units, units)
+        else:
+            copy(to, at + before, start, b * units, units)
+        for i in range(at + before + units, at + apart):
+            to[i] = 0
+
+
+@njit(**OPTIONS)
+def _to_inputs(first, begin, steps, dfeatures, back, dx):
+    """The gradient of the inputs of a block's stretch."""
+    width, (_, time, inputs), to = back.zeros.shape[2], dx.shape, dx.reshape(-1)
+    rows = scratch(_AT_ONCE, len(back.to_inputs) * width, dx)
+    to_rows, flat, apart = as_panels(rows, width), rows.reshape(-1), rows.shape[1]
+    for done in range(0, len(dfeatures), _AT_ONCE):
+        some = dfeatures[done : done + _AT_ONCE, : back.to_inputs.shape[1]]
+        multiply_add(to_rows, back.zeros, some, back.to_inputs)
+        for r in range(len(some)):
+            b, t = first + (done + r) // steps, begin + (done + r) % steps
+            copy(to, (b * time + t) * inputs, flat, r * apart, inputs)
 
 
 @njit(cache=True, **OPTIONS)
 def backward(job, last, bounds, begin, steps, constants, past, course, layout, back, stretch, to):
-    """Takes blocks `job` to `last` of the batch back through a stretch.
+    """Takes blocks `job` to `last` of the samples back through a stretch.
 
     Args:
         job: First block.
         last: Block to stop before.
-        bounds: First row of every block, and the number of rows at the end (blocks + 1,).
+        bounds: First row of every block, and the row at the end (blocks + 1,).
         begin: First step of the stretch.
         steps: Number of its steps.
         constants: Of `blend.CONSTANTS`.
@@ -153,72 +166,67 @@ def backward(job, last, bounds, begin, steps, constants, past, course, layout, b
         course: Elapsed times and mask.
         layout: The weights.
         back: The weights on the way back.
-        stretch: Room for the stretch.
+        stretch: Room for the stretch of the samples from the first bound on.
         to: Gradients.
     """
-    width, into = back.zeros.shape[2], back.from_features.shape[1]
-    features, wide = back.zeros.shape[0] * width, stretch.gates.shape[0] * width // 4
-    both, units, like = stretch.joined.shape[0] * width, to.dh.shape[1], to.dh
+    width, units, like, starts = back.zeros.shape[2], to.dh.shape[1], to.dh, to.dh.reshape(-1)
+    features, before, wide = len(back.from_gates) * width, len(back.to_inputs) * width, len(back.to_state) * width
     for block in range(job, last):
         first, rows = bounds[block], bounds[block + 1] - bounds[block]
-        joined = np.zeros((rows, steps, both), like.dtype)
-        _join(first, begin, past, course, wide, joined)
-        into_panels(joined.reshape(rows * steps, both), stretch.joined, first * steps, 1)
-        z, dz = np.empty((rows, steps, features), like.dtype), np.empty((rows, features), like.dtype)
-        _recall(first, joined, z.reshape(rows * steps, features), past, layout, stretch)
-        flat, spans = scratch(1, rows * 4 * wide, like)[0], scratch(1, rows * wide, like)[0]
-        dh, dspans = scratch(1, rows * wide, like)[0], scratch(1, rows * wide, like)[0]
-        gates, djoined = flat.reshape(rows, 4 * wide), np.empty((rows, both), like.dtype)
-        held = np.zeros_like(djoined)
-        to_dz, to_djoined, from_held = as_panels(dz, width), as_panels(djoined, width), as_panels(held, width)
+        own = slice((first - bounds[0]) * steps, (first - bounds[0] + rows) * steps)
+        joined, gates = stretch.joined[own], stretch.gates[own, : 4 * wide]
+        z, dz = stretch.features[own], stretch.dfeatures[own, :features]
+        spans, dspans = scratch(rows, wide, like), scratch(rows, wide, like)
+        dh, held = scratch(rows, wide, like), scratch(rows, wide, like)
+        to_dh, from_held = as_panels(dh, width), as_panels(held, width)
+        _join(first, begin, steps, past, course, before, joined)
+        _recall(joined[:, : before + wide], z, gates, past.x.shape[2], units, layout)
         for r in range(rows):
-            copy(dh, r * wide, to.dh[first + r], 0, units)
+            copy(dh.reshape(-1), r * wide, starts, (first + r) * units, units)
         for i in range(steps - 1, -1, -1):
-            n, t = first * steps + i, begin + i
-            out_of_panels(gates, stretch.gates, n, steps)
             if i == steps - 1 or changes(course):
-                spans_of(course, first, t, wide, spans)
-            _unblend(flat, spans, first, t, wide, course, constants, to, dh, dspans, held)
-            into_panels(gates, stretch.gates, n, steps)
-            multiply_add(to_dz, back.zeros, gates, back.from_gates)
-            _unsquash(z[:, i], dz)
-            into_panels(dz, stretch.dfeatures, n, steps)
-            multiply_add(to_djoined, from_held, dz[:, :into], back.from_features)
-            for r in range(rows):
-                copy(to.dx[first + r, t], 0, djoined[r], 0, to.dx.shape[2])
-                copy(dh, r * wide, djoined[r], both - wide, wide)
+                spans_of(course, first, begin + i, spans)
+            here, dhere = gates[i::steps], dz[i::steps]
+            _unblend(here, spans, first, begin + i, course, constants, to, dh, dspans, held)
+            multiply_add(as_panels(dhere, width), back.zeros, here, back.from_gates)
+            unsquash(z[i::steps], dhere)
+            multiply_add(to_dh, from_held, dhere[:, : back.to_state.shape[1]], back.to_state)
+        _to_inputs(first, begin, steps, dz, back, to.dx)
         for r in range(rows):
-            copy(to.dh[first + r], 0, dh, r * wide, units)
+            copy(starts, (first + r) * units, dh.reshape(-1), r * wide, units)
 
 
 @njit(cache=True, **OPTIONS)
-def weights(job, last, stretch, dto_gates, dgate_bias, dto_features, dfeature_bias):
+def weights(job, last, width, stretch, dto_gates, dgate_bias, dto_features, dfeature_bias):
     """Adds a stretch to the gradients of the weights, one panel of gates, and then of features, per job.
 
     Args:
         job: First job.
         last: Job to stop before.
+        width: Columns of a panel.
         stretch: The stretch after its way back.
-        dto_gates: Gradient of the gates' weights as panels (panels of features, gates, width).
-        dgate_bias: Gradient of their biases (panels of gates, 1, width).
-        dto_features: Gradient of the features' weights as panels (panels of joined, features, width).
-        dfeature_bias: Gradient of their biases (panels of features, 1, width).
+        dto_gates: Gradient of the gates' weights (gates, features).
+        dgate_bias: Gradient of their biases (1, gates).
+        dto_features: Gradient of the features' weights (features, joined).
+        dfeature_bias: Gradient of their biases (1, features).
     """
-    for panel in range(job, last):
-        if panel < stretch.gates.shape[0]:
-            _add_products(panel, stretch.gates, stretch.features, dto_gates, dgate_bias)
+    gates = len(dto_gates)
+    for column in range(job * width, last * width, width):
+        if column < gates:
+            _add_products(column, width, stretch.gates, stretch.features, dto_gates, dgate_bias)
         else:
-            rest = panel - stretch.gates.shape[0]
-            _add_products(rest, stretch.dfeatures, stretch.joined, dto_features, dfeature_bias)
+            rest = column - gates
+            _add_products(rest, width, stretch.dfeatures, stretch.joined, dto_features, dfeature_bias)
 
 
 @njit(**OPTIONS)
-def _add_products(panel, gradients, inputs, total, bias):
+def _add_products(column, width, gradients, inputs, total, bias):
     """Adds `gradient.T @ inputs` to a panel's rows of the total, and the sums of the gradient to those of the bias."""
-    rows, width = gradients.shape[1:]
-    out, sums = total[:, panel * width : (panel + 1) * width], bias[panel : panel + 1]
+    columns = slice(column, column + width)
+    to_total, to_bias = as_panels(total[columns], width), as_panels(bias[:, columns], width)
     ones = np.ones((1, _TOGETHER), total.dtype)
-    for begin in range(0, rows, _TOGETHER):
-        some = slice(begin, min(begin + _TOGETHER, rows))
-        multiply_add(out, out, gradients[panel, some].T, inputs[:, some])
-        multiply_add(sums, sums, ones[:, : some.stop - begin], gradients[panel : panel + 1, some])
+    for begin in range(0, len(gradients), _TOGETHER):
+        some = gradients[begin : begin + _TOGETHER, columns]
+        beside = as_panels(inputs[begin : begin + _TOGETHER, : total.shape[1]], width)
+        multiply_add(to_total, to_total, some.T, beside)
+        multiply_add(to_bias, to_bias, ones[:, : len(some)], as_panels(some, width))

@@ -6,25 +6,29 @@ Shapes: `x` (batch, time, inputs), `state` and `last` (batch, units), `states` (
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neurofmx.kernels.cfc import LECUN_SCALE, LECUN_SLOPE
 from neurofmx.kernels.cpu import cfc as forwards
 from neurofmx.kernels.cpu import cfc_backward as backwards
 from neurofmx.kernels.cpu.blend import CONSTANTS
 from neurofmx.kernels.cpu.cfc import Course, Layout
 from neurofmx.kernels.cpu.cfc_backward import Gradients, Past, Stretch, WayBack
 from neurofmx.kernels.cpu.parallel import in_parallel
+from neurofmx.kernels.cpu.simd.lanes import BYTES
 from neurofmx.kernels.cpu.simd.matrix_block import ROWS
 from neurofmx.kernels.cpu.simd.panels import padded, width_of
 from neurofmx.kernels.cpu.simd.tiles import rows_of
 
 _FEWEST = 2  # rows of a block, as one row alone waits for the weights as long as two
-_STRETCH, _SHORTEST = 256, 8  # rows of a stretch over the whole batch, whose gates fit the second cache, and its steps
+_SAMPLES = 64  # that go back together, whatever the number of threads, as sums over them must not depend on it
+_STRETCH, _SHORTEST = 2**17, 8  # gates of a stretch of theirs, half of the second cache, and its steps if they are more
 
 
 @torch.library.custom_op("neurofmx::cfc", mutates_args=())
@@ -41,7 +45,7 @@ def cfc_op(
     """States, and the last of them."""
     found = states, last = _outputs(x, state)
     last.copy_(state)
-    bounds, layout = _blocks(len(x)), _layout(_Sizes.of(x, state, W), list(map(_array, (W, w, V, v))))
+    bounds, layout = _blocks(len(x)), _layout(_Sizes.of(x, state, W), [W, w, V, v])
     course, jobs = _course(elapsed, mask, len(x)), len(bounds) - 1
     given = bounds, CONSTANTS[layout.to_gates.dtype.type], _array(x), course, layout
     in_parallel(forwards.forward, jobs, *given, last.numpy(), states.numpy())
@@ -70,15 +74,15 @@ def cfc_backward_op(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of x, state, the weights and elapsed; those that arrive may be missing."""
     sizes = _Sizes.of(x, state, W)
-    weights, arrays = list(map(_array, (W, w, V, v))), list(map(_array, (x, state, states)))
     arrived = rows_of(states.new_zeros(sizes.units).expand(states.shape) if dstates is None else dstates)
     found = [torch.zeros_like(state) if dlast is None else dlast.clone(), torch.empty_like(x)]
     dstate, dx = (tensor.contiguous() for tensor in found)
     delapsed = states.new_zeros(len(x), elapsed.shape[1], sizes.units)
     to = Gradients(arrived, dstate.numpy(), dx.numpy(), delapsed.numpy())
-    totals = _Totals.zeros(sizes, weights[0].dtype)
+    totals = _Totals.zeros(sizes, W)
     if len(x):
-        _go_back(sizes, weights, Past(*arrays), _course(elapsed, mask, len(x)), to, totals)
+        past = Past(*map(_array, (x, state, states)))
+        _go_back(sizes, [W, w, V, v], past, _course(elapsed, mask, len(x)), to, totals)
     return dx, dstate, *totals.weights(sizes), delapsed.sum(0, keepdim=True) if len(elapsed) == 1 else delapsed
 
 
@@ -122,7 +126,7 @@ class _Sizes(NamedTuple):
 
 
 class _Totals(NamedTuple):
-    """Gradients of the weights, those of matrices as panels."""
+    """Gradients of the weights, filled up."""
 
     to_gates: np.ndarray
     gate_bias: np.ndarray
@@ -130,86 +134,81 @@ class _Totals(NamedTuple):
     feature_bias: np.ndarray
 
     @classmethod
-    def zeros(cls, sizes: _Sizes, dtype: np.dtype) -> _Totals:
+    def zeros(cls, sizes: _Sizes, like: Tensor) -> _Totals:
         """Nothing added up yet."""
-        features, gates, width = sizes.wide_features, 4 * sizes.wide_units, sizes.width
-        joined = sizes.wide_inputs + sizes.wide_units
-        shapes = (features, gates), (gates, 1), (joined, features), (features, 1)
-        return cls(*(np.zeros((columns // width, rows, width), dtype) for columns, rows in shapes))
+        features, gates, joined = sizes.wide_features, 4 * sizes.wide_units, sizes.wide_inputs + sizes.wide_units
+        return cls(*_arrays(like.new_zeros, (gates, features), (1, gates), (features, joined), (1, features)))
 
     def weights(self, sizes: _Sizes) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Gradients of `W, w, V, v`, without what fills up panels and with LeCun's constants."""
+        """Gradients of `W, w, V, v`, without what fills them up."""
         inputs, units, features, before, wide = sizes[:5]
-        W = self.to_features.swapaxes(0, 1).reshape(sizes.wide_features, -1)[:features]
-        V = self.to_gates.swapaxes(0, 1).reshape(4, wide, -1)[:, :units, :features]
+        V, v, W, w = self
+        features_weight = np.concatenate([W[:features, :inputs], W[:features, before : before + units]], 1)
+        gates_weight = V.reshape(4, wide, -1)[:, :units, :features].copy().reshape(4 * units, features)
         return (
-            torch.from_numpy(np.concatenate([W[:, :inputs], W[:, before : before + units]], 1) * LECUN_SLOPE),
-            torch.from_numpy(self.feature_bias.reshape(-1)[:features] * LECUN_SLOPE),
-            torch.from_numpy(V.reshape(4 * units, features) * LECUN_SCALE),
-            torch.from_numpy(self.gate_bias.reshape(4, wide)[:, :units].flatten()),
+            torch.from_numpy(features_weight),
+            torch.from_numpy(w[0, :features].copy()),
+            torch.from_numpy(gates_weight),
+            torch.from_numpy(v.reshape(4, wide)[:, :units].flatten()),
         )
 
 
-class _Room:
-    """Memory for one stretch after the other."""
-
-    def __init__(self, sizes: _Sizes, rows: int, dtype: np.dtype) -> None:
-        self.width, joined, gates = sizes.width, sizes.wide_inputs + sizes.wide_units, 4 * sizes.wide_units
-        self.columns = joined, sizes.wide_features, gates, sizes.wide_features
-        self.numbers = [np.empty(rows * columns, dtype) for columns in self.columns]
-
-    def stretch(self, rows: int) -> Stretch:
-        """Room for some rows."""
-        pairs = zip(self.numbers, self.columns, strict=True)
-        return Stretch(*(numbers[: rows * columns].reshape(-1, rows, self.width) for numbers, columns in pairs))
+def _room(sizes: _Sizes, rows: int, like: Tensor) -> list[np.ndarray]:
+    """Memory for one stretch after the other, in the order of `Stretch`."""
+    gap = BYTES // like.element_size()
+    joined, gates = sizes.wide_inputs + sizes.wide_units, 4 * sizes.wide_units
+    columns = joined, sizes.wide_features, gates, sizes.wide_features
+    return _arrays(like.new_empty, *((rows, wide + gap) for wide in columns))
 
 
-def _go_back(
-    sizes: _Sizes, weights: list[np.ndarray], past: Past, course: Course, to: Gradients, totals: _Totals
-) -> None:
-    """Takes stretch after stretch back through time, the last one first."""
+def _go_back(sizes: _Sizes, weights: list[Tensor], past: Past, course: Course, to: Gradients, totals: _Totals) -> None:
+    """Takes some samples after the others, and of those stretch after stretch, back through time."""
     batch, time, _ = past.x.shape
-    longest, bounds = min(time, max(_SHORTEST, _STRETCH // batch)), _blocks(batch)
-    layout, back, room = _layout(sizes, weights), _way_back(sizes, weights), _Room(sizes, batch * longest, past.x.dtype)
-    constants = CONSTANTS[past.x.dtype.type]
-    panels = (4 * sizes.wide_units + sizes.wide_features) // sizes.width
-    for end in range(time, 0, -longest):
-        begin = max(0, end - longest)
-        stretch = room.stretch(batch * (end - begin))
-        given = bounds, begin, end - begin, constants, past, course, layout, back, stretch
-        in_parallel(backwards.backward, len(bounds) - 1, *given, to)
-        in_parallel(backwards.weights, panels, stretch, *totals)
+    gates = 4 * sizes.wide_units
+    samples = min(batch, _SAMPLES)
+    steps = min(time, max(_SHORTEST, _STRETCH // (samples * gates)))
+    layout, back, room = _layout(sizes, weights), _way_back(sizes, weights), _room(sizes, samples * steps, weights[0])
+    constants, panels = CONSTANTS[past.x.dtype.type], (gates + sizes.wide_features) // sizes.width
+    for first in range(0, batch, samples):
+        bounds = first + _blocks(min(samples, batch - first))
+        for end in range(time, 0, -steps):
+            begin = max(0, end - steps)
+            stretch = Stretch(*(numbers[: (bounds[-1] - first) * (end - begin)] for numbers in room))
+            given = bounds, begin, end - begin, constants, past, course, layout, back, stretch
+            in_parallel(backwards.backward, len(bounds) - 1, *given, to)
+            in_parallel(backwards.weights, panels, sizes.width, stretch, *totals)
 
 
-def _layout(sizes: _Sizes, weights: list[np.ndarray]) -> Layout:
-    """The weights as the forward takes them."""
-    (W, w, V, v), features, gates = weights, sizes.wide_features, 4 * sizes.wide_units
-    layout = Layout(
-        from_input=_panels(sizes, features, sizes.inputs, W.dtype),
-        from_state=_panels(sizes, features, sizes.units, W.dtype),
-        feature_bias=_panels(sizes, features, 1, W.dtype),
-        to_gates=_panels(sizes, gates, sizes.features, W.dtype),
-        gate_bias=_panels(sizes, gates, 1, W.dtype),
-    )
-    forwards.lay_out_forward(W, w, V, v, layout)
+def _layout(sizes: _Sizes, weights: list[Tensor]) -> Layout:
+    """The weights as the forward takes them, in the order of `Layout`."""
+    columns = *[sizes.wide_features] * 3, *[4 * sizes.wide_units] * 2
+    rows = sizes.inputs, sizes.units, 1, sizes.features, 1
+    layout = Layout(*_panels(sizes, columns, rows, weights[0]))
+    forwards.lay_out_forward(*map(_array, weights), layout)
     return layout
 
 
-def _way_back(sizes: _Sizes, weights: list[np.ndarray]) -> WayBack:
-    """The weights as the backward takes them."""
+def _way_back(sizes: _Sizes, weights: list[Tensor]) -> WayBack:
+    """The weights as the backward takes them, in the order of `WayBack`."""
     W, _, V, _ = weights
-    back = WayBack(
-        from_gates=_panels(sizes, sizes.wide_features, 4 * sizes.wide_units, W.dtype),
-        from_features=_panels(sizes, sizes.wide_inputs + sizes.wide_units, sizes.features, W.dtype),
-        zeros=_panels(sizes, sizes.wide_features, 1, W.dtype),
-    )
-    backwards.lay_out_backward(W, V, back)
+    columns = sizes.wide_features, sizes.wide_inputs, sizes.wide_units, max(sizes.wide_inputs, sizes.wide_features)
+    rows = 4 * sizes.wide_units, sizes.features, sizes.features, 1
+    back = WayBack(*_panels(sizes, columns, rows, W))
+    backwards.lay_out_backward(_array(W), _array(V), back)
     return back
 
 
-def _panels(sizes: _Sizes, columns: int, rows: int, dtype: np.dtype) -> np.ndarray:
-    """Room for a matrix as panels."""
-    return np.empty((columns // sizes.width, rows, sizes.width), dtype)
+def _panels(sizes: _Sizes, columns: Iterable[int], rows: Iterable[int], like: Tensor) -> list[np.ndarray]:
+    """Room for matrices as panels, filled with zeros."""
+    shapes = ((wide // sizes.width, k, sizes.width) for wide, k in zip(columns, rows, strict=True))
+    return _arrays(like.new_zeros, *shapes)
+
+
+def _arrays(make: Callable[[int], Tensor], *shapes: tuple[int, ...]) -> list[np.ndarray]:
+    """Arrays in one piece of torch's memory, which begins at a cache line, as numpy's need not, and so do they all."""
+    ends = list(accumulate(map(math.prod, shapes)))
+    whole = make(ends[-1]).numpy()
+    return [whole[begin:end].reshape(shape) for begin, end, shape in zip([0, *ends], ends, shapes, strict=False)]
 
 
 def _outputs(x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:

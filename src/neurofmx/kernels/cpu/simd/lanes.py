@@ -21,6 +21,8 @@ from numba.core import cgutils
 from numba.core.typing import templates
 from numba.extending import models
 
+from neurofmx.kernels.cpu.simd.address import data_of
+
 BYTES = 64
 
 # to a type checker: what these decorate is called by compiled code with other arguments than Python would need
@@ -58,6 +60,18 @@ _TYPES: dict[Any, Lanes] = {dtype: Lanes(dtype, BYTES) for dtype in _NUMBERS}
 _QUARTERS: dict[Any, Lanes] = {dtype: Lanes(dtype, BYTES // 4) for dtype in _NUMBERS}
 
 
+def lanes_of(dtype: Any) -> Lanes:
+    """The type of a vector of such numbers.
+
+    Args:
+        dtype: numba's float32 or float64.
+
+    Returns:
+        The type.
+    """
+    return _TYPES[dtype]
+
+
 def _register(operation: Any, instruction: str) -> None:
     """Makes an operator of Python work between vectors."""
 
@@ -73,9 +87,9 @@ for _operation, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"),
     _register(_operation, _instruction)
 
 
-def _address(context: Any, builder: Any, lanes: Lanes, array: Any, arguments: Any) -> Any:
+def address_of(context: Any, builder: Any, lanes: Lanes, array: Any, arguments: Any) -> Any:
     """The address of a vector: that of a place of a flat array."""
-    data = context.make_array(array)(context, builder, arguments[0]).data
+    data = data_of(context, builder, array, arguments[0])
     return builder.bitcast(builder.gep(data, [arguments[1]]), context.get_value_type(lanes).as_pointer())
 
 
@@ -83,7 +97,7 @@ def _load(lanes: Lanes, array: Any) -> Any:
     """How to read a vector from an array that may start anywhere."""
 
     def emit(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.load(_address(context, builder, lanes, array, arguments), align=array.dtype.bitwidth // 8)
+        return builder.load(address_of(context, builder, lanes, array, arguments), align=array.dtype.bitwidth // 8)
 
     return lanes(array, types.intp), emit
 
@@ -106,14 +120,14 @@ def store(_context, array, place, lanes):
 
     def emit(context, builder, _signature, arguments):
         builder.store(
-            arguments[2], _address(context, builder, lanes, array, arguments), align=array.dtype.bitwidth // 8
+            arguments[2], address_of(context, builder, lanes, array, arguments), align=array.dtype.bitwidth // 8
         )
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes), emit
 
 
-def _splat(builder: Any, vector: ir.VectorType, number: Any) -> Any:
+def splat_of(builder: Any, vector: ir.VectorType, number: Any) -> Any:
     """Instructions that put a number into all lanes."""
     nothing = ir.Constant(vector, ir.Undefined)
     one = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
@@ -126,9 +140,31 @@ def splat(_context, number):
     lanes = _TYPES[number]
 
     def emit(context, builder, _signature, arguments):
-        return _splat(builder, context.get_value_type(lanes), arguments[0])
+        return splat_of(builder, context.get_value_type(lanes), arguments[0])
 
     return lanes(number), emit
+
+
+@intrinsic
+def lanes_in(_context, array):
+    """How many numbers of an array a vector has; a constant, where `BYTES // array.itemsize` is a division."""
+    count = _TYPES[array.dtype].count
+
+    def emit(context, _builder, _signature, _arguments):
+        return context.get_constant(types.intp, count)
+
+    return types.intp(array), emit
+
+
+@intrinsic
+def zeros(_context, array):
+    """A vector of zeros like those of an array."""
+    lanes = _TYPES[array.dtype]
+
+    def emit(context, _builder, _signature, _arguments):
+        return context.get_value_type(lanes)(None)
+
+    return lanes(array), emit
 
 
 @intrinsic
@@ -138,7 +174,7 @@ def splats(_context, numbers):
 
     def emit(context, builder, _signature, arguments):
         vector = context.get_value_type(lanes.dtype)
-        each = [_splat(builder, vector, builder.extract_value(arguments[0], i)) for i in range(numbers.count)]
+        each = [splat_of(builder, vector, builder.extract_value(arguments[0], i)) for i in range(numbers.count)]
         return context.make_tuple(builder, lanes, each)
 
     return lanes(numbers), emit
@@ -150,9 +186,8 @@ def every(_context, array, place):
     lanes = _TYPES[array.dtype]
 
     def emit(context, builder, _signature, arguments):
-        data = context.make_array(array)(context, builder, arguments[0]).data
-        number = builder.load(builder.gep(data, [arguments[1]]))
-        return _splat(builder, context.get_value_type(lanes), number)
+        number = builder.load(builder.gep(data_of(context, builder, array, arguments[0]), [arguments[1]]))
+        return splat_of(builder, context.get_value_type(lanes), number)
 
     return lanes(array, types.intp), emit
 
@@ -205,6 +240,16 @@ def larger(_context, x, y):
         return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
     return x(x, y), emit
+
+
+@intrinsic
+def above(_context, x, bound):
+    """`x`, and the bound where it is larger; NaN stays."""
+
+    def emit(_context, builder, _signature, arguments):
+        return builder.select(builder.fcmp_ordered("<", *arguments), *arguments[::-1])
+
+    return x(x, bound), emit
 
 
 @intrinsic

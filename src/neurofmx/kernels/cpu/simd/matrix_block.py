@@ -15,11 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import binding, ir
-from numba import extending, types
+from numba import types
 from numba.core import cgutils
 
-# to a type checker: what this decorates is called by compiled code, without the context
-intrinsic: Any = extending.intrinsic
+from neurofmx.kernels.cpu.simd.lanes import BYTES, call, intrinsic, splat_of
 
 _FEATURES = binding.get_host_cpu_features()
 REGISTER = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16  # bytes
@@ -47,43 +46,12 @@ class _Array:
         return address
 
 
-class _Lanes:
-    """Registers full of one kind of number."""
-
-    def __init__(self, context: Any, builder: Any, number: Any) -> None:
-        self.builder, self.number = builder, context.get_value_type(number)
-        self.bytes, count = number.bitwidth // 8, 8 * REGISTER // number.bitwidth
-        self.kind, self.pick = ir.VectorType(self.number, count), ir.VectorType(ir.IntType(32), count)
-        self._product = self._function(f"llvm.fmuladd.v{count}f{number.bitwidth}", self.kind, [self.kind] * 3)
-        self._fetch = self._function("llvm.prefetch.p0", ir.VoidType(), [_ADDRESS, *[ir.IntType(32)] * 3])
-
-    def _function(self, name: str, result: Any, arguments: list[Any]) -> Any:
-        """A function that LLVM itself provides."""
-        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(result, arguments), name)
-
-    def load(self, address: Any) -> Any:
-        """As many neighbouring numbers as there are lanes."""
-        return self.builder.load(self.builder.bitcast(address, self.kind.as_pointer()), align=self.bytes)
-
-    def store(self, lanes: Any, address: Any) -> None:
-        """The lanes into neighbouring numbers."""
-        self.builder.store(lanes, self.builder.bitcast(address, self.kind.as_pointer()), align=self.bytes)
-
-    def fetch(self, address: Any) -> None:
-        """Asks for what will be loaded soon; an address behind the end of an array does no harm."""
-        to_read, first_cache, data = (ir.IntType(32)(setting) for setting in (0, 3, 1))
-        self.builder.call(self._fetch, [address, to_read, first_cache, data])
-
-    def spread(self, address: Any) -> Any:
-        """One number in all lanes."""
-        number = self.builder.load(self.builder.bitcast(address, self.number.as_pointer()), align=self.bytes)
-        nothing = ir.Constant(self.kind, ir.Undefined)
-        single = self.builder.insert_element(nothing, number, ir.IntType(32)(0))
-        return self.builder.shuffle_vector(single, nothing, ir.Constant(self.pick, None))
-
-    def multiply_add(self, factor: Any, other: Any, total: Any) -> Any:
-        """`factor * other + total` in every lane."""
-        return self.builder.call(self._product, [factor, other, total])
+def _fetch(builder: Any, address: Any) -> None:
+    """Asks for what will be loaded soon; an address behind the end of an array does no harm."""
+    to_read, first_cache, data = (ir.IntType(32)(setting) for setting in (0, 3, 1))
+    kind = ir.FunctionType(ir.VoidType(), [_ADDRESS, *[ir.IntType(32)] * 3])
+    ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(ask, [address, to_read, first_cache, data])
 
 
 def block(rows: int, panels: int) -> Any:
@@ -102,7 +70,7 @@ def block(rows: int, panels: int) -> Any:
         def generate(context, builder, signature, values):
             arrays = [_Array(context, builder, *pair) for pair in zip(signature.args[:4], values[:4], strict=True)]
             row, panel = values[4:]
-            _emit(_Lanes(context, builder, out.dtype), arrays, row, panel, rows, panels)
+            _emit(context.get_value_type(out.dtype), arrays, row, panel, rows, panels)
             return context.get_dummy_value()
 
         return types.void(out, start, a, weights, types.intp, types.intp), generate
@@ -110,9 +78,11 @@ def block(rows: int, panels: int) -> Any:
     return multiply
 
 
-def _emit(lanes: _Lanes, arrays: list[_Array], row: Any, panel: Any, rows: int, panels: int) -> None:
-    """Generates a block: load its sums, loop over the inputs, store its sums."""
-    (out, start, a, weights), builder = arrays, lanes.builder
+def _emit(number: Any, arrays: list[_Array], row: Any, panel: Any, rows: int, panels: int) -> None:
+    """Generates a block of one kind of number: load its sums, loop over the inputs, store its sums."""
+    (out, start, a, weights), builder = arrays, arrays[0].builder
+    size = 8 if number == ir.DoubleType() else 4
+    register = ir.VectorType(number, REGISTER // size)
     every_row = [builder.add(row, _INT(r)) for r in range(rows)]
     every_panel = [builder.add(panel, _INT(p)) for p in range(panels)]
     only_row = builder.icmp_signed("==", start.shape[1], _INT(1))
@@ -121,23 +91,27 @@ def _emit(lanes: _Lanes, arrays: list[_Array], row: Any, panel: Any, rows: int, 
     def halves(addresses: list[Any]) -> list[Any]:
         return [builder.gep(address, [_INT(half * REGISTER)]) for address in addresses for half in range(2)]
 
+    def load(kind: Any, address: Any) -> Any:
+        return builder.load(builder.bitcast(address, kind.as_pointer()), align=size)
+
     numbers = [a.at(r, _INT(0)) for r in every_row]
     strips = halves([weights.at(p, _INT(0), _INT(0)) for p in every_panel])
 
     def step(k: Any, sums: list[Any]) -> list[Any]:
         across, down = builder.mul(k, a.strides[1]), builder.mul(k, weights.strides[1])
         here = [builder.gep(strip, [down]) for strip in strips]
-        registers = [lanes.load(place) for place in here]
+        registers = [load(register, place) for place in here]
         for place in here:
-            lanes.fetch(builder.gep(place, [_INT(_AHEAD * 2 * REGISTER)]))
-        factors = [lanes.spread(builder.gep(number, [across])) for number in numbers]
-        pairs = [(factor, register) for factor in factors for register in registers]
-        return [lanes.multiply_add(*pair, total) for pair, total in zip(pairs, sums, strict=True)]
+            _fetch(builder, builder.gep(place, [_INT(_AHEAD * 2 * REGISTER)]))
+        factors = [splat_of(builder, register, load(number, builder.gep(place, [across]))) for place in numbers]
+        pairs = [(factor, weight) for factor in factors for weight in registers]
+        return [call(builder, "fmuladd", *pair, total) for pair, total in zip(pairs, sums, strict=True)]
 
-    first = [lanes.load(place) for place in halves([start.at(p, r, _INT(0)) for r in start_rows for p in every_panel])]
+    places = halves([start.at(p, r, _INT(0)) for r in start_rows for p in every_panel])
+    first = [load(register, place) for place in places]
     places = halves([out.at(p, r, _INT(0)) for r in every_row for p in every_panel])
     for total, place in zip(_repeat(builder, a.shape[1], first, step), places, strict=True):
-        lanes.store(total, place)
+        builder.store(total, builder.bitcast(place, register.as_pointer()), align=size)
 
 
 def _repeat(builder: Any, count: Any, first: list[Any], step: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
@@ -157,34 +131,6 @@ def _repeat(builder: Any, count: Any, first: list[Any], step: Callable[[Any, lis
     return later
 
 
-def move(*, into_panels: bool) -> Any:
-    """Makes a function for compiled code that copies a panel's part of a row.
-
-    Args:
-        into_panels: True copies from the row into the panel, False back.
-
-    Returns:
-        A function of `rows`, `panels`, the row, the panel and the row in the panel.
-    """
-
-    @intrinsic
-    def copy(_context, rows, panels, row, panel, at):
-        def generate(context, builder, signature, values):
-            kinds, lanes = signature.args, _Lanes(context, builder, rows.dtype)
-            matrix, strips = (_Array(context, builder, *pair) for pair in zip(kinds[:2], values[:2], strict=True))
-            row, panel, at = values[2:]
-            places = [matrix.at(row, builder.mul(panel, strips.shape[2])), strips.at(panel, at, _INT(0))]
-            source, target = places if into_panels else reversed(places)
-            for half in range(2):
-                shift = [_INT(half * REGISTER)]
-                lanes.store(lanes.load(builder.gep(source, shift)), builder.gep(target, shift))
-            return context.get_dummy_value()
-
-        return types.void(rows, panels, types.intp, types.intp, types.intp), generate
-
-    return copy
-
-
 def fetch(lines: int) -> Any:
     """Makes a function for compiled code that asks early for what it will soon load.
 
@@ -199,9 +145,8 @@ def fetch(lines: int) -> Any:
     def ask(_context, array, place):
         def generate(context, builder, signature, values):
             here = _Array(context, builder, signature.args[0], values[0]).at(values[1])
-            lanes = _Lanes(context, builder, array.dtype)
             for line in range(lines):
-                lanes.fetch(builder.gep(here, [_INT(64 * line)]))
+                _fetch(builder, builder.gep(here, [_INT(BYTES * line)]))
             return context.get_dummy_value()
 
         return types.void(array, types.intp), generate

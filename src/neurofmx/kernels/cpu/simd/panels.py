@@ -12,7 +12,8 @@ from typing import Any
 from numpy.lib.stride_tricks import as_strided
 
 from neurofmx.kernels.cpu.compiled import njit
-from neurofmx.kernels.cpu.simd.matrix_block import REGISTER, ROWS, apart, block, move
+from neurofmx.kernels.cpu.simd.lanes import BYTES
+from neurofmx.kernels.cpu.simd.matrix_block import REGISTER, ROWS, apart, block
 
 _OPTIONS: Any = {"nogil": True, "error_model": "numpy"}
 
@@ -30,17 +31,17 @@ def width_of(itemsize: int) -> int:
 
 
 def padded(size: int, itemsize: int) -> int:
-    """Columns that whole panels need.
+    """Columns that whole panels and whole vectors need.
 
     Args:
         size: Columns wanted.
         itemsize: Bytes of a number.
 
     Returns:
-        The next multiple of a panel's width.
+        The next multiple of a panel's width and of what `lanes.load` reads, which is more where registers are short.
     """
-    width = width_of(itemsize)
-    return -(-size // width) * width
+    whole = max(width_of(itemsize), BYTES // itemsize)
+    return -(-size // whole) * whole
 
 
 @njit(**_OPTIONS)
@@ -60,22 +61,40 @@ def as_panels(matrix, width):
 
 
 @njit(**_OPTIONS)
-def lay_out(panels, matrix, scale):
-    """Copies a matrix into panels, with zeros around it where they are larger, inside compiled code.
+def lay_out(panels, row, matrix, first, columns):
+    """Copies columns of a matrix into panels of zeros.
 
     Args:
-        panels: Where it goes (panels, k or more, width).
-        matrix: (k, columns) with any strides.
-        scale: Factor on all numbers, of their type.
+        panels: Where they go (panels, k, width), contiguous.
+        row: Row of the panels for the first row.
+        matrix: (rows, columns), contiguous.
+        first: First of the columns.
+        columns: Number of them.
     """
-    rows, columns = matrix.shape
     width = panels.shape[2]
-    panels[:] = 0
-    for panel in range(panels.shape[0]):
-        first = panel * width
-        for k in range(rows):
-            for lane in range(min(width, columns - first)):
-                panels[panel, k, lane] = scale * matrix[k, first + lane]
+    for k in range(matrix.shape[0]):
+        for panel in range(-(-columns // width)):
+            start = panel * width
+            to, source = panels[panel, row + k], matrix[k, first + start : first + columns]
+            for lane in range(min(width, columns - start)):
+                to[lane] = source[lane]
+
+
+@njit(**_OPTIONS)
+def lay_out_transposed(panels, column, matrix, first):
+    """Copies columns of a matrix into the rows of panels of zeros.
+
+    Args:
+        panels: Where they go (panels, k, width), contiguous.
+        column: Column of the panels for the first row.
+        matrix: (rows, first + k columns or more), contiguous.
+        first: First of the columns.
+    """
+    width = panels.shape[2]
+    for row in range(matrix.shape[0]):
+        panel, lane = divmod(column + row, width)
+        for k in range(panels.shape[1]):
+            panels[panel, k, lane] = matrix[row, first + k]
 
 
 def _sweep(rows: int) -> Any:
@@ -129,36 +148,3 @@ def multiply_add(out, start, a, panels):
         panels: The right factor (panels, k, width).
     """
     _multiply_add(out[::1], start[::1], a[::1], panels[::1])  # one type, and so one compilation, for all strides
-
-
-_put, _take = move(into_panels=True), move(into_panels=False)
-
-
-@njit(**_OPTIONS)
-def into_panels(rows, panels, first, step):
-    """Copies rows into every `step`-th row of panels from `first` on, inside compiled code.
-
-    Args:
-        rows: (rows, columns), columns next to each other.
-        panels: (panels, ..., width).
-        first: Row of the panels for the first row.
-        step: Rows of the panels from one to the next.
-    """
-    for r in range(rows.shape[0]):
-        for panel in range(panels.shape[0]):
-            _put(rows, panels, r, panel, first + r * step)
-
-
-@njit(**_OPTIONS)
-def out_of_panels(rows, panels, first, step):
-    """Copies every `step`-th row of panels from `first` on into rows, inside compiled code.
-
-    Args:
-        rows: (rows, columns), columns next to each other.
-        panels: (panels, ..., width).
-        first: Row of the panels for the first row.
-        step: Rows of the panels from one to the next.
-    """
-    for r in range(rows.shape[0]):
-        for panel in range(panels.shape[0]):
-            _take(rows, panels, r, panel, first + r * step)

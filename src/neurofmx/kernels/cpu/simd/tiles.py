@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from neurofmx.kernels.cpu.compiled import njit
-from neurofmx.kernels.cpu.simd.lanes import BYTES, load, store
+from neurofmx.kernels.cpu.simd.lanes import BYTES, lanes_in, load, store
 
 Rows = tuple[np.ndarray, int, int]  # the numbers of (batch, length, channels), and the strides by sequence and by step
 
@@ -92,7 +92,7 @@ def counts(mask, b, t):
 @njit(**OPTIONS)
 def copy(to, place, source, at, width):
     """Copies numbers, whole vectors first."""
-    lanes = BYTES // to.itemsize
+    lanes = lanes_in(to)
     whole = width // lanes * lanes
     for i in range(0, whole, lanes):
         store(to, place + i, load(source, at + i))

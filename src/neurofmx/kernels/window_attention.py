@@ -1,0 +1,176 @@
+"""Causal attention with a sliding window, over keys and values of the same tokens and of those carried over.
+
+Symbols: `Q, K, V` queries, keys and values of one head, E numbers each; the last query stands at the last key, and a
+query sees the keys within the window up to its own.
+
+    y[q] = sum_k softmax_k(Q[q].K[k] / sqrt(E)) kept[q, k] / (1 - dropout) V[k]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from neurofmx.kernels.checks import no_numba, require_cpu, require_cuda
+from neurofmx.kernels.dropout import kept
+from neurofmx.kernels.path import Path, resolve
+from neurofmx.kernels.precision import full_precision
+from neurofmx.kernels.shapes import require_shape
+from neurofmx.tables import pick
+
+
+class _Settings(NamedTuple):
+    """What is no sequence, under the names of `window_attention`."""
+
+    heads: int
+    window: int | None
+    dropout: float
+    seed: Tensor | None
+
+
+def window_attention(
+    queries: Tensor,
+    keys_values: Tensor,
+    *,
+    heads: int,
+    window: int | None = None,
+    dropout: float = 0.0,
+    seed: Tensor | None = None,
+    path: Path = "auto",
+) -> Tensor:
+    """Lets every query look at the keys before it, in several heads.
+
+    Args:
+        queries: Queries (batch, length, heads E), as a linear layer gives them.
+        keys_values: Keys, and values behind them (batch, keys, 2 heads E), as one linear layer gives them; the tokens
+            carried over come first, so there are at least as many as queries.
+        heads: Number of heads.
+        window: Keys that a query sees, its own included, 1 or more; `None` for all earlier ones.
+        dropout: Share of weights dropped, 0 to below 1; nothing is dropped without a seed.
+        seed: Scalar int64 that decides which weights are dropped, see `neurofmx.kernels.dropout`; `None` for none.
+        path: `auto`, `reference` (plain torch), `numba` (compiled loops for the CPU), `cuda` or `library` (both torch's
+            `scaled_dot_product_attention`, which draws what it drops from torch's generator and not from the seed).
+
+    Returns:
+        Outputs (batch, length, heads E); float32 for 16-bit inputs, except from torch's own attention.
+
+    Raises:
+        ValueError: If a shape, a size or `path` is wrong, or the path cannot compute on this device.
+        ImportError: If the package behind the path is missing.
+
+    Source:
+        Vaswani et al. (2017), Attention Is All You Need, equation 1; Beltagy et al. (2020), Longformer, section 3.1
+        (sliding window).
+    """
+    batch, length, width = require_shape("queries", queries, batch=None, length=None, channels=None)
+    _, keys, _ = require_shape("keys_values", keys_values, batch=batch, keys=None, channels=2 * width)
+    if keys < length:
+        raise ValueError(f"keys_values must hold a key for every query, got {keys} for length={length}")
+    if heads < 1 or width % heads:
+        raise ValueError(f"heads must divide the {width} channels of queries, got {heads}")
+    if window is not None and window < 1:
+        raise ValueError(f"window must be 1 token or more, got {window}; None means no limit")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be 0 or more and below 1, got {dropout}")
+    drops = dropout > 0 and seed is not None
+    settings = _Settings(heads, window, dropout, seed) if drops else _Settings(heads, window, 0.0, None)
+    return pick(_PATHS, resolve(path, queries.device), "path")(queries, keys_values, settings)
+
+
+def visible(queries: Tensor, keys: Tensor, window: int | None) -> Tensor:
+    """Which key each query sees.
+
+    Args:
+        queries: Positions of the queries (queries,).
+        keys: Positions of the keys (keys,).
+        window: Keys that a query sees; `None` for all earlier ones.
+
+    Returns:
+        True where it sees it (queries, keys).
+    """
+    age = queries[:, None] - keys
+    return (age >= 0) if window is None else (age >= 0) & (age < window)
+
+
+Block = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+def _blocks(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Iterator[Block]:
+    """Blocks of queries as long as the window, with the keys and values that they see, and the positions of both.
+
+    Queries, keys and values come as (batch, heads, tokens, E).
+    """
+    heads, window, *_ = settings
+    apart = queries.unflatten(2, (heads, -1)).transpose(1, 2)
+    both = keys_values.unflatten(2, (2, heads, -1)).permute(2, 0, 3, 1, 4)
+    positions = torch.arange(both.shape[3], device=both.device)
+    stop = both.shape[3] - apart.shape[2]
+    for block in apart.split(window or apart.shape[2], 2):
+        first = 0 if window is None else max(0, stop - window + 1)
+        begin, stop = stop, stop + block.shape[2]
+        keys, values = both[:, :, :, first:stop].unbind(0)
+        yield block, keys, values, positions[begin:stop], positions[first:stop]
+
+
+def _together(blocks: list[Tensor]) -> Tensor:
+    """Blocks of outputs (batch, heads, tokens, E) as one (batch, length, heads E)."""
+    return torch.cat(blocks, 2).transpose(1, 2).flatten(2)
+
+
+@full_precision
+def _reference(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Tensor:
+    """The softmax written out."""
+    return _together([_softmax(settings, *block) for block in _blocks(queries, keys_values, settings)])
+
+
+def _softmax(settings: _Settings, queries: Tensor, keys: Tensor, values: Tensor, here: Tensor, there: Tensor) -> Tensor:
+    """Attention of one block."""
+    scores = queries @ keys.transpose(2, 3) * queries.shape[-1] ** -0.5
+    weights = scores.masked_fill(~visible(here, there, settings.window), -torch.inf).softmax(-1)
+    if settings.seed is not None:
+        rows = torch.arange(queries.shape[0] * settings.heads, device=queries.device)
+        stay = kept(settings.seed, rows, here, there, settings.dropout).view(weights.shape)
+        weights = weights * stay / (1 - settings.dropout)
+    return weights @ values
+
+
+@full_precision
+def _numba(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Tensor:
+    """The same in compiled loops."""
+    widest = torch.promote_types(queries.dtype, keys_values.dtype)
+    queries, keys_values = queries.to(widest), keys_values.to(widest)
+    require_cpu("queries", queries)
+    try:
+        from neurofmx.kernels.cpu.window_attention_op import window_attention_op
+    except ImportError as error:
+        raise no_numba(error) from error
+
+    heads, window, dropout, seed = settings
+    return window_attention_op(queries, keys_values, seed, heads, window, dropout)[0]
+
+
+def _cuda(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Tensor:
+    """Torch's own, on a GPU."""
+    require_cuda("queries", queries)
+    return _library(queries, keys_values, settings)
+
+
+def _library(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Tensor:
+    """Torch's own attention, block by block."""
+    found = []
+    for block, keys, values, here, there in _blocks(queries, keys_values, settings):
+        mask = visible(here, there, settings.window)
+        found.append(scaled_dot_product_attention(block, keys, values, attn_mask=mask, dropout_p=settings.dropout))
+    return _together(found)
+
+
+_PATHS: dict[str, Callable[[Tensor, Tensor, _Settings], Tensor]] = {
+    "reference": _reference,
+    "numba": _numba,
+    "cuda": _cuda,
+    "library": _library,
+}
