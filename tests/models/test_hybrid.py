@@ -206,6 +206,26 @@ def test_recomputed_pieces_give_the_same_outputs_states_and_gradients(mode, piec
         torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_recomputed_pieces_drop_the_same_channels_and_stay_in_half_precision(mode):
+    model, x = network(integration_mode=mode, dropout=0.4, attention_dropout=0.3).float(), data().float()
+    saving = MambaLiquidSpikingNetwork(model.config.model_copy(update={"recompute_tokens": 5}))
+    saving.load_state_dict(model.state_dict())
+    found, states, parts = [], None, []
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.manual_seed(1)
+        for piece in x.split(5, 1):
+            y, states = model(piece, states)
+            parts.append(y)
+        torch.manual_seed(1)
+        outputs = torch.cat(parts, 1), saving(x)[0]
+    for net, y in zip((model, saving), outputs, strict=True):
+        y.float().square().sum().backward()
+        found.append([y, *(weight.grad for weight in net.parameters())])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
 def test_recomputing_takes_less_memory_for_the_backward():
     def kept(model):
         sizes = []

@@ -35,7 +35,7 @@ def _ltc(input_dim: int, units: int, backbone_units: int, path: Path) -> LiquidC
 
 
 def _ncp(input_dim: int, units: int, backbone_units: int, path: Path) -> LiquidCell:
-    """The cell with the synapses of a circuit."""
+    """The cell with the synapses of a circuit, always the same for the same sizes, so that saved weights fit it."""
     wiring = neural_circuit(input_dim, units, motor=max(1, round(_MOTOR_SHARE * units)))
     return LTC(input_dim, units, wiring=wiring, path=path)
 

@@ -13,7 +13,7 @@ import numpy as np
 _COMMAND_SHARE = 0.4  # of the neurons that are not motor neurons
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Wiring:
     """Which synapses there are, and of which sign; neurons are in the order motor, command, inter.
 

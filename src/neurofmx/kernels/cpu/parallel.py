@@ -48,7 +48,7 @@ def _workers() -> ThreadPoolExecutor:
     global _pool
     with _lock:
         if _pool is None:
-            _pool = ThreadPoolExecutor(max(1, (os.cpu_count() or 1)), thread_name_prefix="neurofmx-kernel")
+            _pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="neurofmx-kernel")
         return _pool
 
 
