@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import pkgutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("numba")
 
+from neurofmx.kernels import cpu
 from neurofmx.kernels.cpu.compiled import digest
 
 OUTER = "from inner import inner\nfrom neurofmx.kernels.cpu import compiled\ncompiled.__file__ = __file__\n"
@@ -102,3 +106,11 @@ def test_the_name_is_that_of_the_sources_alone(tmp_path: Path) -> None:
     assert digest(folder) == first
     (folder / "below/a.py").write_text("2")
     assert digest(folder) != first
+
+
+def test_every_loop_that_python_calls_is_kept() -> None:
+    modules = [import_module(f"{cpu.__name__}.{module.name}") for module in pkgutil.iter_modules(cpu.__path__)]
+    loops = [value for module in modules for value in vars(module).values() if hasattr(value, "py_func")]
+    over_jobs = [loop for loop in loops if list(inspect.signature(loop.py_func).parameters)[1:2] == ["last"]]
+    assert len(over_jobs) > 10
+    assert [loop.py_func.__module__ for loop in over_jobs if loop._cache.cache_path is None] == []

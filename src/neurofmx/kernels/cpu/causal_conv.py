@@ -18,7 +18,7 @@ import numpy as np
 from neurofmx.kernels.cpu.compiled import njit
 from neurofmx.kernels.cpu.simd.fastmath import sigmoid, widest_lanes
 from neurofmx.kernels.cpu.simd.lanes import BYTES, load, store
-from neurofmx.kernels.cpu.simd.tiles import OPTIONS, copy, read_tile, scratch, write_tile, zeros
+from neurofmx.kernels.cpu.simd.tiles import OPTIONS, copy, read_tile, scratch, space, write_tile
 
 TILE = 32  # steps, or as many as the convolution is wide
 BLOCK = 256  # channels of a job
@@ -126,8 +126,8 @@ def forward(first, last, rows, weight, bias, start, y):
     taps, lanes, shared = weight.shape[0], BYTES // y.itemsize, together(length)
     blocks, pitch = -(-channels // BLOCK), min(BLOCK, -(-channels // lanes) * lanes)
     everything, tile = np.empty((0, 0), np.bool_), max(TILE, taps)
-    x, a = zeros((tile + taps - 1) * pitch, y), zeros(tile * pitch, y)
-    w, shift = zeros(taps * pitch, y), zeros(pitch, y)
+    x, a = space((tile + taps - 1) * pitch, y), space(tile * pitch, y)
+    w, shift = space(taps * pitch, y), space(pitch, y)
     for job in range(first, last):
         c0 = job % blocks * BLOCK
         width = min(BLOCK, channels - c0)

@@ -21,7 +21,7 @@ import numpy as np
 
 from neurofmx.kernels.cpu.compiled import njit
 from neurofmx.kernels.cpu.simd.prefetch import prefetch_to_read, prefetch_to_write
-from neurofmx.kernels.cpu.simd.tiles import zeros
+from neurofmx.kernels.cpu.simd.tiles import space
 
 BLOCK = 256  # neurons of a job at most: their rows stay in the nearest cache
 AHEAD = 3  # steps that the memory is asked for beforehand
@@ -132,7 +132,7 @@ def forward(first, last, block, shape, current, potential, beta, theta, mask, ha
     length, hold, neurons = shape
     blocks = -(-neurons // block)
     zero = theta.dtype.type(0)
-    z = zeros(3 * BLOCK, theta)
+    z = space(3 * BLOCK, theta)
     for job in range(first, last):
         b, lo = job // blocks, job % blocks * block
         width = u64(min(block, neurons - lo))
@@ -180,7 +180,7 @@ def backward(
     length, hold, neurons = shape
     blocks, steps = -(-neurons // block), length * hold
     zero = theta.dtype.type(0)
-    z = zeros(6 * BLOCK, theta)
+    z = space(6 * BLOCK, theta)
     for job in range(first, last):
         b, lo = job // blocks, job % blocks * block
         at, width = u64(b * neurons + lo), u64(min(block, neurons - lo))

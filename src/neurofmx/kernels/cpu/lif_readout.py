@@ -33,7 +33,7 @@ from neurofmx.kernels.cpu.lif import (
     sigma,
     u64,
 )
-from neurofmx.kernels.cpu.simd.tiles import zeros
+from neurofmx.kernels.cpu.simd.tiles import space
 
 BLOCK = u64(lif.BLOCK)
 X, TRACE, SUM, COUNT = (ROWS + BLOCK * u64(row) for row in range(4))
@@ -142,7 +142,7 @@ def forward(
     """
     batch, length, neurons = shape
     blocks, zero = -(-neurons // cut[1]), theta.dtype.type(0)
-    z = zeros(10 * lif.BLOCK, theta)
+    z = space(10 * lif.BLOCK, theta)
     for job in range(first, last):
         b, lo = job // blocks * cut[0], job % blocks * cut[1]
         several, width, at = u64(min(cut[0], batch - b)), u64(min(cut[1], neurons - lo)), u64(b * neurons + lo)
@@ -202,7 +202,7 @@ def backward(
     """
     batch, length, neurons = shape
     blocks, zero = -(-neurons // cut[1]), theta.dtype.type(0)
-    z = zeros((10 + weights.size) * lif.BLOCK, theta)
+    z = space((10 + weights.size) * lif.BLOCK, theta)
     for job in range(first, last):
         b, lo = job // blocks * cut[0], job % blocks * cut[1]
         several, width, at = u64(min(cut[0], batch - b)), u64(min(cut[1], neurons - lo)), u64(b * neurons + lo)

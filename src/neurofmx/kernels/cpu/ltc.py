@@ -16,7 +16,7 @@ import numpy as np
 from neurofmx.kernels.cpu.compiled import njit
 from neurofmx.kernels.cpu.simd.lanes import BYTES, load, store
 from neurofmx.kernels.cpu.simd.sigmoid import divide
-from neurofmx.kernels.cpu.simd.tiles import OPTIONS, copy, zeros
+from neurofmx.kernels.cpu.simd.tiles import OPTIONS, copy, space
 from neurofmx.kernels.cpu.synapses import Synapses, add_currents
 
 _AHEAD = 16  # steps whose inputs are taken in together
@@ -96,9 +96,9 @@ def forward(job, last, bounds, unfolds, x, course, cell, h, states):
     for block in range(job, last):
         first, rows = bounds[block], bounds[block + 1] - bounds[block]
         size = rows * wide
-        v, N, D, span = zeros(size, h), zeros(size, h), zeros(size, h), zeros(wide, h)
-        from_inputs, against = zeros(_AHEAD * size, h), zeros(_AHEAD * size, h)
-        inputs = zeros(_AHEAD * rows * cell.sensory.reach.shape[0], h)
+        v, N, D, span = space(size, h), space(size, h), space(size, h), space(wide, h)
+        from_inputs, against = space(_AHEAD * size, h), space(_AHEAD * size, h)
+        inputs = space(_AHEAD * rows * cell.sensory.reach.shape[0], h)
         for r in range(rows):
             copy(v, r * wide, h[first + r], 0, units)
         for t in range(x.shape[1]):

@@ -15,7 +15,7 @@ from neurofmx.kernels.cpu.compiled import njit
 from neurofmx.kernels.cpu.ltc import counts, relax, span_of, take_in
 from neurofmx.kernels.cpu.simd.lanes import BYTES, load, splat, store
 from neurofmx.kernels.cpu.simd.sigmoid import divide
-from neurofmx.kernels.cpu.simd.tiles import OPTIONS, copy, zeros
+from neurofmx.kernels.cpu.simd.tiles import OPTIONS, copy, space
 from neurofmx.kernels.cpu.synapses import add_currents, add_to_sources, add_to_synapses
 
 _SUMS = 6  # rows of what adds up over the steps of the solver, see `_unrelax`
@@ -94,7 +94,7 @@ def _unrelax(v, at, after, N, D, here, span, cell, dv, dN, dD, row, total):
 def _recall(first, rows, begin, steps, unfolds, past, course, cell, inputs, v, N, D):
     """Makes inputs, potentials [step of the solver][row][neuron] and currents of a block's stretch anew."""
     wide, units = cell.leak.shape[0], past.start.shape[1]
-    size, span = steps * rows * wide, zeros(wide, v)
+    size, span = steps * rows * wide, space(wide, v)
     for i in range(steps):
         for r in range(rows):
             before = past.states[first + r, begin + i - 1] if begin + i else past.start[first + r]
@@ -119,7 +119,7 @@ def _recall(first, rows, begin, steps, unfolds, past, course, cell, inputs, v, N
 def _step_back(first, rows, t, course, cell, v, N, D, at, size, unfolds, dv, total, sums, seen, place):
     """Takes a block back through the steps of the solver in one step, the last one first."""
     wide, batch = cell.leak.shape[0], course.mask.shape[0]
-    dN, dD, span = zeros(rows * wide, dv), zeros(rows * wide, dv), zeros(wide, dv)
+    dN, dD, span = space(rows * wide, dv), space(rows * wide, dv), space(wide, dv)
     for k in range(unfolds - 1, -1, -1):
         here = at + k * size
         for r in range(rows):
@@ -156,11 +156,11 @@ def backward(job, last, bounds, begin, steps, unfolds, past, course, cell, recur
     for block in range(job, last):
         first, rows = bounds[block], bounds[block + 1] - bounds[block]
         size = steps * rows * wide
-        v, N, D = zeros((unfolds + 1) * size, like), zeros(unfolds * size, like), zeros(unfolds * size, like)
-        inputs, sums = zeros(steps * rows * count, like), zeros(rows * max(wide, count) * lanes, like)
+        v, N, D = space((unfolds + 1) * size, like), space(unfolds * size, like), space(unfolds * size, like)
+        inputs, sums = space(steps * rows * count, like), space(rows * max(wide, count) * lanes, like)
         _recall(first, rows, begin, steps, unfolds, past, course, cell, inputs, v, N, D)
-        dv, total = zeros(rows * wide, like), zeros(rows * _SUMS * wide, like)
-        dN, dD, dinputs = zeros(rows * wide, like), zeros(rows * wide, like), zeros(rows * count, like)
+        dv, total = space(rows * wide, like), space(rows * _SUMS * wide, like)
+        dN, dD, dinputs = space(rows * wide, like), space(rows * wide, like), space(rows * count, like)
         for r in range(rows):
             copy(dv, r * wide, to.dh[first + r], 0, units)
         for i in range(steps - 1, -1, -1):

@@ -18,7 +18,7 @@ from neurofmx.kernels.cpu.compiled import njit
 from neurofmx.kernels.cpu.gate import gate, gate_with_slope, multiply, soften, soften_with_slope
 from neurofmx.kernels.cpu.selective_scan_steps import advance, retreat, size_of, totals
 from neurofmx.kernels.cpu.simd.lanes import BYTES
-from neurofmx.kernels.cpu.simd.tiles import OPTIONS, Rows, copy, gather, read_tile, scratch, spread, write_tile, zeros
+from neurofmx.kernels.cpu.simd.tiles import OPTIONS, Rows, copy, gather, read_tile, scratch, space, spread, write_tile
 
 TILE = 32  # steps
 BLOCK = 256  # channels whose gradients of B and C are added up together
@@ -133,7 +133,7 @@ def forward(first, last, wide, given, y, end, marks):
     dt, u, z, made, B, C, rates, h = (
         tiles[0], tiles[1], tiles[2], tiles[3], narrow[0], narrow[1], held[0], held[1],
     )  # fmt: skip
-    D = zeros(pitch, y)
+    D = space(pitch, y)
     for job in range(first, last):
         c0 = job % stripes * wide
         width = min(wide, inner - c0)
@@ -188,7 +188,7 @@ def backward(first, last, wide, given, marks, dy, dend, to):
     size = min(TILE, length) * states * lanes
     history, sums = scratch(2, size, dend), scratch(2, size // 4, dend)
     decays, faded, dB, dC = history[0], history[1], sums[0], sums[1]
-    D, dD = zeros(pitch, dend), zeros(pitch, dend)
+    D, dD = space(pitch, dend), space(pitch, dend)
     for job in range(first, last):
         c0 = job % stripes * wide
         width = min(wide, inner - c0)

@@ -24,7 +24,7 @@ from neurofmx.kernels.cpu.compiled import njit
 from neurofmx.kernels.cpu.simd.lanes import BYTES, load, splat, splats, store, total
 from neurofmx.kernels.cpu.simd.matrix_block import fetch
 from neurofmx.kernels.cpu.simd.sigmoid import opposite, opposite_within, quick_divide
-from neurofmx.kernels.cpu.simd.tiles import OPTIONS, zeros
+from neurofmx.kernels.cpu.simd.tiles import OPTIONS, space
 
 PARTS = 4  # numbers of a synapse
 _BLOCK = 64  # sources whose synapses with one group of neurons fit the first cache
@@ -98,7 +98,7 @@ def add_currents(rows, sources, synapses, N, D):
     """
     lanes, count = BYTES // N.itemsize, synapses.reach.shape[0]
     k, one, none = splats(synapses.constants), splat(N.dtype.type(1)), splat(N.dtype.type(0))
-    closed, numbers, groups = zeros(_BLOCK * lanes, N), synapses.numbers, synapses.ranges.shape[0]
+    closed, numbers, groups = space(_BLOCK * lanes, N), synapses.numbers, synapses.ranges.shape[0]
     within = np.empty(rows, np.bool_)
     for r in range(rows):
         within[r] = _within(synapses, sources, r * count)
@@ -134,7 +134,7 @@ def add_to_sources(rows, sources, synapses, dN, dD, sums, dsources):
     """
     lanes, count = BYTES // dN.itemsize, synapses.reach.shape[0]
     k, one = splats(synapses.constants), splat(dN.dtype.type(1))
-    closed, numbers, groups = zeros(_BLOCK * lanes, dN), synapses.numbers, synapses.ranges.shape[0]
+    closed, numbers, groups = space(_BLOCK * lanes, dN), synapses.numbers, synapses.ranges.shape[0]
     sums[: rows * count * lanes] = 0
     within = np.empty(rows, np.bool_)
     for r in range(rows):
@@ -174,7 +174,7 @@ def add_to_synapses(group, rows, sources, synapses, dN, dD, gradients):
     """
     lanes, count = BYTES // dN.itemsize, synapses.reach.shape[0]
     k, one, none = splats(synapses.constants), splat(dN.dtype.type(1)), splat(dN.dtype.type(0))
-    closed, numbers = zeros(_BLOCK * lanes, dN), synapses.numbers
+    closed, numbers = space(_BLOCK * lanes, dN), synapses.numbers
     for i in range(synapses.ranges[group, 0], synapses.ranges[group, 1]):
         at = (group * count + i) * PARTS * lanes
         slope, offset = load(numbers, at), load(numbers, at + lanes)

@@ -123,7 +123,7 @@ def hide(room, s, edges, k0, keys, at, window):
         store(room, i, load(room, i) + load(room, edges + lanes - (window + k - at)))
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def forward(first, last, given, y, marks):
     """Runs jobs `first` to `last`, exclusive.
 

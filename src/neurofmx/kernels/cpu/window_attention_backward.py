@@ -38,7 +38,7 @@ def _slope(room, y, g, pitch, count):
     return load(room, y)
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def backward(first, last, given, y, marks, arrived, dqueries, dboth, earlier):
     """Runs jobs `first` to `last`, exclusive.
 
@@ -122,7 +122,7 @@ def backward(first, last, given, y, marks, arrived, dqueries, dboth, earlier):
     hold(hashes)
 
 
-@njit(**OPTIONS)
+@njit(cache=True, **OPTIONS)
 def settle(first, last, past, window, span, earlier, dboth):
     """Adds what spans left for the keys before them; a job is a head of a sequence, its spans come in order."""
     (_, heads, later, _, rows, size), (_, every_key, width) = earlier.shape, dboth.shape

@@ -68,8 +68,8 @@ def array_of(tensor: Tensor | None, like: Tensor, *, axes: int) -> np.ndarray:
 
 
 @njit(**OPTIONS)
-def zeros(size, like):
-    """Zeros that start at a cache line, as a vector across two lines takes twice the time."""
+def space(size, like):
+    """Room for numbers, zeros from the start of a cache line on, as a vector across two lines takes twice the time."""
     buffer = np.zeros(size + BYTES // like.itemsize, like.dtype)
     skip = (-buffer.ctypes.data) % BYTES // like.itemsize
     return buffer[skip : skip + size]
@@ -80,7 +80,7 @@ def scratch(rows, size, like):
     """Rows of zeros, each from the start of a cache line on."""
     lanes = BYTES // like.itemsize
     pitch = -(-size // lanes) * lanes
-    return zeros(rows * pitch, like).reshape(rows, pitch)
+    return space(rows * pitch, like).reshape(rows, pitch)
 
 
 @njit(**OPTIONS)
