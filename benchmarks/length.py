@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.block import hybrid, label, tokens, transformer
+from benchmarks.block import PIECE, hybrid, label, tokens, transformer
 from benchmarks.case import Benchmark, Case
 
 LENGTHS = (512, 1024, 2048, 4096, 8192, 16384)
@@ -62,9 +62,15 @@ def _figure(rows: Sequence[Any], path: Path) -> None:
 
 
 BENCHMARK = Benchmark(
-    sides={**{f"hybrid {mode}": hybrid(mode) for mode in MODES}, "transformer": transformer},
+    sides={
+        **{f"hybrid {mode}": hybrid(mode) for mode in MODES},
+        "hybrid sequential, recomputing": hybrid("sequential", recompute_tokens=PIECE),
+        "transformer": transformer,
+    },
     cases=[
-        Case({"length": length}, f"hybrid {mode}", "transformer", same=False) for length in LENGTHS for mode in MODES
+        Case({"length": length}, f"hybrid {name}", "transformer", same=False)
+        for length in LENGTHS
+        for name in (*MODES, "sequential, recomputing")
     ],
     tiny={"length": 24},
     label=label,
