@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 from neurofmx.kernels.cfc import LECUN_SCALE, LECUN_SLOPE
 from neurofmx.kernels.cpu.blend import blend, open_gates, place_of
 from neurofmx.kernels.cpu.compiled import njit
+from neurofmx.kernels.cpu.course import counts
 from neurofmx.kernels.cpu.simd.fastmath import tanh, widest_lanes
 from neurofmx.kernels.cpu.simd.lanes import BYTES, load, splat, store
 from neurofmx.kernels.cpu.simd.panels import as_panels, lay_out_transposed, multiply_add
@@ -33,13 +34,6 @@ class Layout(NamedTuple):
     feature_bias: np.ndarray
     to_gates: np.ndarray  # one gate behind the other, each filled up
     gate_bias: np.ndarray
-
-
-class Course(NamedTuple):
-    """What tells how the states change with time."""
-
-    elapsed: np.ndarray  # (batch or 1, time or 1, units)
-    mask: np.ndarray  # which steps are no padding (batch, time), or (batch, 0) where none is
 
 
 @njit(cache=True, **OPTIONS)
@@ -60,12 +54,6 @@ def lay_out_forward(W, w, V, v, layout):
     for gate in range(4):
         lay_out_transposed(layout.to_gates, gate * wide, V[gate * units : (gate + 1) * units], 0)
         copy(layout.gate_bias.reshape(-1), gate * wide, v, gate * units, units)
-
-
-@njit(forceinline=True, **OPTIONS)
-def counts(course, row, t):
-    """Whether a step is no padding."""
-    return course.mask.shape[1] == 0 or course.mask[row, t]
 
 
 @njit(forceinline=True, **OPTIONS)

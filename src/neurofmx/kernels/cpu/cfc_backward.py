@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from neurofmx.kernels.cpu.blend import open_gates, unblend
-from neurofmx.kernels.cpu.cfc import OPTIONS, changes, counts, spans_of, squash, unsquash
+from neurofmx.kernels.cpu.cfc import OPTIONS, changes, spans_of, squash, unsquash
 from neurofmx.kernels.cpu.compiled import njit
+from neurofmx.kernels.cpu.course import counts
 from neurofmx.kernels.cpu.simd.lanes import BYTES, load, store
 from neurofmx.kernels.cpu.simd.panels import as_panels, lay_out, multiply_add
 from neurofmx.kernels.cpu.simd.tiles import copy, scratch

@@ -18,13 +18,14 @@ from torch import Tensor
 from neurofmx.kernels.cpu import cfc as forwards
 from neurofmx.kernels.cpu import cfc_backward as backwards
 from neurofmx.kernels.cpu.blend import CONSTANTS
-from neurofmx.kernels.cpu.cfc import Course, Layout
+from neurofmx.kernels.cpu.cfc import Layout
 from neurofmx.kernels.cpu.cfc_backward import Gradients, Past, Stretch, WayBack
+from neurofmx.kernels.cpu.course import Course, course_of
 from neurofmx.kernels.cpu.parallel import in_parallel
 from neurofmx.kernels.cpu.simd.lanes import BYTES
 from neurofmx.kernels.cpu.simd.matrix_block import ROWS
 from neurofmx.kernels.cpu.simd.panels import padded, width_of
-from neurofmx.kernels.cpu.simd.tiles import rows_of
+from neurofmx.kernels.cpu.simd.tiles import arriving, numbers_of
 
 _FEWEST = 2  # rows of a block, as one row alone waits for the weights as long as two
 _SAMPLES = 64  # that go back together, whatever the number of threads, as sums over them must not depend on it
@@ -46,8 +47,8 @@ def cfc_op(
     found = states, last = _outputs(x, state)
     last.copy_(state)
     bounds, layout = _blocks(len(x)), _layout(_Sizes.of(x, state, W), [W, w, V, v])
-    course, jobs = _course(elapsed, mask, len(x)), len(bounds) - 1
-    given = bounds, CONSTANTS[layout.to_gates.dtype.type], _array(x), course, layout
+    course, jobs = course_of(elapsed, mask, len(x)), len(bounds) - 1
+    given = bounds, CONSTANTS[layout.to_gates.dtype.type], numbers_of(x), course, layout
     in_parallel(forwards.forward, jobs, *given, last.numpy(), states.numpy())
     return found
 
@@ -74,15 +75,14 @@ def cfc_backward_op(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of x, state, the weights and elapsed; those that arrive may be missing."""
     sizes = _Sizes.of(x, state, W)
-    arrived = rows_of(states.new_zeros(sizes.units).expand(states.shape) if dstates is None else dstates)
     found = [torch.zeros_like(state) if dlast is None else dlast.clone(), torch.empty_like(x)]
     dstate, dx = (tensor.contiguous() for tensor in found)
     delapsed = states.new_zeros(len(x), elapsed.shape[1], sizes.units)
-    to = Gradients(arrived, dstate.numpy(), dx.numpy(), delapsed.numpy())
+    to = Gradients(arriving(dstates, states), dstate.numpy(), dx.numpy(), delapsed.numpy())
     totals = _Totals.zeros(sizes, W)
     if len(x):
-        past = Past(*map(_array, (x, state, states)))
-        _go_back(sizes, [W, w, V, v], past, _course(elapsed, mask, len(x)), to, totals)
+        past = Past(*map(numbers_of, (x, state, states)))
+        _go_back(sizes, [W, w, V, v], past, course_of(elapsed, mask, len(x)), to, totals)
     return dx, dstate, *totals.weights(sizes), delapsed.sum(0, keepdim=True) if len(elapsed) == 1 else delapsed
 
 
@@ -184,7 +184,7 @@ def _layout(sizes: _Sizes, weights: list[Tensor]) -> Layout:
     columns = *[sizes.wide_features] * 3, *[4 * sizes.wide_units] * 2
     rows = sizes.inputs, sizes.units, 1, sizes.features, 1
     layout = Layout(*_panels(sizes, columns, rows, weights[0]))
-    forwards.lay_out_forward(*map(_array, weights), layout)
+    forwards.lay_out_forward(*map(numbers_of, weights), layout)
     return layout
 
 
@@ -194,7 +194,7 @@ def _way_back(sizes: _Sizes, weights: list[Tensor]) -> WayBack:
     columns = sizes.wide_features, sizes.wide_inputs, sizes.wide_units, max(sizes.wide_inputs, sizes.wide_features)
     rows = 4 * sizes.wide_units, sizes.features, sizes.features, 1
     back = WayBack(*_panels(sizes, columns, rows, W))
-    backwards.lay_out_backward(_array(W), _array(V), back)
+    backwards.lay_out_backward(numbers_of(W), numbers_of(V), back)
     return back
 
 
@@ -221,13 +221,3 @@ def _blocks(batch: int) -> np.ndarray:
     """First rows of blocks of samples, and the number of samples; a block for every thread, if there are enough."""
     rows = min(ROWS, max(_FEWEST, -(-batch // torch.get_num_threads())))
     return np.minimum(np.arange(0, batch + rows, rows), batch)
-
-
-def _course(elapsed: Tensor, mask: Tensor | None, batch: int) -> Course:
-    """Elapsed times and mask as the loops take them."""
-    return Course(_array(elapsed), np.empty((batch, 0), np.bool_) if mask is None else _array(mask))
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    """The numbers of a tensor, contiguous."""
-    return tensor.detach().contiguous().numpy()

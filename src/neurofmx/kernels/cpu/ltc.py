@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurofmx.kernels.cpu.compiled import njit
+from neurofmx.kernels.cpu.course import counts
 from neurofmx.kernels.cpu.simd.lanes import BYTES, load, store
 from neurofmx.kernels.cpu.simd.sigmoid import divide
 from neurofmx.kernels.cpu.simd.tiles import OPTIONS, copy, space
@@ -30,19 +31,6 @@ class Cell(NamedTuple):
     rest: np.ndarray
     recurrent: Synapses
     sensory: Synapses
-
-
-class Course(NamedTuple):
-    """What tells how the states change with time."""
-
-    elapsed: np.ndarray  # per step of the solver (batch or 1, time or 1, units)
-    mask: np.ndarray  # which steps are no padding (batch, time), or (batch, 0) where none is
-
-
-@njit(forceinline=True, **OPTIONS)
-def counts(course, row, t):
-    """Whether a step is no padding."""
-    return course.mask.shape[1] == 0 or course.mask[row, t]
 
 
 @njit(**OPTIONS)

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from neurofmx.kernels.cpu.compiled import njit
-from neurofmx.kernels.cpu.ltc import counts, relax, span_of, take_in
+from neurofmx.kernels.cpu.course import counts
+from neurofmx.kernels.cpu.ltc import relax, span_of, take_in
 from neurofmx.kernels.cpu.simd.lanes import BYTES, load, splat, store
 from neurofmx.kernels.cpu.simd.sigmoid import divide
 from neurofmx.kernels.cpu.simd.tiles import OPTIONS, copy, space

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from neurofmx.kernels.cpu import ltc as forwards
 from neurofmx.kernels.cpu import ltc_backward as backwards
-from neurofmx.kernels.cpu.ltc import Cell, Course
+from neurofmx.kernels.cpu.course import Course, course_of
+from neurofmx.kernels.cpu.ltc import Cell
 from neurofmx.kernels.cpu.ltc_backward import Gradients, Past, Seen
 from neurofmx.kernels.cpu.parallel import in_parallel
 from neurofmx.kernels.cpu.simd.lanes import BYTES
-from neurofmx.kernels.cpu.simd.tiles import arriving
+from neurofmx.kernels.cpu.simd.tiles import arriving, numbers_of
 from neurofmx.kernels.cpu.synapse_layout import aligned, gather, synapses_of
 from neurofmx.kernels.cpu.synapses import Synapses
 
@@ -47,9 +48,9 @@ def ltc_op(
     bounds, cell, course = (
         _blocks(len(x)),
         _cell(neurons, recurrent, sensory, wired, sensed),
-        _course(span, mask, len(x)),
+        course_of(span, mask, len(x)),
     )
-    given = bounds, unfolds, _array(x), course, cell
+    given = bounds, unfolds, numbers_of(x), course, cell
     in_parallel(forwards.forward, len(bounds) - 1, *given, last.numpy(), states.numpy())
     return found
 
@@ -85,7 +86,7 @@ def ltc_backward_op(
     to = Gradients(arriving(dstates, states), dstate.numpy(), dx.numpy(), dspan.numpy(), dneurons.flatten(1).numpy())
     found = [np.zeros_like(kind.numbers) for kind in (cell.recurrent, cell.sensory)]
     if batch:
-        _go_back(Past(*map(_array, (x, state, states))), _course(span, mask, batch), cell, unfolds, to, found)
+        _go_back(Past(*map(numbers_of, (x, state, states))), course_of(span, mask, batch), cell, unfolds, to, found)
     drecurrent, dsensory = map(_gathered, (recurrent, sensory), (wired, sensed), found)
     dspan = dspan.sum(0, keepdim=True) if len(span) == 1 else dspan
     return dx, dstate, dneurons[..., :units].sum(0), drecurrent, dsensory, dspan
@@ -139,8 +140,8 @@ def _cell(neurons: Tensor, recurrent: Tensor, sensory: Tensor, wired: Tensor | N
     units, inputs = neurons.shape[1], sensory.shape[1]
     lanes = BYTES // neurons.element_size()
     wide = -(-units // lanes) * lanes
-    filled = aligned((3, wide), _array(neurons).dtype)
-    filled[0], filled[:, :units] = 1, _array(neurons)
+    filled = aligned((3, wide), numbers_of(neurons).dtype)
+    filled[0], filled[:, :units] = 1, numbers_of(neurons)
     capacitance, leak, rest = filled
     between = _synapses(recurrent, wired, wide)
     return Cell(capacitance, leak, rest, between, _synapses(sensory, sensed, inputs + inputs % 2))
@@ -148,13 +149,13 @@ def _cell(neurons: Tensor, recurrent: Tensor, sensory: Tensor, wired: Tensor | N
 
 def _synapses(parameters: Tensor, wired: Tensor | None, rows: int) -> Synapses:
     """Synapses as the loops take them, with sources in rows of so many numbers."""
-    w, mu, sigma, erev = _array(parameters)
+    w, mu, sigma, erev = numbers_of(parameters)
     return synapses_of(w, mu, sigma, erev, _wiring(wired), rows)
 
 
 def _gathered(parameters: Tensor, wired: Tensor | None, found: np.ndarray) -> Tensor:
     """The gradient of synapses in the shape of their parameters."""
-    (w, mu, sigma, erev), gradient = _array(parameters), torch.empty_like(parameters).contiguous()
+    (w, mu, sigma, erev), gradient = numbers_of(parameters), torch.empty_like(parameters).contiguous()
     dw, dmu, dsigma, derev = gradient.numpy()
     gather(w, mu, sigma, erev, _wiring(wired), found, dw, dmu, dsigma, derev)
     return gradient
@@ -172,16 +173,6 @@ def _blocks(batch: int) -> np.ndarray:
     return np.minimum(np.arange(0, batch + rows, rows), batch)
 
 
-def _course(span: Tensor, mask: Tensor | None, batch: int) -> Course:
-    """Elapsed times and mask as the loops take them."""
-    return Course(_array(span), np.empty((batch, 0), np.bool_) if mask is None else _array(mask))
-
-
 def _wiring(wired: Tensor | None) -> np.ndarray:
     """Which synapses there are, or an empty array for all."""
-    return np.empty((0, 0), np.bool_) if wired is None else _array(wired)
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    """The numbers of a tensor, contiguous."""
-    return tensor.detach().contiguous().numpy()
+    return np.empty((0, 0), np.bool_) if wired is None else numbers_of(wired)

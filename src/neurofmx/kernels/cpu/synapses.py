@@ -29,7 +29,7 @@ from neurofmx.kernels.cpu.simd.tiles import OPTIONS, space
 PARTS = 4  # numbers of a synapse
 _BLOCK = 64  # sources whose synapses with one group of neurons fit the first cache
 _AHEAD = 16  # synapses between the request for their numbers and their use
-_PER_LN2, _LN2 = 1 / math.log(2), math.log(2)
+_LN2 = math.log(2)
 
 _fetch = fetch(PARTS)
 

@@ -51,6 +51,11 @@ def arriving(gradient: Tensor | None, like: Tensor) -> Rows:
     return rows_of(like.new_zeros(like.shape[2]).expand(like.shape) if gradient is None else gradient)
 
 
+def numbers_of(tensor: Tensor) -> np.ndarray:
+    """A tensor's numbers for a compiled loop, contiguous."""
+    return tensor.detach().contiguous().numpy()
+
+
 def array_of(tensor: Tensor | None, like: Tensor, *, axes: int) -> np.ndarray:
     """A tensor's numbers for a compiled loop.
 
@@ -64,7 +69,7 @@ def array_of(tensor: Tensor | None, like: Tensor, *, axes: int) -> np.ndarray:
     """
     if tensor is None:
         return like.new_empty((0,) * axes).numpy()
-    return tensor.detach().contiguous().numpy()
+    return numbers_of(tensor)
 
 
 @njit(**OPTIONS)
