@@ -7,7 +7,7 @@ from _stage import Params, downloads, mirror, run
 
 def main(params: Params, dataset: str) -> None:
     """Write data/raw/DATASET in the archive's own formats."""
-    params.dataset(dataset).download(Path("data/raw") / dataset, mirror=mirror(params), cache=downloads())
+    params.dataset(dataset).dataset.download(Path("data/raw") / dataset, mirror=mirror(params), cache=downloads())
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from neurofmx.recording import save
 
 def main(params: Params, dataset: str) -> None:
     """Write data/clean/DATASET.h5."""
-    source = params.dataset(dataset)
-    recordings = source.read(Path("data/raw") / dataset)
-    clean = PREPROCESS[source.modality].preprocess(recordings, params.preprocess[source.modality])
+    chosen = params.dataset(dataset)
+    recordings = chosen.dataset.read(Path("data/raw") / dataset)
+    clean = PREPROCESS[chosen.modality].preprocess(recordings, chosen.preprocess)
     save(Path(f"data/clean/{dataset}.h5"), clean)
 
 

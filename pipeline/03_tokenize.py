@@ -10,14 +10,14 @@ from neurofmx.tokenizers.cut import cut
 
 def main(params: Params, dataset: str) -> None:
     """Write data/tokens/DATASET.h5."""
-    source = params.dataset(dataset)
+    chosen = params.dataset(dataset)
     windows = cut(
         load(Path(f"data/clean/{dataset}.h5")),
-        signal=PREPROCESS[source.modality].signal,
-        task=source.task,
-        split=source.split,
-        options=params.tokenize[source.modality],
-        modality=source.modality,
+        signal=PREPROCESS[chosen.modality].signal,
+        task=chosen.dataset.task,
+        split=chosen.dataset.split,
+        options=chosen.tokenize,
+        modality=chosen.modality,
         dataset=dataset,
     )
     windows.save(Path(f"data/tokens/{dataset}.h5"))

@@ -21,7 +21,7 @@ from neurofmx.training.checkpoint import load_checkpoint
 
 
 class Answered(NamedTuple):
-    """What a model said of every test window, `(seeds, windows, width)`, and what it is made of."""
+    """What a model said of every tested window, `(seeds, windows, width)`, and what it is made of."""
 
     outputs: np.ndarray
     seeds: tuple[int, ...]
@@ -44,8 +44,8 @@ def main(params: Params, dataset: str, model: str) -> None:
         shutil.copy(checkpoints / "curve.csv", out / "curve.csv")
     full = {"validation_loss": answered.validation_loss} | report(
         answered.outputs,
-        windows.y,
-        windows.block,
+        windows.y[windows.tested],
+        windows.block[windows.tested],
         windows.task,
         linear=load_answers(Path("data/scores") / dataset / "linear" / "answers.h5"),
         chance=out_of_fold(windows, lambda fold: chance_outputs(windows, fold)),

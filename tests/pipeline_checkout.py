@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 SMALL: dict[str, Any] = {
-    "run": {"datasets": {"digits": "image"}, "compare": ["pca", "lstm"]},
+    "run": {"datasets": {"digits": {"kind": "digits", "modality": "image"}}, "compare": ["pca", "lstm"]},
     "model": {"hidden_dim": 16, "liquid_units": 8, "backbone_units": 8, "spiking_units": 8, "num_layers": 1},
     "models": {
         "lstm": {"hidden_dim": 16, "num_layers": 1},

@@ -12,6 +12,9 @@ from neurofmx.models.table import MODELS
 from neurofmx.params import ParamsError, check_params, load_params
 
 ROOT = Path(__file__).parents[1]
+DIGITS = {"kind": "digits", "modality": "image"}
+SAMPLE = {"anchor": "sample", "start": 0.0, "stop": 1.0, "scale": "global"}
+EEG = {"eegbci": {"kind": "eegbci", "modality": "eeg"}}
 
 
 def tree() -> dict[str, Any]:
@@ -66,23 +69,35 @@ def test_the_committed_file_is_valid() -> None:
         ("train.devcie", "cpu", r"train.devcie=cpu: unknown key; did you mean 'device'\?"),
         ("train.device", "gpu", r"train.device=gpu: .*allowed: auto, cpu, cuda"),
         ("head.pool", "max", r"head.pool=max: .*allowed: last, mean, attention"),
-        ("tokenize.spikes.stop", -2.0, r"tokenize.spikes: stop=-2.0 must lie after start=-1.0"),
-        ("tokenize.spikes.strid", 2, r"tokenize.spikes.strid=2: unknown key; did you mean 'stride'\?"),
-        ("preprocess.eeg.lo", 3, r"preprocess.eeg.lo=3: unknown key; did you mean 'low'\?"),
-        ("preprocess.egg", {}, r"unknown modality 'egg'; did you mean 'eeg'\?"),
-        ("datasets.haxby", {}, r"unknown dataset 'haxby'; did you mean 'haxby2001'\?"),
-        ("datasets.eegbci.subject", [1], r"datasets.eegbci.subject=\[1\]: unknown key; did you mean 'subjects'\?"),
+        (
+            "datasets.peyrache_a2929.tokenize.stop",
+            -2.0,
+            r"datasets.peyrache_a2929.tokenize: stop=-2.0 must lie after start",
+        ),
+        (
+            "datasets.peyrache_a2929.tokenize.strid",
+            2,
+            r"peyrache_a2929.tokenize.strid=2: unknown key; did you mean 'stride'\?",
+        ),
+        (
+            "datasets.haxby2001.preprocess.detrnd",
+            3,
+            r"datasets.haxby2001.preprocess.detrnd=3: unknown key; did you mean 'detrend'\?",
+        ),
+        ("datasets.digits.preproces", {}, r"datasets.digits.preproces: unknown key; did you mean 'preprocess'\?"),
+        ("datasets.haxby", {}, r"datasets.haxby.options: Field required"),
+        (
+            "datasets.eegbci.options.subject",
+            [1],
+            r"eegbci.options.subject=\[1\]: unknown key; did you mean 'subjects'\?",
+        ),
         ("evaluate.seeds", [], r"evaluate.seeds=\[\]: "),
         ("evaluate.seeds", [1, 1], r"evaluate.seeds=\[1, 1\]: must be different"),
-        ("run.datasets.digits", "fmri", r"run.datasets.digits=fmri: its modality is image"),
-        ("run.datasets.digit", "image", r"unknown dataset in run.datasets 'digit'; did you mean 'digits'\?"),
+        ("run.datasets.digits.modality", "fmri", r"digits: modality=fmri: kind digits has image"),
+        ("run.datasets.digits.kind", "digit", r"unknown kind of dataset 'digit'; did you mean 'digits'\?"),
+        ("run.datasets.digit", DIGITS, r"unknown dataset in run.datasets 'digit'; did you mean 'digits'\?"),
         ("run.compare", ["pca", "ltsm"], r"unknown model in run.compare 'ltsm'; did you mean 'lstm'\?"),
         ("run.compare", ["linear"], r"run.compare: 'linear' is always built"),
-        (
-            "tokenize.spike",
-            {"anchor": "sample", "start": 0, "stop": 1},
-            r"unknown modality 'spike'; did you mean 'spikes'",
-        ),
         ("run.compare", ["pca", "pca"], r"names a model twice"),
         (
             "models.linear.features",
@@ -90,16 +105,28 @@ def test_the_committed_file_is_valid() -> None:
             r"models.linear.features=csp: needs classes, peyrache",
         ),
         (
-            "preprocess.spikes",
+            "datasets.peyrache_a2929.preprocess",
             {"smoothing": "centred", "sigma_ms": 1000},
             r"reaches 4 s, over the gap .*to 250",
         ),
-        ("tokenize.spikes.patch", 3, r"tokenize.spikes.patch=3: must divide the 20 samples of a window"),
-        ("preprocess.spikes.bin_ms", 5000, r"tokenize.spikes.patch=4: must divide the 0 samples"),
-        ("preprocess.eeg.rate", 50, r"preprocess.eeg: high=30.0 must be below half of rate=50"),
-        ("preprocess.fmri.atlas", "no/atlas.nii", r"preprocess.fmri.atlas=no/atlas.nii: no such file"),
+        (
+            "datasets.peyrache_a2929.tokenize.patch",
+            3,
+            r"peyrache_a2929.tokenize.patch=3: must divide the 20 samples of a window",
+        ),
+        (
+            "datasets.peyrache_a2929.preprocess.bin_ms",
+            5000,
+            r"peyrache_a2929.tokenize.patch=4: must divide the 0 samples",
+        ),
+        ("suites", {"s": {"datasets": EEG, "seeds": [1, 1]}}, r"suites.s.*seeds.*different"),
+        (
+            "datasets.haxby2001.preprocess.atlas",
+            "no/atlas.nii",
+            r"haxby2001.preprocess.atlas=no/atlas.nii: no such file",
+        ),
         ("train.learning_rate", float("inf"), r"train.learning_rate=inf: .*finite"),
-        ("datasets.digits", 3, r"datasets.digits=3: must hold keys and values"),
+        ("datasets.digits", 3, r"datasets.digits=3: .*valid dictionary"),
         ("head", 3, r"head=3: "),
         ("train", [1], r"train=\[1\]: "),
     ],
@@ -108,6 +135,26 @@ def test_a_wrong_value_is_refused(key: str, value: Any, message: str) -> None:
     with pytest.raises(ParamsError) as caught:
         check_params(changed(key, value))
     assert re.search(message, str(caught.value)), str(caught.value)
+
+
+def test_a_dataset_is_read_by_its_kind_under_any_name() -> None:
+    """The same source twice: with other options, or another modality of it."""
+    sections = changed("datasets.my_digits", {"options": {}, "preprocess": {"invert": True}, "tokenize": SAMPLE})
+    sections["run"]["datasets"]["my_digits"] = DIGITS
+    prepared = check_params(sections).dataset("my_digits")
+    assert prepared.dataset.name == "digits"
+    assert prepared.preprocess.model_dump() == {"invert": True}
+
+
+def test_a_suite_is_checked_like_a_run() -> None:
+    suite = {"datasets": EEG, "compare": ["lstm"], "seeds": [1, 2]}
+    assert check_params(changed("suites.small", suite)).suites["small"].seeds == (1, 2)
+    with pytest.raises(ParamsError, match=r"unknown model in suites.small.compare 'ltsm'; did you mean 'lstm'\?"):
+        check_params(changed("suites.small", suite | {"compare": ["ltsm"]}))
+    wrong = changed("suites.small", suite)
+    wrong["datasets"]["eegbci"]["preprocess"]["rate"] = 50
+    with pytest.raises(ParamsError, match=r"datasets.eegbci.preprocess: high=30.0 must be below half of rate=50"):
+        check_params(wrong)
 
 
 def test_all_problems_of_a_section_are_named_at_once() -> None:

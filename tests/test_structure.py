@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from neurofmx.datasets import DATASETS
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src/neurofmx"
 LAYERS = (
@@ -23,12 +25,22 @@ LAYERS = (
     {"models"},
     {"training"},
     {"evaluation"},
+    {"sections"},
     {"params"},
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # tables that name everything there is: a stage runs one entry of them, and depends on that entry's file
 TABLES = {"params", "datasets", "preprocessing", "models.table", "tokenizers", "models", "training", "evaluation"}
-NO_TRACE = {"atomic", "tables", "params", "parts", "datasets.fetch", "datasets.distribution", "datasets.mirror"}
+NO_TRACE = {
+    "atomic",
+    "tables",
+    "params",
+    "sections",
+    "parts",
+    "datasets.fetch",
+    "datasets.distribution",
+    "datasets.mirror",
+}
 # of a dataset's file: what its download does not use, and what its facts do not
 UNUSED = {
     "download": {"hdf5", "recording", "task", "timeline"},
@@ -83,24 +95,33 @@ def test_imports_run_one_way(path: Path) -> None:
 
 
 def stages() -> list[tuple[str, str, set[str], list[str]]]:
-    """Stage, script, modules that its tables point to, and declared deps, for one dataset and every model."""
+    """Stage, script, modules that its tables point to, and declared deps, for every kind, modality and model."""
     declared = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
     compared = YAML(typ="safe").load(ROOT / "params.yaml")["run"]["compare"]
     return [
-        (name, script, points(name, model), [filled(dep, model) for dep in body["deps"]])
+        (
+            name,
+            script,
+            points(name, kind, modality, model),
+            [filled(dep, kind, modality, model) for dep in body["deps"]],
+        )
         for name, stage in declared.items()
         for body in [stage.get("do", stage)]
         for script in re.findall(r"pipeline/\w+\.py", str(body["cmd"]))
         for model in (compared if name.startswith("compare_") else ["model"])
+        for kind, modality in (READ if name in ("download", "preprocess", "tokenize") else READ[:1])
     ]
 
 
-def points(stage: str, model: str) -> set[str]:
+READ = [(kind, modality) for kind, dataset in DATASETS.items() for modality in dataset.modalities]
+
+
+def points(stage: str, kind: str, modality: str, model: str) -> set[str]:
     """Modules that a stage reaches through a table."""
-    dataset, network = "datasets.haxby2001", {"tokenizers.linear", "tokenizers.log_power", "models.build"}
+    dataset, network = f"datasets.{kind}", {"tokenizers.linear", "tokenizers.log_power", "models.build"}
     reached = {
         "download": {dataset},
-        "preprocess": {dataset, "preprocessing.fmri"},
+        "preprocess": {dataset, f"preprocessing.{modality}"},
         "tokenize": {dataset},
         "baseline": {"models.linear"},
         "train": network | {"models.hybrid"},
@@ -111,9 +132,11 @@ def points(stage: str, model: str) -> set[str]:
     return reached.get(stage, set())
 
 
-def filled(dep: str, model: str) -> str:
+def filled(dep: str, kind: str, modality: str, model: str) -> str:
     """A dependency as DVC fills its template in."""
-    return dep.replace("${key}", "haxby2001").replace("${item}", "fmri").replace("${item.model}", model)
+    for name, value in {"item.kind": kind, "item.modality": modality, "item.model": model}.items():
+        dep = dep.replace(f"${{{name}}}", value)
+    return dep
 
 
 @pytest.mark.parametrize(

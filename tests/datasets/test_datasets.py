@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from neurofmx.datasets import DATASETS, Dataset, pick
+from neurofmx.preprocessing import PREPROCESS
 
-FACTS = ("name", "modality", "species", "licence", "citation", "homepage", "source")
+FACTS = ("name", "species", "licence", "citation", "homepage", "source")
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -18,6 +19,8 @@ def test_the_facts_are_complete(name: str) -> None:
     cls = DATASETS[name]
     assert cls.name == name
     assert all(isinstance(getattr(cls, fact), str) and getattr(cls, fact) for fact in FACTS)
+    assert cls.modalities
+    assert set(cls.modalities) <= set(PREPROCESS)
     assert cls().split.name.endswith("-v1")
     assert len(set(cls().task.names)) == len(cls().task.names)
     assert all(len(sha256) == 64 for sha256 in cls().checksums().values())

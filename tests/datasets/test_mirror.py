@@ -19,7 +19,7 @@ class Toy(Dataset):
     """Two small files; the public source of `offline` cannot be reached."""
 
     name: ClassVar[str] = "toy"
-    modality: ClassVar[Modality] = "eeg"
+    modalities: ClassVar[tuple[Modality, ...]] = ("eeg",)
     species: ClassVar[str] = "none"
     licence: ClassVar[str] = "CC0"
     citation: ClassVar[str] = "none"

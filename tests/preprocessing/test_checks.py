@@ -29,8 +29,8 @@ def test_the_reasons_are_told_apart(recordings: list[Recording]) -> None:
 
 def test_an_error_names_recording_channel_rule_and_way_out(recordings: list[Recording]) -> None:
     rule = r"recording s/run-2, signal eeg: every channel must be finite and vary, 1 do not \(Cz constant at 7\)"
-    with pytest.raises(ValueError, match=rule + r"; repair the raw data, or set preprocess\.eeg\.bad=drop"):
-        screen(recordings, "eeg", bad="error", option="preprocess.eeg.bad")
+    with pytest.raises(ValueError, match=rule + r"; repair the raw data, or set preprocess.bad=drop"):
+        screen(recordings, "eeg", bad="error", option="preprocess.bad")
 
 
 def test_dropping_keeps_the_recordings_alike(recordings: list[Recording], caplog: pytest.LogCaptureFixture) -> None:

@@ -103,7 +103,7 @@ def test_an_atlas_of_another_space_is_refused(tmp_path: Path) -> None:
 def test_constant_voxels_are_refused_or_dropped() -> None:
     series = np.random.default_rng(0).normal(size=(20, 3))
     series[:, 1] = 4
-    with pytest.raises(ValueError, match=r"voxel-0-1-0 constant at 4.*preprocess\.fmri\.bad=drop"):
+    with pytest.raises(ValueError, match=r"voxel-0-1-0 constant at 4.*preprocess.bad=drop"):
         _bold(series, FmriOptions(mask=False))
     kept = preprocess([_run(series)], FmriOptions(mask=False, bad="drop"))[0].signal("bold")
     assert kept.channels == ("voxel-0-0-0", "voxel-0-2-0")

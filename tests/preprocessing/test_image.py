@@ -38,7 +38,7 @@ def test_values_outside_the_range_are_refused(wrong: float) -> None:
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_dataset_passes_with_default_options(name: str, raw: Callable[[str], Path]) -> None:
     dataset = DATASETS[name]()
-    way = PREPROCESS[dataset.modality]
+    way = PREPROCESS[dataset.modalities[0]]
     for recording in way.preprocess(dataset.read(raw(name)), way.options()):
         signal = recording.signal(way.signal)
         assert np.isfinite(signal.data).all()

@@ -196,7 +196,7 @@ def test_an_unknown_label_and_a_missing_target_are_named() -> None:
         windows(Task("regression", "speed", ("speed",)), anchor="sample")
     with pytest.raises(ValidationError, match=r"stop=0.0 must lie after start=1.0"):
         CutOptions(anchor="trial", start=1.0, stop=0.0)
-    with pytest.raises(ValueError, match=r"tokenize.eeg.patch=3: must divide the 4 samples"):
+    with pytest.raises(ValueError, match=r"tokenize.patch=3: must divide the 4 samples"):
         windows(patch=3)
     with pytest.raises(ValueError, match=r"no window of 0.0 to 100.0 s fits"):
         windows(stop=100.0)

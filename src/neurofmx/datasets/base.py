@@ -15,7 +15,8 @@ from neurofmx.datasets.mirror import take_from_mirror
 from neurofmx.recording import Recording, Source
 from neurofmx.task import Task
 
-Modality = Literal["fmri", "spikes", "image", "eeg"]
+# Each is a module of `preprocessing` and an entry of `TOKENIZERS`.
+Modality = Literal["eeg", "fmri", "image", "spikes"]
 
 
 @dataclass(frozen=True)
@@ -24,26 +25,37 @@ class Split:
 
     Args:
         name: Name with a version; any change of the division takes a new one.
-        kind: `groups` leaves whole recordings out, `blocks` leaves contiguous blocks of time out.
-        folds: Number of folds, at least 2.
+        kind: `groups` leaves whole recordings or people out, `blocks` leaves contiguous blocks of time out, `given`
+            takes the division that the source publishes.
+        folds: Number of folds, at least 2; with `given` 1.
         validation: Where validation data come from: further `groups`, or the `tail` of the training time.
+        by: What a group is: a `recording`, or all recordings of a `subject`; default `recording`.
+        test: Sessions that a `given` division tests on.
+        held: Sessions that a `given` division validates on; none takes the `tail` of the others.
         gap: Time left out on each side of a block, s, default 0.
         block: Stretch of time within which windows are not independent of each other, s, default 10. Intervals of
             scores are drawn from such stretches, or from trials where those are longer.
     """
 
     name: str
-    kind: Literal["groups", "blocks"]
+    kind: Literal["groups", "blocks", "given"]
     folds: int
     validation: Literal["groups", "tail"]
     gap: float = 0.0
     block: float = 10.0
+    by: Literal["recording", "subject"] = "recording"
+    test: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.folds < 2 or self.gap < 0 or self.block <= 0:
+        given = self.kind == "given"
+        if (self.folds != 1 if given else self.folds < 2) or self.gap < 0 or self.block <= 0:
             raise ValueError(
-                f"split {self.name}: folds must be 2 or more, gap 0 s or more, block above 0 s, got {self}"
+                f"split {self.name}: folds must be 2 or more (1 with `given`), gap 0 s or more, block above 0 s, "
+                f"got {self}"
             )
+        if given != bool(self.test) or (self.held and not given) or set(self.held) & set(self.test):
+            raise ValueError(f"split {self.name}: `given` names its test sessions, apart from held ones, got {self}")
 
 
 @dataclass(frozen=True)
@@ -67,8 +79,8 @@ class Dataset(BaseModel, ABC):
     """A source of recordings. Options are fields, settable from `params.yaml`; facts are class variables.
 
     Attributes:
-        name: Name of the dataset, also of its folder.
-        modality: Kind of neural data; picks the preprocessing and the tokenizer.
+        name: Name of the dataset: its module, its key in `DATASETS` and its folder in a mirror.
+        modalities: What was recorded; each picks a preprocessing and a tokenizer. A run takes one at a time.
         species: Who was recorded.
         licence: Terms of use, as stated at the source.
         citation: What to cite.
@@ -79,7 +91,7 @@ class Dataset(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
-    modality: ClassVar[Modality]
+    modalities: ClassVar[tuple[Modality, ...]]
     species: ClassVar[str]
     licence: ClassVar[str]
     citation: ClassVar[str]

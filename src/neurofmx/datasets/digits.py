@@ -30,7 +30,7 @@ class Digits(Dataset):
     """
 
     name: ClassVar[str] = "digits"
-    modality: ClassVar[Modality] = "image"
+    modalities: ClassVar[tuple[Modality, ...]] = ("image",)
     species: ClassVar[str] = "none (handwriting of 13 people)"
     licence: ClassVar[str] = "CC BY 4.0 (UCI repository); shipped with scikit-learn, BSD-3-Clause"
     citation: ClassVar[str] = "Alpaydin and Kaynak 1998, Kybernetika 34:369-374"

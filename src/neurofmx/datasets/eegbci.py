@@ -56,7 +56,7 @@ class Eegbci(Dataset):
     """
 
     name: ClassVar[str] = "eegbci"
-    modality: ClassVar[Modality] = "eeg"
+    modalities: ClassVar[tuple[Modality, ...]] = ("eeg",)
     species: ClassVar[str] = "human"
     licence: ClassVar[str] = "ODC-By 1.0"
     citation: ClassVar[str] = "Schalk et al. 2004, IEEE TBME 51:1034-1043; Goldberger et al. 2000, Circulation 101:e215"

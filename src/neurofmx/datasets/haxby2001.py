@@ -34,7 +34,7 @@ class Haxby2001(Dataset):
     """
 
     name: ClassVar[str] = "haxby2001"
-    modality: ClassVar[Modality] = "fmri"
+    modalities: ClassVar[tuple[Modality, ...]] = ("fmri",)
     species: ClassVar[str] = "human"
     licence: ClassVar[str] = "MIT (PyMVPA package); the data set itself is published as CC BY-SA 3.0"
     citation: ClassVar[str] = "Haxby et al. 2001, Science 293:2425-2430; Hanke et al. 2009, Neuroinformatics 7:37-53"

@@ -31,7 +31,7 @@ class PeyracheA2929(Dataset):
     """
 
     name: ClassVar[str] = "peyrache_a2929"
-    modality: ClassVar[Modality] = "spikes"
+    modalities: ClassVar[tuple[Modality, ...]] = ("spikes",)
     species: ClassVar[str] = "mouse"
     licence: ClassVar[str] = "GPL-3.0 (pynapple package); none stated for the file itself"
     citation: ClassVar[str] = "Viejo et al. 2023, eLife 12:RP85786 (session A2929-200711)"

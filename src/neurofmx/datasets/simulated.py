@@ -45,7 +45,7 @@ class Simulated(Dataset):
     """
 
     name: ClassVar[str] = "simulated"
-    modality: ClassVar[Modality] = "spikes"
+    modalities: ClassVar[tuple[Modality, ...]] = ("spikes",)
     species: ClassVar[str] = "none (simulated)"
     licence: ClassVar[str] = "the package's own"
     citation: ClassVar[str] = "NeuroFMX, this package"

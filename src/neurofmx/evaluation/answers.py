@@ -1,4 +1,4 @@
-"""Every window answered once, by the fold that never trained on it; and those answers on disk."""
+"""Every tested window answered once, by the fold that never trained on it; and those answers on disk."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from neurofmx.tokenizers.windows import Windows
 
 
 def out_of_fold(windows: Windows, answer: Callable[[int], np.ndarray]) -> np.ndarray:
-    """Put the answers of all folds to their test windows in the order of the windows.
+    """Put the answers of all folds to their test windows in the order of `windows.tested`.
 
     Args:
         windows: Windows of one dataset.
         answer: Takes a fold, returns its outputs for the fold's test windows, shape `(test windows, task.width)`.
 
     Returns:
-        Outputs of shape `(windows, task.width)`, float64.
+        Outputs of shape `(tested windows, task.width)`, float64.
 
     Raises:
-        ValueError: If a window is tested by no fold or by more than one.
+        ValueError: If a window is tested by more than one fold, or by none where there are several.
     """
     outputs = np.full((len(windows.y), windows.task.width), np.nan)
     times = np.zeros(len(windows.y), int)
@@ -30,19 +30,19 @@ def out_of_fold(windows: Windows, answer: Callable[[int], np.ndarray]) -> np.nda
         index = windows.fold(fold).test
         outputs[index] = answer(fold)
         times[index] += 1
-    wrong = np.flatnonzero(times != 1)
+    wrong = np.flatnonzero((times > 1) | (times == 0) & (windows.folds > 1))
     if len(wrong):
         raise ValueError(f"{windows.dataset}: window {wrong[0]} is tested by {times[wrong[0]]} folds, must be 1")
-    return outputs
+    return outputs[windows.tested]
 
 
 def save_answers(path: Path, outputs: np.ndarray) -> None:
-    """Write outputs of shape `(seeds, windows, task.width)`."""
+    """Write outputs of shape `(seeds, tested windows, task.width)`."""
     write_trees(path, [{"outputs": outputs}])
 
 
 def load_answers(path: Path) -> np.ndarray:
-    """Read outputs of shape `(seeds, windows, task.width)`.
+    """Read outputs of shape `(seeds, tested windows, task.width)`.
 
     Raises:
         FileNotFoundError: If there are none.

@@ -16,7 +16,7 @@ from neurofmx.recording import Recording, Signal
 
 
 class EegOptions(BaseModel):
-    """How EEG is cleaned; section `preprocess.eeg` of `params.yaml`. The defaults suit motor imagery."""
+    """How EEG is cleaned; part `preprocess` of a dataset's block. The defaults suit motor imagery."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,7 +54,7 @@ def preprocess(recordings: Iterable[Recording], options: EegOptions) -> list[Rec
         ValueError: If a channel is flat, not finite or unknown, or a frequency does not fit the rate.
     """
     wanted = (_without(recording, options.drop_channels) for recording in recordings)
-    usable = screen(wanted, "eeg", bad=options.bad, option="preprocess.eeg.bad")
+    usable = screen(wanted, "eeg", bad=options.bad, option="preprocess.bad")
     return [recording.with_signal("eeg", _clean(recording, options)) for recording in usable]
 
 
@@ -64,7 +64,7 @@ def _without(recording: Recording, names: tuple[str, ...]) -> Recording:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(
-            f"preprocess.eeg.drop_channels: recording {recording.name} has no channel {', '.join(unknown)}; "
+            f"preprocess.drop_channels: recording {recording.name} has no channel {', '.join(unknown)}; "
             f"known: {', '.join(known)}"
         )
     return drop_channels(recording, "eeg", names)
@@ -88,8 +88,8 @@ def _require_below_half(options: EegOptions, *, rate: float, where: str) -> None
         edge = getattr(options, name)
         if edge is not None and edge >= rate / 2:
             raise ValueError(
-                f"preprocess.eeg.{name} must be below half the rate of recording {where}, {rate / 2} Hz, got {edge}; "
-                f"lower it, or raise preprocess.eeg.rate"
+                f"preprocess.{name} must be below half the rate of recording {where}, {rate / 2} Hz, got {edge}; "
+                f"lower it, or raise preprocess.rate"
             )
 
 
@@ -110,6 +110,6 @@ def _resample(data: np.ndarray, *, old: float, new: float) -> np.ndarray:
     ratio = Fraction(new / old).limit_denominator(1000)
     if abs(float(ratio) * old - new) > 1e-9 * new:
         raise ValueError(
-            f"preprocess.eeg.rate must be a ratio of whole numbers up to 1000 times the recording's {old} Hz, got {new}"
+            f"preprocess.rate must be a ratio of whole numbers up to 1000 times the recording's {old} Hz, got {new}"
         )
     return data if ratio == 1 else resample_poly(data, ratio.numerator, ratio.denominator, axis=0)

@@ -17,7 +17,7 @@ _ORDER = 5  # of the Butterworth high-pass, run forwards and backwards
 
 
 class FmriOptions(BaseModel):
-    """How volumes become features; section `preprocess.fmri` of `params.yaml`."""
+    """How volumes become features; part `preprocess` of a dataset's block."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,7 +50,7 @@ def preprocess(recordings: Iterable[Recording], options: FmriOptions) -> list[Re
         ValueError: If the signal is no volume, a voxel is unusable, or the atlas does not meet the image.
     """
     chosen = (recording.with_signal("bold", _select(recording, options)) for recording in recordings)
-    usable = screen(chosen, "bold", bad=options.bad, option="preprocess.fmri.bad")
+    usable = screen(chosen, "bold", bad=options.bad, option="preprocess.bad")
     return [recording.with_signal("bold", _clean(recording.signal("bold"), options)) for recording in usable]
 
 
@@ -120,5 +120,5 @@ def _clean(bold: Signal, options: FmriOptions) -> Signal:
 def _high_pass(data: np.ndarray, corner: float, *, rate: float) -> np.ndarray:
     """A Butterworth filter in both directions, which leaves no delay and half the amplitude at the corner."""
     if corner >= rate / 2:
-        raise ValueError(f"preprocess.fmri.high_pass must be below half the rate, {rate / 2} Hz, got {corner}")
+        raise ValueError(f"preprocess.high_pass must be below half the rate, {rate / 2} Hz, got {corner}")
     return sosfiltfilt(butter(_ORDER, corner, "highpass", fs=rate, output="sos"), data, axis=0)

@@ -12,7 +12,7 @@ from neurofmx.recording import Recording
 
 
 class ImageOptions(BaseModel):
-    """How images are scaled; section `preprocess.image` of `params.yaml`."""
+    """How images are scaled; part `preprocess` of a dataset's block."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -18,7 +18,7 @@ Smoothing = Literal["none", "centred", "causal"]
 
 
 class SpikeOptions(BaseModel):
-    """How spike trains become features; section `preprocess.spikes` of `params.yaml`."""
+    """How spike trains become features; part `preprocess` of a dataset's block."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -55,7 +55,7 @@ def preprocess(recordings: Iterable[Recording], options: SpikeOptions) -> list[R
         ValueError: If there is no time that every signal covers, or a unit is unusable.
     """
     binned = _without_quiet([_bin(recording, options) for recording in recordings], min_rate=options.min_rate)
-    usable = screen(binned, "spikes", bad=options.bad, option="preprocess.spikes.bad")
+    usable = screen(binned, "spikes", bad=options.bad, option="preprocess.bad")
     return [_transform(recording, options) for recording in usable]
 
 
@@ -148,7 +148,7 @@ def _edges(recording: Recording, width: float) -> np.ndarray:
     if bins < 1:
         raise ValueError(
             f"recording {recording.name}: its signals have no bin of {1000 * width:g} ms in common "
-            f"(from {start} to {stop} s); slice the recording, or make preprocess.spikes.bin_ms smaller"
+            f"(from {start} to {stop} s); slice the recording, or make preprocess.bin_ms smaller"
         )
     return start + np.arange(bins + 1) * width
 

@@ -7,6 +7,8 @@ is cut into contiguous blocks, and windows closer than the gap to a test or vali
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 
 from neurofmx.parts import GAP, TEST, TRAIN, VALIDATION
@@ -43,6 +45,34 @@ def leave_groups_out(group: np.ndarray, *, folds: int) -> np.ndarray:
     for fold, held_out in enumerate(np.array_split(names, folds)):
         split[fold, np.isin(group, held_out)] = TEST
     return split
+
+
+def as_given(group: np.ndarray, sessions: Sequence[str], *, test: Collection[str], held: Collection[str]) -> np.ndarray:
+    """Take the division that a source publishes, so that a score can be held against others' scores.
+
+    Args:
+        group: Recording index of each window, shape `(windows,)`.
+        sessions: Session of each recording.
+        test: Sessions to test on.
+        held: Sessions to validate on; may be empty.
+
+    Returns:
+        Split of shape `(1, windows)` with `TRAIN`, `TEST` and, where sessions are held, `VALIDATION`.
+
+    Raises:
+        ValueError: If a session is named that no recording has.
+
+    Example:
+        >>> as_given(np.array([0, 0, 1, 2]), ("train", "valid", "test"), test=["test"], held=["valid"]).tolist()
+        [[0, 0, 1, 2]]
+    """
+    absent = sorted({*test, *held} - set(sessions))
+    if absent:
+        raise ValueError(
+            f"the split names the sessions {', '.join(absent)}, there are {', '.join(sorted(set(sessions)))}"
+        )
+    part = np.array([TEST if name in test else VALIDATION if name in held else TRAIN for name in sessions], np.int8)
+    return part[group][None]
 
 
 def contiguous_blocks(group: np.ndarray, start: np.ndarray, stop: np.ndarray, *, folds: int, gap: float) -> np.ndarray:

@@ -17,7 +17,7 @@ from neurofmx.tokenizers.windows import Windows
 
 
 class CutOptions(BaseModel):
-    """Where a window lies around its anchor. Section `tokenize.<modality>` of params.yaml."""
+    """Where a window lies around its anchor. Part `tokenize` of a dataset's block."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -85,16 +85,18 @@ def cut(
     pieces = [_pieces(recording, recording.signal(signal), task, split, options, first) for recording in recordings]
     if not sum(len(p.y) for p in pieces):
         raise ValueError(
-            f"{dataset}: no window of {options.start} to {options.stop} s fits; shorten tokenize.{modality}"
+            f"{dataset}: no window of {options.start} to {options.stop} s fits; shorten datasets.{dataset}.tokenize"
         )
     group = np.repeat(np.arange(len(pieces)), [len(p.y) for p in pieces])
     offset = np.cumsum([0, *(int(p.block.max(initial=-1)) + 1 for p in pieces)])
     block = np.concatenate([p.block + o for p, o in zip(pieces, offset, strict=False)])
     x, y, start, stop = (np.concatenate([getattr(p, name) for p in pieces]) for name in ("x", "y", "start", "stop"))
     if x.shape[1] % options.patch:
-        raise ValueError(f"tokenize.{modality}.patch={options.patch}: must divide the {x.shape[1]} samples of a window")
+        raise ValueError(
+            f"datasets.{dataset}.tokenize.patch={options.patch}: must divide the {x.shape[1]} samples of a window"
+        )
     _check_finite(x, y, first, task, dataset)
-    parts = _split(split, options, group=group, start=start, stop=stop)
+    parts = _split(split, options, recordings, group=group, start=start, stop=stop)
     if task.kind == "classification":
         _check_classes(parts, y, task, dataset)
     mean, std = _scaling(x, parts, first, options, dataset)
@@ -183,15 +185,28 @@ def _labels(recording: Recording, task: Task) -> np.ndarray:
     return np.array([known[str(value)] for value in column], np.int64)
 
 
-def _split(split: Split, options: CutOptions, *, group: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+def _split(
+    split: Split,
+    options: CutOptions,
+    recordings: list[Recording],
+    *,
+    group: np.ndarray,
+    start: np.ndarray,
+    stop: np.ndarray,
+) -> np.ndarray:
     """The dataset's named split with its validation part, checked for leaks."""
+    unit = _units(recordings, by=split.by)[group]
     if split.kind == "groups":
-        parts = splits.leave_groups_out(group, folds=split.folds)
+        parts = splits.leave_groups_out(unit, folds=split.folds)
+    elif split.kind == "given":
+        parts = splits.as_given(group, [r.session for r in recordings], test=split.test, held=split.held)
     else:
         parts = splits.contiguous_blocks(group, start, stop, folds=split.folds, gap=split.gap)
-    parts = splits.add_validation(
-        parts, group, start, stop, by=split.validation, gap=split.gap, fraction=options.validation_fraction
-    )
+    if not split.held:
+        among = unit if split.validation == "groups" else group
+        parts = splits.add_validation(
+            parts, among, start, stop, by=split.validation, gap=split.gap, fraction=options.validation_fraction
+        )
     splits.check_no_leak(parts, group, start, stop)
     for fold, row in enumerate(parts):
         for part, name in ((TRAIN, "training"), (VALIDATION, "validation")):
@@ -201,6 +216,13 @@ def _split(split: Split, options: CutOptions, *, group: np.ndarray, start: np.nd
                     f"validation_fraction than {options.validation_fraction}"
                 )
     return parts
+
+
+def _units(recordings: list[Recording], *, by: str) -> np.ndarray:
+    """What is left out as a whole: index `(recordings,)` of each recording, or of its subject."""
+    names = [recording.name if by == "recording" else recording.subject for recording in recordings]
+    order = {name: index for index, name in enumerate(dict.fromkeys(names))}
+    return np.array([order[name] for name in names])
 
 
 def _check_finite(x: np.ndarray, y: np.ndarray, signal: Signal, task: Task, dataset: str) -> None:

@@ -70,6 +70,11 @@ class Windows:
         """Number of folds."""
         return len(self.split)
 
+    @property
+    def tested(self) -> np.ndarray:
+        """Indices of the windows that a fold tests, in order: all, unless the source publishes one division."""
+        return np.flatnonzero((self.split == TEST).any(axis=0))
+
     def fold(self, k: int) -> Fold:
         """Indices of the training, validation and test windows of fold `k`."""
         return Fold(*(np.flatnonzero(self.split[k] == part) for part in (TRAIN, VALIDATION, TEST)))
