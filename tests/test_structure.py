@@ -40,6 +40,7 @@ NO_TRACE = {
     "datasets.fetch",
     "datasets.distribution",
     "datasets.mirror",
+    "datasets.repository",
 }
 # of a dataset's file: what its download does not use, and what its facts do not
 UNUSED = {

@@ -12,7 +12,14 @@ from neurofmx.datasets.simulated import Simulated
 
 __all__ = ["DATASETS", "Dataset", "Expected", "Split", "pick"]
 
-DATASETS: dict[str, type[Dataset]] = {cls.name: cls for cls in (Haxby2001, PeyracheA2929, Digits, Eegbci, Simulated)}
+_KINDS: tuple[type[Dataset], ...] = (
+    Digits,
+    Eegbci,
+    Haxby2001,
+    PeyracheA2929,
+    Simulated,
+)
+DATASETS: dict[str, type[Dataset]] = {kind.name: kind for kind in _KINDS}
 
 
 def pick(name: str) -> type[Dataset]:

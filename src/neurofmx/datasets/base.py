@@ -16,7 +16,24 @@ from neurofmx.recording import Recording, Source
 from neurofmx.task import Task
 
 # Each is a module of `preprocessing` and an entry of `TOKENIZERS`.
-Modality = Literal["eeg", "fmri", "image", "spikes"]
+Modality = Literal[
+    "audio",
+    "calcium",
+    "ecog",
+    "eeg",
+    "emg",
+    "fmri",
+    "ieeg",
+    "image",
+    "lfp",
+    "pose",
+    "spikes",
+    "text",
+    "trajectory",
+    "ultrasonic",
+    "video",
+    "vocalization",
+]
 
 
 @dataclass(frozen=True)

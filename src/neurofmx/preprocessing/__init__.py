@@ -29,8 +29,8 @@ class Preprocessing:
 
 
 PREPROCESS: dict[str, Preprocessing] = {
-    "fmri": Preprocessing(fmri.preprocess, fmri.FmriOptions, "bold"),
-    "spikes": Preprocessing(spikes.preprocess, spikes.SpikeOptions, "spikes"),
-    "image": Preprocessing(image.preprocess, image.ImageOptions, "image"),
     "eeg": Preprocessing(eeg.preprocess, eeg.EegOptions, "eeg"),
+    "fmri": Preprocessing(fmri.preprocess, fmri.FmriOptions, "bold"),
+    "image": Preprocessing(image.preprocess, image.ImageOptions, "image"),
+    "spikes": Preprocessing(spikes.preprocess, spikes.SpikeOptions, "spikes"),
 }
