@@ -86,9 +86,19 @@ class Windows:
     def save(self, path: Path) -> None:
         """Write one HDF5 file, the same bytes for the same windows; it appears only when complete."""
         facts = {name: getattr(self, name) for name in _FACTS}
-        task = {"kind": self.task.kind, "target": self.task.target, "names": np.array(self.task.names)}
+        task = {name: value for name, value in vars(self.task).items() if value is not None}
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        write_trees(path, [{**facts, "task": task, "channels": np.array(self.channels), **arrays}])
+        write_trees(
+            path,
+            [
+                {
+                    **facts,
+                    "task": task | {"names": np.array(self.task.names)},
+                    "channels": np.array(self.channels),
+                    **arrays,
+                }
+            ],
+        )
 
 
 def load_windows(path: Path) -> Windows:
@@ -101,6 +111,6 @@ def load_windows(path: Path) -> Windows:
     if not path.is_file():
         raise FileNotFoundError(f"no windows at {path}; make them with `dvc repro tokenize@{path.stem}`")
     (tree,) = read_trees(path)
-    task = tree.pop("task")
-    channels = tuple(tree.pop("channels").tolist())
-    return Windows(**tree, channels=channels, task=Task(task["kind"], task["target"], tuple(task["names"].tolist())))
+    task, channels = tree.pop("task"), tuple(tree.pop("channels").tolist())
+    asked = Task(**task | {"names": tuple(task["names"].tolist())})
+    return Windows(**tree, channels=channels, task=asked)
