@@ -71,6 +71,7 @@ def cut(
     Args:
         recordings: Clean recordings, all with the signal, its rate and, unless `options.montage` is `own`, the
             channels that the first one has. Arrays `<signal>_positions (channels, 3)`, m, are kept where there are any.
+            Of a lazily held signal the windows alone are read.
         signal: Name of the signal that is cut.
         task: What a window is asked; a classification reads the trial column `task.target`, the others the signal.
         split: The dataset's named split.

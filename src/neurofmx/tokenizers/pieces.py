@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from neurofmx.datasets.base import Split
+from neurofmx.lazy import gather
 from neurofmx.recording import Recording
 from neurofmx.task import Task
 from neurofmx.timeline import Signal
@@ -79,7 +80,7 @@ def cut_recording(recording: Recording, signal: Signal, task: Task, split: Split
     fits = (at.sample + low >= 0) & (end <= len(signal.data)) & (end > at.sample + low)
     anchor, y, block, end = at.sample[fits], at.y[fits], at.block[fits], end[fits]
     index = anchor[:, None] + np.arange(low, high)
-    x = signal.data[np.minimum(index, len(signal.data) - 1)].astype(np.float32)
+    x = gather(signal.data, np.minimum(index, len(signal.data) - 1)).astype(np.float32)
     x[index >= end[:, None]] = 0
     if x.ndim == 4:  # an image: its rows are read one after the other
         x = x.reshape(len(x), -1, x.shape[-1])
@@ -100,7 +101,7 @@ def _anchors(recording: Recording, signal: Signal, task: Task, split: Split, whe
     target = recording.signal(task.target)
     if len(target.data) != len(signal.data) or target.rate != signal.rate or target.start != signal.start:
         raise ValueError(f"recording {recording.name}: {task.target!r} and the signal must share one clock; resample")
-    y = target.data[index].astype(np.float64)
+    y = gather(target.data, index).astype(np.float64)
     block = ((index / signal.rate) // split.block).astype(int)
     y = y.reshape(len(y)) if task.kind == "circular" else y.reshape(len(y), -1)
     return _Anchors(index, y, block, np.full(len(index), len(signal.data)))
