@@ -26,6 +26,8 @@ class Where(Protocol):
     def stride(self) -> int: ...
     @property
     def pad(self) -> bool: ...
+    @property
+    def incomplete(self) -> str: ...
 
 
 class Pieces(NamedTuple):
@@ -69,7 +71,8 @@ def cut_recording(recording: Recording, signal: Signal, task: Task, split: Split
 
     Returns:
         The windows that lie within the signal, in order of time. Where `where.pad` asks for it, a window also ends
-        where its trial or the signal does, and what is missing is filled with zeros.
+        where its trial or the signal does, and what is missing is filled with zeros. Windows with NaN are left out
+        where `where.incomplete` is `drop`.
 
     Raises:
         ValueError: If the recording lacks trials, target or a shared clock, or a label is unknown.
@@ -86,7 +89,15 @@ def cut_recording(recording: Recording, signal: Signal, task: Task, split: Split
         x = x.reshape(len(x), -1, x.shape[-1])
     first, last = (signal.start + i / signal.rate for i in (anchor + low, end))
     share = x.shape[1] // (high - low)  # rows of an image a sample
-    return Pieces(x, y, block, first, last, share * (end - anchor - low))
+    pieces = Pieces(x, y, block, first, last, share * (end - anchor - low))
+    return _complete(pieces) if where.incomplete == "drop" else pieces
+
+
+def _complete(pieces: Pieces) -> Pieces:
+    """The windows without NaN, in samples and answer."""
+    answered = np.isfinite(pieces.y).all(axis=tuple(range(1, pieces.y.ndim)))
+    keep = np.isfinite(pieces.x).all(axis=(1, 2)) & answered
+    return Pieces(*(part[keep] for part in pieces))
 
 
 def _anchors(recording: Recording, signal: Signal, task: Task, split: Split, where: Where) -> _Anchors:
