@@ -71,26 +71,32 @@ def write_nwb(path: Path, made: Session, *, subject: str | None = "mouse7", jitt
     from pynwb.ecephys import ElectricalSeries
     from pynwb.file import Subject
 
-    file = NWBFile("a session", path.stem, datetime(2024, 1, 1, tzinfo=UTC))
+    file = NWBFile(
+        session_description="a session", identifier=path.stem, session_start_time=datetime(2024, 1, 1, tzinfo=UTC)
+    )
     if subject is not None:
         file.subject = Subject(subject_id=subject, species="Mus musculus", age="P90D", sex="M")
-    probe = file.create_electrode_group("probe", "four contacts", "cortex", file.create_device("probe"))
-    for index, label in enumerate(CHANNELS):
+    probe = file.create_electrode_group(
+        name="probe", description="four contacts", location="cortex", device=file.create_device(name="probe")
+    )
+    for index in range(len(CHANNELS)):
         file.add_electrode(x=float(index), y=0.0, z=10.0, location="M1" if index < 2 else "S1", group=probe)
-    region = file.create_electrode_table_region([0, 1, 2, 3], "all")
+    region = file.create_electrode_table_region(region=[0, 1, 2, 3], description="all")
     stored = np.round(made.volts / 1e-8).astype(np.int16)
-    file.add_acquisition(ElectricalSeries("Field", stored, region, rate=RATE, starting_time=0.5, conversion=1e-8))
+    file.add_acquisition(
+        ElectricalSeries(name="Field", data=stored, electrodes=region, rate=RATE, starting_time=0.5, conversion=1e-8)
+    )
     stamps = np.arange(len(made.angle)) / RATE + jitter * np.random.default_rng(1).uniform(-1, 1, len(made.angle))
-    compass = SpatialSeries("heading", made.angle, "north", unit="radians", timestamps=stamps)
-    behaviour = file.create_processing_module("behavior", "where it looks")
+    compass = SpatialSeries(name="heading", data=made.angle, reference_frame="north", unit="radians", timestamps=stamps)
+    behaviour = file.create_processing_module(name="behavior", description="where it looks")
     behaviour.add(CompassDirection(spatial_series=compass))
-    behaviour.add(TimeSeries("speed", made.volts[:, :2], unit="m/s", rate=RATE))
-    file.add_unit_column("quality", "of the sorting")
+    behaviour.add(TimeSeries(name="speed", data=made.volts[:, :2], unit="m/s", rate=RATE))
+    file.add_unit_column(name="quality", description="of the sorting")
     for index, train in enumerate(spike_trains(made.angle)):
         file.add_unit(spike_times=train, quality="noise" if index == 7 else "good")
-    file.add_trial_column("side", "which way")
+    file.add_trial_column(name="side", description="which way")
     for start, stop, label in zip(made.start, made.stop, made.labels, strict=True):
-        file.add_trial(float(start), float(stop), side=str(label))
+        file.add_trial(start_time=float(start), stop_time=float(stop), side=str(label))
     path.parent.mkdir(parents=True, exist_ok=True)
     with NWBHDF5IO(path, "w") as io:
         io.write(file)
@@ -164,3 +170,20 @@ def write_npz(path: Path, made: Session, **more: Any) -> None:
         "angle": made.angle,
     }
     np.savez(path, **(arrays | more))
+
+
+def example(kind: str, folder: Path) -> dict[str, Any]:
+    """Write a small recording of a kind and return the options that read it."""
+    made = session()
+    sides = {"kind": "classification", "classes": ["left", "right"]}
+    if kind == "nwb":
+        write_nwb(folder / "sub-7_session.nwb", made)
+        return {"path": str(folder), "series": "Field", "target": sides | {"column": "side"}, "modality": "eeg"}
+    if kind == "bids":
+        write_bids(folder, made)
+        return {"path": str(folder), "target": sides, "modality": "eeg", "use_bad": True}
+    if kind == "edf":
+        write_edf(folder / "sub-7_run1.edf", made)
+        return {"path": str(folder), "target": sides, "modality": "eeg"}
+    write_npz(folder / "sub-7_run1.npz", made)
+    return {"path": str(folder), "series": "volts", "rate": "fs", "stop": "stop", "target": sides, "modality": "eeg"}

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from neurofmx.datasets.base import Modality
-from neurofmx.datasets.own.base import Found, OwnRecordings
+from neurofmx.datasets.own.base import NOBODY, Found, OwnRecordings
 from neurofmx.datasets.own.bids_names import BidsName, belongs, parse_name
 from neurofmx.datasets.own.intervals import Labelled, labelled
 from neurofmx.datasets.own.options import Names
@@ -93,7 +93,7 @@ class Bids(OwnRecordings):
         if self.kind == "func":
             if self.target.series:
                 raise Refused("target.kind: fMRI is asked for classes of events.tsv here, not for values")
-            bold, arrays = _volumes(root / name, _facts(root, beside), side)
+            bold, arrays = _volumes(root / name, _facts(root, beside, "bold"), side)
             return Found(bold, labelled=trials, arrays=arrays)
         raw = open_raw(root / name)
         rows = {row["name"]: row for row in _table(side["channels.tsv"])} if "channels.tsv" in side else {}
@@ -102,6 +102,14 @@ class Bids(OwnRecordings):
         positions = _positions(side.get("electrodes.tsv"), signal.channels, _facts(root, beside, "coordsystem"))
         arrays = {} if positions is None else {f"{self.signal}_positions": positions}
         return Found(signal, self._target(raw, aim) if aim else None, trials, arrays=arrays)
+
+    def who(self, name: str, said: str | None) -> tuple[str, str]:
+        """Subject and all other entities, unless `naming` says otherwise."""
+        parts = parse_name(name)
+        if self.naming is not None or parts is None:
+            return super().who(name, said)
+        rest = [f"{entity}-{value}" for entity, value in parts.entities.items() if entity != "sub"]
+        return parts.entities.get("sub", NOBODY), "_".join(rest) or parts.suffix
 
     def together(self, recordings: list[Recording]) -> list[Recording]:
         """fMRI: voxels that every recording's mask has, where all share a grid."""
@@ -181,12 +189,12 @@ def _number(text: str | None) -> float:
     return float("nan") if text in (None, "", "n/a") else float(text)
 
 
-def _facts(root: Path, beside: tuple[str, ...], suffix: str | None = None) -> dict[str, Any]:
+def _facts(root: Path, beside: tuple[str, ...], suffix: str) -> dict[str, Any]:
     """What the .json side files say, the nearest last."""
     facts: dict[str, Any] = {}
     for path in beside:
         parts = parse_name(path)
-        if parts and parts.extension == ".json" and (parts.suffix == suffix or suffix is None):
+        if parts and parts.extension == ".json" and parts.suffix == suffix:
             with (root / path).open(encoding="utf-8") as file:
                 facts |= json.load(file)
     return facts

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self, final
 
 import numpy as np
-
 from pydantic import Field, model_validator
 
 from neurofmx.datasets.base import Modality
