@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from neurofmx import tables
 from neurofmx.datasets.base import Dataset, Expected, Split
+from neurofmx.datasets.bids import Bids
 from neurofmx.datasets.digits import Digits
+from neurofmx.datasets.edf import Edf
 from neurofmx.datasets.eegbci import Eegbci
 from neurofmx.datasets.haxby2001 import Haxby2001
+from neurofmx.datasets.npz import Npz
+from neurofmx.datasets.nwb import Nwb
 from neurofmx.datasets.peyrache_a2929 import PeyracheA2929
 from neurofmx.datasets.simulated import Simulated
 
 __all__ = ["DATASETS", "Dataset", "Expected", "Split", "pick"]
 
 _KINDS: tuple[type[Dataset], ...] = (
+    Bids,
     Digits,
+    Edf,
     Eegbci,
     Haxby2001,
+    Npz,
+    Nwb,
     PeyracheA2929,
     Simulated,
 )
