@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neurofmx.datasets.base import Split
+from neurofmx.lazy import gather
 from neurofmx.parts import TRAIN, VALIDATION
 from neurofmx.preprocessing import splits
 from neurofmx.recording import Recording
@@ -65,7 +66,8 @@ def cut(
     """Turn a dataset's clean recordings into windows with split and scaling.
 
     Args:
-        recordings: Clean recordings, all with the signal, channels and rate the first one has.
+        recordings: Clean recordings, all with the signal, channels and rate the first one has; of a lazily held signal
+            the windows alone are read.
         signal: Name of the signal that is cut.
         task: What a window is asked; a classification reads the trial column `task.target`, the others the signal.
         split: The dataset's named split.
@@ -134,7 +136,7 @@ def _pieces(
     fits = (anchor + low >= 0) & (anchor + high <= len(signal.data))
     anchor, y, block = anchor[fits], y[fits], block[fits]
     index = anchor[:, None] + np.arange(low, high)
-    x = signal.data[index].astype(np.float32)
+    x = gather(signal.data, index).astype(np.float32)
     if x.ndim == 4:  # an image: its rows are read one after the other
         x = x.reshape(len(x), -1, x.shape[-1])
     seconds = signal.start + anchor / signal.rate
@@ -154,7 +156,7 @@ def _anchors(
     target = recording.signal(task.target)
     if len(target.data) != len(signal.data) or target.rate != signal.rate or target.start != signal.start:
         raise ValueError(f"recording {recording.name}: {task.target!r} and the signal must share one clock; resample")
-    y = target.data[index].astype(np.float64)
+    y = gather(target.data, index).astype(np.float64)
     block = ((index / signal.rate) // split.block).astype(int)
     return index, y.reshape(len(y)) if task.kind == "circular" else y.reshape(len(y), -1), block
 
