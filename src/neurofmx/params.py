@@ -201,6 +201,8 @@ class Params(BaseModel):
     def _prepare(self, name: str, item: Item) -> Prepared:
         """Read a block by its kind and modality."""
         block = self.datasets[name]
+        if "modality" in pick(DATASETS, item.kind, "kind of dataset").model_fields:  # one format for many
+            block = block.model_copy(update={"options": {**(block.options or {}), "modality": item.modality}})
         dataset = self._options(name, item.kind, block)
         if item.modality not in dataset.modalities:
             raise ValueError(f"{name}: modality={item.modality}: kind {item.kind} has {', '.join(dataset.modalities)}")
