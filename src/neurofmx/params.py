@@ -21,6 +21,7 @@ from neurofmx.preprocessing import PREPROCESS
 from neurofmx.sections import ParamsError, build, mapping, problems_of, say
 from neurofmx.tables import pick
 from neurofmx.tokenizers.cut import CutOptions
+from neurofmx.tokenizers.table import DEFAULTS, tokenizer_config
 from neurofmx.training.options import TrainOptions
 
 STUDIED = "hybrid"  # the family of section `model`
@@ -172,6 +173,7 @@ class Params(BaseModel):
                 f"{dataset.split.name} leaves; lower sigma_ms to {250 * gap:g}"
             )
         self._tokens_divide(name, prepared)
+        self._tokenizer_is_known(name, prepared)
         features = getattr(self.named("linear").config, "features", "auto")
         if features == "csp" and dataset.task.kind != "classification":
             raise ValueError(f"models.linear.features=csp: needs classes, {name} asks for a {dataset.task.kind}")
@@ -187,6 +189,16 @@ class Params(BaseModel):
                 f"datasets.{name}.tokenize.patch={window.patch}: must divide the {samples} samples of a window, which "
                 f"start={window.start:g} and stop={window.stop:g} s make at {rate:g} Hz"
             )
+
+    @staticmethod
+    def _tokenizer_is_known(name: str, prepared: Prepared) -> None:
+        """Refuse a tokenizer or a setting that there is not."""
+        window = prepared.tokenize
+        try:
+            chosen = window.tokenizer or pick(DEFAULTS, prepared.modality, "modality")
+            tokenizer_config(chosen, window.tokenizer_options)
+        except ValueError as error:
+            raise ValueError(f"datasets.{name}.tokenize.tokenizer={window.tokenizer}: {error}") from error
 
     def dataset(self, name: str) -> Prepared:
         """A dataset that `run` names, ready to be downloaded, cleaned and cut.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -28,6 +28,14 @@ class CutOptions(BaseModel):
     stop: float = Field(description="End of a window relative to its anchor, seconds.")
     stride: int = Field(default=1, ge=1, description="Samples between anchors, where the anchor is a sample.")
     patch: int = Field(default=1, ge=1, description="Samples that share a token; must divide the window.")
+    tokenizer: str | None = Field(
+        default=None,
+        description="How a network reads a window: a key of `neurofmx.tokenizers.table.TOKENIZERS`; null for that of "
+        "the modality.",
+    )
+    tokenizer_options: dict[str, Any] = Field(
+        default={}, description="Settings of that tokenizer, see `neurofmx.tokenizers.configs`."
+    )
     scale: Literal["channel", "global"] = Field(
         default="channel", description="Standardise each channel, or all with one mean and deviation."
     )
@@ -117,6 +125,8 @@ def cut(
         patch=options.patch,
         split_name=split.name,
         dataset=dataset,
+        tokenizer=options.tokenizer or "",
+        tokenizer_options=options.tokenizer_options,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from neurofmx.parts import TEST, TRAIN, VALIDATION
 from neurofmx.task import Task
 
 _ARRAYS = ("x", "y", "group", "block", "start", "stop", "split", "mean", "std")
-_FACTS = ("modality", "rate", "patch", "split_name", "dataset")
+_FACTS = ("modality", "rate", "patch", "split_name", "dataset", "tokenizer")
 
 
 class Fold(NamedTuple):
@@ -46,6 +47,8 @@ class Windows:
         patch: Samples that share a token.
         split_name: Name of the split, e.g. `runs-6fold-v1`.
         dataset: Name of the dataset.
+        tokenizer: Which tokenizer a network reads them with; empty for that of the modality.
+        tokenizer_options: Its settings.
     """
 
     x: np.ndarray
@@ -64,6 +67,8 @@ class Windows:
     patch: int
     split_name: str
     dataset: str
+    tokenizer: str = ""
+    tokenizer_options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def folds(self) -> int:
@@ -86,6 +91,7 @@ class Windows:
     def save(self, path: Path) -> None:
         """Write one HDF5 file, the same bytes for the same windows; it appears only when complete."""
         facts = {name: getattr(self, name) for name in _FACTS}
+        facts["tokenizer_options"] = json.dumps(self.tokenizer_options, sort_keys=True)
         task = {"kind": self.task.kind, "target": self.task.target, "names": np.array(self.task.names)}
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         write_trees(path, [{**facts, "task": task, "channels": np.array(self.channels), **arrays}])
@@ -103,4 +109,5 @@ def load_windows(path: Path) -> Windows:
     (tree,) = read_trees(path)
     task = tree.pop("task")
     channels = tuple(tree.pop("channels").tolist())
+    tree["tokenizer_options"] = json.loads(tree["tokenizer_options"])
     return Windows(**tree, channels=channels, task=Task(task["kind"], task["target"], tuple(task["names"].tolist())))
