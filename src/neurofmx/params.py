@@ -21,7 +21,8 @@ from neurofmx.preprocessing import PREPROCESS
 from neurofmx.sections import ParamsError, build, mapping, problems_of, say
 from neurofmx.tables import pick
 from neurofmx.tokenizers.cut import CutOptions
-from neurofmx.tokenizers.table import DEFAULTS, tokenizer_config
+from neurofmx.tokenizers.montage import check_montage
+from neurofmx.tokenizers.table import default_tokenizer, tokenizer_config
 from neurofmx.training.options import TrainOptions
 
 STUDIED = "hybrid"  # the family of section `model`
@@ -172,6 +173,7 @@ class Params(BaseModel):
                 f"datasets.{name}.preprocess: smoothing reaches {reach:g} s, over the gap of {gap:g} s that split "
                 f"{dataset.split.name} leaves; lower sigma_ms to {250 * gap:g}"
             )
+        check_montage(prepared.tokenize.montage, dataset.split, dataset=name)
         self._tokens_divide(name, prepared)
         self._tokenizer_is_known(name, prepared)
         features = getattr(self.named("linear").config, "features", "auto")
@@ -195,7 +197,7 @@ class Params(BaseModel):
         """Refuse a tokenizer or a setting that there is not."""
         window = prepared.tokenize
         try:
-            chosen = window.tokenizer or pick(DEFAULTS, prepared.modality, "modality")
+            chosen = window.tokenizer or default_tokenizer(prepared.modality, window.montage)
             tokenizer_config(chosen, window.tokenizer_options)
         except ValueError as error:
             raise ValueError(f"datasets.{name}.tokenize.tokenizer={window.tokenizer}: {error}") from error

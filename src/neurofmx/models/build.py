@@ -12,7 +12,7 @@ from neurofmx.models.decoder import Decoder
 from neurofmx.models.head import Head
 from neurofmx.models.table import MODELS
 from neurofmx.tables import pick
-from neurofmx.tokenizers.table import DEFAULTS, build_tokenizer
+from neurofmx.tokenizers.table import build_tokenizer, default_tokenizer
 from neurofmx.tokenizers.tokens import Layout
 from neurofmx.tokenizers.windows import Windows
 
@@ -35,7 +35,7 @@ def build_decoder(family: str, config: BaseModel, head: HeadConfig, windows: Win
     """
     module, name = pick(MODELS, family, "model family").network.split(":")
     dim: int = config.hidden_dim  # type: ignore[attr-defined]
-    reader = windows.tokenizer or pick(DEFAULTS, windows.modality, "modality")
+    reader = windows.tokenizer or default_tokenizer(windows.modality, windows.montage)
     tokenizer = build_tokenizer(reader, Layout.of(windows), dim, options=windows.tokenizer_options)
     answer = Head(dim, task=windows.task, pool=head.pool, dropout=head.dropout)
     if windows.task.kind == "regression":

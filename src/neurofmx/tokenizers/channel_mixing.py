@@ -54,7 +54,7 @@ class ChannelMixing(nn.Module):
         if self.positions:
             if sample.positions is None:
                 raise ValueError("this tokenizer was built for channels with positions: give the sample's `positions`")
-            weights = weights + self.place(fourier(sample.positions, extent=self.extent, octaves=self.octaves))
+            weights = weights + self.place(self._place(sample.positions))
         if sample.present is None:
             return weights
         number = sample.present.sum(1).clamp_min(1)
@@ -74,6 +74,11 @@ class ChannelMixing(nn.Module):
         old = self.embedding.data
         new = old.mean((0, 1)) + old.std((0, 1), correction=0) * torch.randn(number, *old.shape[1:], device=old.device)
         self.embedding = nn.Parameter(torch.cat([old, new]))
+
+    def _place(self, positions: Tensor) -> Tensor:
+        """Features (B, C, F) of positions (B, C, 3); 0 for a channel of which nobody knows where it sits."""
+        known = positions.isfinite().all(-1, keepdim=True)
+        return fourier(positions.nan_to_num(), extent=self.extent, octaves=self.octaves).masked_fill(~known, 0.0)
 
     def _rows(self, sample: Sample) -> Tensor:
         """Row of embeddings of each window."""

@@ -67,6 +67,23 @@ DEFAULTS: dict[str, str] = {
 }
 
 
+# where recordings differ in their channels, a column means something else in each of them
+OWN: dict[str, str] = {name: name for name in ("calcium", "ecog", "eeg", "emg", "fmri", "ieeg", "lfp", "spikes")}
+
+
+def default_tokenizer(modality: str, montage: str) -> str:
+    """The tokenizer that reads a modality where params name none.
+
+    Args:
+        modality: What was recorded.
+        montage: `same` channels in all recordings, or each its `own`.
+
+    Raises:
+        ValueError: If the modality has no tokenizer, or none for recordings with channels of their own.
+    """
+    return pick(DEFAULTS if montage == "same" else OWN, modality, f"modality with montage {montage}")
+
+
 def tokenizer_config(name: str, options: Mapping[str, Any] | None = None) -> BaseModel:
     """The settings of a tokenizer.
 

@@ -51,8 +51,8 @@ class Layout(NamedTuple):
             rate=windows.rate,
             patch=windows.patch,
             recordings=int(windows.group.max(initial=0)) + 1,
-            varied=getattr(windows, "present", None) is not None,
-            positions=getattr(windows, "positions", None) is not None,
+            varied=windows.montage == "own",
+            positions=bool(np.isfinite(windows.positions).all(2).any()),
         )
 
 
@@ -65,7 +65,7 @@ class Sample:
         present: Which channels a window's recording has (B, C), bool; None for all.
         length: Samples that were recorded, 1 to T, (B,); what follows is padding. None for all.
         recording: Index of each window's recording (B,); None for the first.
-        positions: Where each channel sits (B, C, 3), m; None where nobody knows.
+        positions: Where each channel sits (B, C, 3), m, NaN where nobody knows; None where that is so for all.
         beside: What was recorded at the same time in another form.
     """
 
@@ -79,18 +79,14 @@ class Sample:
     @classmethod
     def of(cls, windows: Windows, fold: int, index: np.ndarray) -> Sample:
         """Windows `index` standardised with the training windows of a fold, on the CPU."""
-
-        def chosen(name: str) -> Tensor | None:
-            array = getattr(windows, name, None)
-            return None if array is None else torch.as_tensor(array[index])
-
-        positions = chosen("positions")
+        group = windows.group[index]
+        whole = bool((windows.length == windows.x.shape[1]).all())
         return cls(
             torch.as_tensor(windows.scaled(fold, index), dtype=torch.float32),
-            present=chosen("present"),
-            length=chosen("length"),
-            recording=torch.as_tensor(windows.group[index], dtype=torch.int64),
-            positions=None if positions is None else positions.float(),
+            present=None if windows.present.all() else torch.as_tensor(windows.present[group]),
+            length=None if whole else torch.as_tensor(windows.length[index]),
+            recording=torch.as_tensor(group, dtype=torch.int64),
+            positions=torch.as_tensor(windows.positions[group]).float() if Layout.of(windows).positions else None,
         )
 
     def __len__(self) -> int:
