@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -33,6 +33,14 @@ class CutOptions(BaseModel):
     stop: float = Field(description="End of a window relative to its anchor, seconds.")
     stride: int = Field(default=1, ge=1, description="Samples between anchors, where the anchor is a sample.")
     patch: int = Field(default=1, ge=1, description="Samples that share a token; must divide the window.")
+    tokenizer: str | None = Field(
+        default=None,
+        description="How a network reads a window: a key of `neurofmx.tokenizers.table.TOKENIZERS`; null for that of "
+        "the modality.",
+    )
+    tokenizer_options: dict[str, Any] = Field(
+        default={}, description="Settings of that tokenizer, see `neurofmx.tokenizers.configs`."
+    )
     scale: Literal["channel", "global"] = Field(
         default="channel", description="Standardise each channel, or all with one mean and deviation."
     )
@@ -130,6 +138,8 @@ def cut(
         present=present,
         length=length,
         positions=positions(recordings, signal, columns=x.shape[2]),
+        tokenizer=options.tokenizer or "",
+        tokenizer_options=options.tokenizer_options,
     )
 
 
