@@ -41,11 +41,20 @@ NO_TRACE = {
     "datasets.distribution",
     "datasets.mirror",
     "datasets.repository",
+    "datasets.s3",
+    "datasets.unpack",
+    "datasets.unpinned",
 }
 # of a dataset's file: what its download does not use, and what its facts do not
 UNUSED = {
-    "download": {"hdf5", "lazy", "recording", "task", "timeline"},
-    "tokenize": {"datasets.checksum", "datasets.manifest"},
+    "download": {"datasets.matfile", "datasets.volumes", "hdf5", "lazy", "recording", "task", "timeline"},
+    "tokenize": {
+        "datasets.bids_tree",
+        "datasets.checksum",
+        "datasets.manifest",
+        "datasets.matfile",
+        "datasets.volumes",
+    },
 }
 
 
