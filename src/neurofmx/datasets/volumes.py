@@ -40,13 +40,14 @@ def read_volumes(path: Path) -> Volumes:
     Raises:
         ValueError: If the file is damaged or is neither a volume nor a series.
     """
-    from nibabel import filebasedimages, nifti1  # imported here: half a second that only such files need
+    from nibabel import filebasedimages, nifti1, spatialimages, wrapstruct  # imported here: half a second
 
+    unsound = (filebasedimages.ImageFileError, spatialimages.HeaderDataError, wrapstruct.WrapStructError)
     try:
         image = nifti1.load(path)
         data = np.asanyarray(image.dataobj)
         steps, (_, unit) = np.asarray(image.header.get_zooms(), np.float64), image.header.get_xyzt_units()
-    except (filebasedimages.ImageFileError, OSError, EOFError, ValueError, KeyError, zlib.error) as error:
+    except (*unsound, OSError, EOFError, ValueError, KeyError, MemoryError, OverflowError, zlib.error) as error:
         raise ValueError(f"{path} is no sound NIfTI file ({error}); delete it and download again") from error
     if data.ndim not in (3, 4):
         raise ValueError(f"{path} must be a volume or a series of volumes, got shape {data.shape}")
