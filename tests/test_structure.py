@@ -38,14 +38,16 @@ NO_TRACE = {
     "sections",
     "parts",
     "datasets.fetch",
+    "datasets.dandi_archive",
     "datasets.distribution",
+    "datasets.http_range",
     "datasets.mirror",
     "datasets.repository",
 }
 # of a dataset's file: what its download does not use, and what its facts do not
 UNUSED = {
     "download": {"hdf5", "lazy", "recording", "task", "timeline"},
-    "tokenize": {"datasets.checksum", "datasets.manifest"},
+    "tokenize": {"datasets.checksum", "datasets.manifest", "datasets.nwb_series"},
 }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from neurofmx import tables
+from neurofmx.datasets.ajile12 import Ajile12
+from neurofmx.datasets.allen_neuropixels_lfp import AllenNeuropixelsLfp
 from neurofmx.datasets.base import Dataset, Expected, Split
 from neurofmx.datasets.bids import Bids
 from neurofmx.datasets.capgmyo import Capgmyo
@@ -18,11 +20,14 @@ from neurofmx.datasets.nwb import Nwb
 from neurofmx.datasets.openneuro_fmri import OpenneuroFmri
 from neurofmx.datasets.openneuro_ieeg import OpenneuroIeeg
 from neurofmx.datasets.peyrache_a2929 import PeyracheA2929
+from neurofmx.datasets.seizure_ieeg import SeizureIeeg
 from neurofmx.datasets.simulated import Simulated
 
 __all__ = ["DATASETS", "Dataset", "Expected", "Split", "pick"]
 
 _KINDS: tuple[type[Dataset], ...] = (
+    Ajile12,
+    AllenNeuropixelsLfp,
     Bids,
     Capgmyo,
     Digits,
@@ -37,6 +42,7 @@ _KINDS: tuple[type[Dataset], ...] = (
     OpenneuroFmri,
     OpenneuroIeeg,
     PeyracheA2929,
+    SeizureIeeg,
     Simulated,
 )
 DATASETS: dict[str, type[Dataset]] = {kind.name: kind for kind in _KINDS}
