@@ -7,7 +7,7 @@ import pytest
 from tests.datasets.dandi_server import DandiServer
 from tests.datasets.range_server import Trouble
 
-from neurofmx.datasets import dandi_archive
+from neurofmx.datasets import patience
 from neurofmx.datasets.dandi_archive import Asset, fetch_asset, find_assets, open_asset
 
 FILES = {f"sub-{s}/sub-{s}_ses-{n}_ecephys.nwb": f"{s} {n}".encode() * 50_000 for s in ("01", "02") for n in (1, 2, 3)}
@@ -92,8 +92,7 @@ def test_a_busy_archive_is_asked_again(dandi: DandiServer, status: int) -> None:
 
 
 def test_a_silent_archive_is_asked_again(dandi: DandiServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    patient = dandi_archive._Patient
-    monkeypatch.setattr(dandi_archive, "_Patient", lambda: patient(timeout=0.2))
+    monkeypatch.setattr(patience, "SILENCE", 0.2)
     dandi.troubles[LISTED] = [Trouble(silence=1.0)]
     assert [asset.path for asset in find(dandi, FIRST)] == [FIRST]
 

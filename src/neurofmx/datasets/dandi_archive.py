@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
 from neurofmx.datasets.fetch import WAY_OUT, fetch
 from neurofmx.datasets.http_range import RangeFile
+from neurofmx.datasets.patience import PatientSession
 from neurofmx.datasets.unpack import require_inside
 
 if TYPE_CHECKING:
@@ -112,36 +111,16 @@ def _client(api: str) -> Iterator[DandiAPIClient]:
         raise ImportError(f"the DANDI client is missing ({error}); {EXTRA}") from error
     try:
         with DandiAPIClient(api_url=api) as client:
-            _mount(client.session)
+            mount(client.session)
             yield client
     except (requests.RequestException, RuntimeError) as error:
         raise ConnectionError(f"the DANDI archive at {api} fails: {error}; {WAY_OUT}") from error
 
 
-class _Patient(HTTPAdapter):
-    """Asks a busy server again, ever more slowly, and gives up on a silent one; the client does neither for silence."""
-
-    def __init__(self, timeout: float = 30.0, retries: int = 4) -> None:
-        busy = {"status_forcelist": (429, 500, 502, 503, 504), "backoff_factor": 0.5, "raise_on_status": False}
-        super().__init__(max_retries=Retry(total=retries, connect=1, **busy))
-        self.timeout = timeout
-
-    def send(self, request, stream=False, timeout=None, **options) -> requests.Response:  # type: ignore[override]
-        """Send with a limit on silence."""
-        return super().send(request, stream=stream, timeout=timeout or self.timeout, **options)
-
-
-def _mount(session: requests.Session) -> None:
-    """Make a session patient."""
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, _Patient())
-
-
 def _require_there(api: str) -> None:
     """Raise at once if the archive does not answer."""
     try:
-        with requests.Session() as session:
-            _mount(session)
+        with PatientSession() as session:
             session.get(f"{api.rstrip('/')}/info/").raise_for_status()
     except requests.RequestException as error:
         raise ConnectionError(f"cannot reach the DANDI archive at {api}: {error}; {WAY_OUT}") from error
