@@ -15,7 +15,7 @@ import requests
 
 from neurofmx.datasets.fetch import WAY_OUT, fetch
 from neurofmx.datasets.http_range import RangeFile
-from neurofmx.datasets.patience import PatientSession
+from neurofmx.datasets.patience import PatientSession, mount
 from neurofmx.datasets.unpack import require_inside
 
 if TYPE_CHECKING:

@@ -41,8 +41,8 @@ def load_atlas(name: str) -> Atlas:
     """Load an atlas.
 
     Args:
-        name: `schaefer400` (400 parcels of the cortex in 7 networks, MNI space, 2 mm), or the path of a NIfTI label image,
-            whose parcels are named by their numbers.
+        name: `schaefer400` (400 parcels of the cortex in 7 networks, MNI space, 2 mm), or the path of a NIfTI label
+            image, whose parcels are named by their numbers.
 
     Returns:
         The atlas, its image in memory.
