@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from one.alf.io import save_object_npy
 from pydantic import ValidationError
+from ruamel.yaml import YAML
+from sklearn.linear_model import LogisticRegression
 from tests.datasets.alyx_server import LOGIN, PASSWORD, TOKEN, AlyxServer, identity
 from tests.datasets.range_server import Trouble
 
@@ -16,7 +18,9 @@ from neurofmx.datasets import patience
 from neurofmx.datasets.ibl import Ibl, wheel_velocity
 from neurofmx.preprocessing.spikes import SpikeOptions, preprocess
 from neurofmx.recording import Recording
+from neurofmx.tokenizers.cut import CutOptions, cut
 
+ROOT = Path(__file__).parents[2]
 SESSION = "mrsicflogellab/Subjects/SWC_043/2020-09-21/001"
 OTHER = "churchlandlab/Subjects/CSHL049/2020-01-08/002"
 PROBE = "alf/probe00/pykilosort"
@@ -31,10 +35,14 @@ def parquet(table: pd.DataFrame) -> bytes:
 
 
 def session(folder: Path, *, seed: int = 0) -> dict[str, bytes]:
-    """100 s with three units on one probe, of which cluster 7 is bad, and a wheel that swings at 0.5 Hz."""
+    """100 s with three units on one probe, of which 7 is bad and 2 fires for choices to the left; a swinging wheel."""
     rng = np.random.default_rng(seed)
-    times = np.sort(rng.uniform(0, 100, 3000))
-    clusters = rng.choice([2, 7, 9], 3000).astype(np.int32)
+    start, choice = np.arange(5.0, 95.0, 3.0), np.resize([1, -1, 0], 30)
+    left = (start[choice == 1, None] + rng.uniform(0, 0.5, (10, 30))).ravel()
+    times = np.concatenate([rng.uniform(0, 100, 3000), left])
+    clusters = np.concatenate([rng.choice([2, 7, 9], 3000), np.full(len(left), 2)]).astype(np.int32)
+    order = np.argsort(times)
+    times, clusters = times[order], clusters[order]
     stamps = np.sort(rng.uniform(0, 100, 50_000))
     alf = folder / SESSION / "alf"
     (alf / "probe00" / "pykilosort" / NEW).mkdir(parents=True)
@@ -43,8 +51,6 @@ def session(folder: Path, *, seed: int = 0) -> dict[str, bytes]:
     saved += save_object_npy(alf, wheel, "wheel", namespace="ibl")
     files = {Path(path).relative_to(folder / SESSION).as_posix(): Path(path).read_bytes() for path in saved}
     metrics = pd.DataFrame({"cluster_id": [2, 7, 9], "label": [1.0, 1 / 3, 1.0], "firing_rate": [10.0, 10.0, 10.0]})
-    start = np.arange(5.0, 95.0, 3.0)
-    choice = np.resize([1, -1, 0], 30)
     trials = pd.DataFrame(
         {
             "stimOn_times": start,
@@ -110,6 +116,22 @@ def test_ten_millisecond_bins_hold_every_spike(ibl: AlyxServer, tmp_path: Path) 
     stop = counts.start - 0.005 + len(counts.data) / 100
     spikes = recording.event("spikes").slice(0.0, stop)
     assert counts.data.sum(axis=0).tolist() == [len(spikes.of(name)) for name in spikes.names]
+
+
+def test_choices_from_spikes_with_the_block_of_params(ibl: AlyxServer, tmp_path: Path) -> None:
+    block = YAML(typ="safe").load(ROOT / "params.yaml")["datasets"]["ibl"]
+    options = block["options"] | {"sessions": (identity(SESSION),)}
+    clean = preprocess(read(ibl, tmp_path, **options), SpikeOptions(**block["preprocess"]))
+    dataset = kind(ibl, **options)
+    facts = {"signal": "spikes", "task": dataset.task, "split": dataset.split}
+    windows = cut(clean, **facts, options=CutOptions(**block["tokenize"]), modality="spikes", dataset="ibl")
+    right = []
+    for k in range(windows.folds):
+        train, _, test = windows.fold(k)
+        counts = windows.x.sum(axis=1)
+        model = LogisticRegression().fit(counts[train], windows.y[train])
+        right += (model.predict(counts[test]) == windows.y[test]).tolist()
+    assert np.mean(right) > 0.9
 
 
 def test_units_of_lower_quality_on_request(ibl: AlyxServer, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from neurofmx import tables
 from neurofmx.datasets.ajile12 import Ajile12
+from neurofmx.datasets.allen_2p import Allen2p
 from neurofmx.datasets.allen_neuropixels_lfp import AllenNeuropixelsLfp
 from neurofmx.datasets.base import Dataset, Expected, Split
 from neurofmx.datasets.bids import Bids
@@ -12,6 +13,7 @@ from neurofmx.datasets.digits import Digits
 from neurofmx.datasets.edf import Edf
 from neurofmx.datasets.eegbci import Eegbci
 from neurofmx.datasets.haxby2001 import Haxby2001
+from neurofmx.datasets.ibl import Ibl
 from neurofmx.datasets.miller_ecog import MillerEcog
 from neurofmx.datasets.nilearn_haxby import NilearnHaxby
 from neurofmx.datasets.ninapro import Ninapro
@@ -27,6 +29,7 @@ __all__ = ["DATASETS", "Dataset", "Expected", "Split", "pick"]
 
 _KINDS: tuple[type[Dataset], ...] = (
     Ajile12,
+    Allen2p,
     AllenNeuropixelsLfp,
     Bids,
     Capgmyo,
@@ -34,6 +37,7 @@ _KINDS: tuple[type[Dataset], ...] = (
     Edf,
     Eegbci,
     Haxby2001,
+    Ibl,
     MillerEcog,
     NilearnHaxby,
     Ninapro,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -20,9 +20,7 @@ from neurofmx.datasets.patience import PatientSession
 from neurofmx.datasets.unpack import require_inside
 from neurofmx.datasets.unpinned import fetch_unpinned, put
 
-if TYPE_CHECKING:
-    from one.api import OneAlyx
-
+Client = Any  # one.api.OneAlyx, whose annotations contradict what it returns
 DATABASE = "https://openalyx.internationalbrainlab.org"
 DATA_SERVER = "https://ibl.flatironinstitute.org/public"
 
@@ -95,7 +93,7 @@ def fetch_file(file: AlfFile, target: Path, *, cache: Path) -> None:
     put(fetch_unpinned(file.url, cache=cache, md5=file.md5), target)
 
 
-def _searched(one: OneAlyx, search: Mapping[str, Any], *, limit: int) -> list[str]:
+def _searched(one: Client, search: Mapping[str, Any], *, limit: int) -> list[str]:
     """Identifiers of the first sessions that a search finds."""
     if not search:
         return []
@@ -103,7 +101,7 @@ def _searched(one: OneAlyx, search: Mapping[str, Any], *, limit: int) -> list[st
     return [str(found[k]) for k in range(min(limit, len(found)))]  # asks for a page where it must
 
 
-def _files(one: OneAlyx, session: str, patterns: Sequence[str]) -> list[AlfFile]:
+def _files(one: Client, session: str, patterns: Sequence[str]) -> list[AlfFile]:
     """Files of one session."""
     listed = one.list_datasets(session, details=True, keep_eid_index=True)
     current = listed[listed["default_revision"].astype(bool)]
@@ -115,7 +113,7 @@ def _files(one: OneAlyx, session: str, patterns: Sequence[str]) -> list[AlfFile]
     return [_described(one, row) for _, row in current[wanted].iterrows()]
 
 
-def _described(one: OneAlyx, row: Any) -> AlfFile:
+def _described(one: Client, row: Any) -> AlfFile:
     """Path, address and sum of a dataset."""
     session = Path(str(one.eid2path(row.name[0])))
     path = f"{session.relative_to(one.cache_dir).as_posix()}/{row['rel_path']}"
@@ -125,7 +123,7 @@ def _described(one: OneAlyx, row: Any) -> AlfFile:
 
 
 @contextmanager
-def _client(database: str, data_server: str) -> Iterator[OneAlyx]:
+def _client(database: str, data_server: str) -> Iterator[Client]:
     """ONE on a home folder of its own, which goes with everything that it writes: settings, tokens, tables."""
     try:
         import one.params
@@ -134,7 +132,7 @@ def _client(database: str, data_server: str) -> Iterator[OneAlyx]:
         raise ImportError(f"IBL's client ONE is missing ({error}); {EXTRA}") from error
     with tempfile.TemporaryDirectory(prefix="neurofmx-one-") as folder, _borrowed(folder), _told(database):
         one.params.setup(client=database, silent=True, cache_dir=f"{folder}/ONE")
-        settings = one.params.get(client=database, silent=True)
+        settings: Any = one.params.get(client=database, silent=True)
         one.params.save(settings.set("HTTP_DATA_SERVER", data_server), database)
         options = {"base_url": database, "silent": True, "cache_rest": None, "cache_dir": f"{folder}/ONE"}
         yield OneAlyx(**_login(), **options)

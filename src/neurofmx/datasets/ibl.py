@@ -145,7 +145,8 @@ class Ibl(Archive):
             probe = PurePosixPath(metrics).parts[6]
             own = [name for name in files if PurePosixPath(name).parts[6] == probe]
             table = pd.read_parquet(folder / metrics, columns=["cluster_id", "label"])
-            good = np.sort(table.loc[table["label"] >= self.quality - 1e-9, "cluster_id"].to_numpy())
+            passed = table["label"].to_numpy() >= self.quality - 1e-9  # thirds, as the file rounds them
+            good = np.sort(table["cluster_id"].to_numpy()[passed])
             times = np.load(folder / one_of(own, "*/spikes.times.npy"))
             clusters = np.load(folder / one_of(own, "*/spikes.clusters.npy"))
             kept = np.isin(clusters, good) & np.isfinite(times)
@@ -196,15 +197,14 @@ def _trials(path: Path) -> Trials:
     """Answered trials of a session."""
     import pandas as pd  # imported here: only this reader needs it
 
-    table = pd.read_parquet(path)
-    start, stop = table["stimOn_times"].to_numpy(float), table["response_times"].to_numpy(float)
-    answered = np.isfinite(start) & np.isfinite(stop) & (stop >= start) & table["choice"].isin(list(CHOICES)).to_numpy()
-    kept = table[answered]
-    contrast = kept["contrastRight"].fillna(0) - kept["contrastLeft"].fillna(0)
+    table = {name: column.to_numpy() for name, column in pd.read_parquet(path).items()}
+    start, stop, choice = table["stimOn_times"], table["response_times"], table["choice"]
+    kept = np.isfinite(start) & np.isfinite(stop) & (stop >= start) & np.isin(choice, list(CHOICES))
+    contrast = np.nan_to_num(table["contrastRight"]) - np.nan_to_num(table["contrastLeft"])
     columns = {
-        "choice": np.array([CHOICES[int(value)] for value in kept["choice"]], str),
-        "reward": np.array([REWARDS[int(value)] for value in kept["feedbackType"]], str),
-        "contrast": contrast.to_numpy(float),
-        "probability_left": kept["probabilityLeft"].to_numpy(float),
+        "choice": np.array([CHOICES[int(value)] for value in choice[kept]], str),
+        "reward": np.array([REWARDS[int(value)] for value in table["feedbackType"][kept]], str),
+        "contrast": contrast[kept],
+        "probability_left": table["probabilityLeft"][kept],
     }
-    return Trials(start[answered], stop[answered], columns)
+    return Trials(start[kept], stop[kept], columns)
