@@ -15,7 +15,7 @@ from neurofmx.datasets.allen_2p import Allen2p
 from neurofmx.datasets.allen_neuropixels_lfp import AllenNeuropixelsLfp
 from neurofmx.datasets.dandiset import Dandiset
 from neurofmx.datasets.seizure_ieeg import SeizureIeeg
-from neurofmx.recording import Recording
+from neurofmx.recording import Recording, Source
 
 # pynwb says so of a region whose series is not yet part of the file
 pytestmark = pytest.mark.filterwarnings("ignore:The linked table for DynamicTableRegion:UserWarning")
@@ -228,6 +228,24 @@ def test_a_fragment_with_an_unknown_name_is_refused(dandi: DandiServer, tmp_path
     put(dandi, SeizureIeeg, {RAT: nwb_files.written(file, tmp_path)})
     with pytest.raises(ValueError, match=r"series 'B6-sleep1': expected a name that ends in -ictal or -non"):
         read(SeizureIeeg, dandi, tmp_path)
+
+
+def test_damaged_files_end_in_our_error(tmp_path: Path) -> None:
+    file = nwb_files.fragments({"B6-ictal1": np.ones((200, 3), np.float32)}, rate=1000.0)
+    whole = nwb_files.written(file, tmp_path)
+    sources, refused = {"x.nwb": Source("x.nwb", "0" * 64)}, 0
+    for seed in range(60):
+        rng, body = np.random.default_rng(seed), bytearray(whole)
+        if seed % 4 == 0:
+            del body[rng.integers(len(body)) :]
+        for at in rng.integers(len(whole) // 8, size=6 if seed % 4 else 0):  # the first part holds the structure
+            body[at : at + 16] = rng.bytes(16)
+        (tmp_path / "x.nwb").write_bytes(body)
+        try:
+            SeizureIeeg(assets=("*",), by_range=False).parse(tmp_path, sources)
+        except ValueError:  # any other error is one from the inside
+            refused += 1
+    assert refused >= 20
 
 
 # ---- AJILE12

@@ -1,5 +1,8 @@
 """A remote file read by ranges, under the faults that networks and servers bring."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -57,6 +60,24 @@ def test_a_reader_that_was_cut_off_goes_on_where_it_was(ranged: RangeServer, tmp
         _read(ranged, tmp_path, 0, 8_192, together=4, retries=0)
     assert _read(ranged, tmp_path, 0, 8_192, together=4) == BODY[:8_192]
     assert ranged.ranges("/a.nwb") == ["bytes=0-4095", "bytes=4096-8191", "bytes=4096-8191"]
+
+
+def test_a_killed_process_leaves_whole_blocks_and_the_next_asks_for_the_others(
+    ranged: RangeServer, tmp_path: Path
+) -> None:
+    ranged.troubles["/a.nwb"] = [Trouble()] * 3 + [Trouble(silence=30.0)]
+    script = (
+        "import sys; from pathlib import Path; from neurofmx.datasets.http_range import RangeFile;"
+        "RangeFile(sys.argv[1], size=100_000, block=1024, together=2, blocks=Path(sys.argv[2])).read(50_000)"
+    )
+    command = [sys.executable, "-c", script, f"{ranged.url}/a.nwb", str(tmp_path / "blocks")]
+    source = str(Path(__file__).parents[2] / "src")
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": source}) as process:
+        while len(ranged.asked) < 4:
+            time.sleep(0.01)
+        process.kill()
+    assert _read(ranged, tmp_path, 0, 50_000, together=64) == BODY[:50_000]
+    assert ranged.ranges("/a.nwb")[4:] == ["bytes=6144-50175"]
 
 
 @pytest.mark.parametrize(

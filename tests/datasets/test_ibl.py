@@ -17,7 +17,7 @@ from tests.datasets.range_server import Trouble
 from neurofmx.datasets import patience
 from neurofmx.datasets.ibl import Ibl, wheel_velocity
 from neurofmx.preprocessing.spikes import SpikeOptions, preprocess
-from neurofmx.recording import Recording
+from neurofmx.recording import Recording, Source
 from neurofmx.tokenizers.cut import CutOptions, cut
 
 ROOT = Path(__file__).parents[2]
@@ -228,6 +228,18 @@ def test_the_client_writes_nothing_into_the_home_folder(
     read(ibl, tmp_path)
     assert list(home.iterdir()) == []
     assert not any(TOKEN.encode() in path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("name", ["alf/_ibl_wheel.position.npy", "alf/_ibl_trials.table.pqt", TIMES])
+@pytest.mark.parametrize("body", [b"", b"\x93NUMPY", b"PAR1 and no more", b"\0" * 500])
+def test_damaged_files_end_in_our_error(ibl: AlyxServer, tmp_path: Path, name: str, body: bytes) -> None:
+    files = ibl.sessions[SESSION] | {name: body}
+    sources = {f"{SESSION}/{path}": Source(f"{SESSION}/{path}", "0" * 64) for path in files if path not in ibl.old}
+    for path in files:
+        (tmp_path / SESSION / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / SESSION / path).write_bytes(files[path])
+    with pytest.raises(ValueError, match=r"."):
+        list(kind(ibl).parse(tmp_path, sources))
 
 
 def test_options_that_name_no_session_or_one_twice_are_refused() -> None:

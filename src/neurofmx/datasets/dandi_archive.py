@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
+from filelock import FileLock
 
 from neurofmx.datasets.fetch import WAY_OUT, fetch
 from neurofmx.datasets.http_range import RangeFile
@@ -85,7 +86,7 @@ def fetch_asset(asset: Asset, target: Path, *, cache: Path) -> None:
 
 @contextmanager
 def open_asset(asset: Asset, *, cache: Path) -> Iterator[RangeFile]:
-    """Open a file to read parts of it by ranges.
+    """Open a file to read parts of it by ranges; processes that want the same file wait for one another.
 
     Args:
         asset: The file.
@@ -95,9 +96,10 @@ def open_asset(asset: Asset, *, cache: Path) -> Iterator[RangeFile]:
         The open file, for `h5py.File`.
     """
     blocks = cache / f"{asset.sha256}.blocks"
-    with RangeFile(asset.url, size=asset.size, blocks=blocks) as file:
-        yield file
-    shutil.rmtree(blocks)
+    with FileLock(cache / f"{asset.sha256}.lock"):
+        with RangeFile(asset.url, size=asset.size, blocks=blocks) as file:
+            yield file
+        shutil.rmtree(blocks)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 
 from neurofmx.datasets.archive import Archive
 from neurofmx.datasets.dandi_archive import API, Asset, fetch_asset, find_assets, open_asset
+from neurofmx.datasets.nwb_series import readable
 from neurofmx.datasets.unpinned import put
 from neurofmx.recording import Recording, Source, load, save
 
@@ -83,13 +84,15 @@ class Dandiset(Archive):
         further = sorted({path for asset in chosen for path in self.partners(asset.path)})
         others = find_assets(self.dandiset, self.version, further, api=self.api) if further else []
         known = {asset.path: asset for asset in (*chosen, *others)}
-        made = []
-        for asset in chosen if self.by_range else known.values():
-            name = self._name(asset.path)
-            if not names or name in names:
-                self._take(asset, folder / name, known, cache=cache)
-                made.append(name)
-        return tuple(made)
+        wanted = [a for a in (chosen if self.by_range else known.values()) if not names or self._name(a.path) in names]
+        with ExitStack() as stack:  # partners stay open: several files may have the same one
+            remote = _Remote({asset.path: asset for asset in others}, stack, cache)
+            for asset in wanted:
+                if self.by_range:
+                    self._take_parts(asset, folder / self._name(asset.path), remote, cache=cache)
+                else:
+                    fetch_asset(asset, folder / asset.path, cache=cache)
+        return tuple(self._name(asset.path) for asset in wanted)
 
     @final
     def parse(self, folder: Path, sources: dict[str, Source]) -> list[Recording]:
@@ -117,23 +120,19 @@ class Dandiset(Archive):
         """What stands in the raw folder for a file of the archive."""
         return f"{path.removesuffix('.nwb')}{_PART}" if self.by_range else path
 
-    def _take(self, asset: Asset, target: Path, known: Mapping[str, Asset], *, cache: Path) -> None:
-        """One file, or what is read of it."""
-        if not self.by_range:
-            fetch_asset(asset, target, cache=cache)
-            return
-        used = [asset, *(known[path] for path in self.partners(asset.path))]
-        kept = cache / f"{self._key(used)}.recordings.h5"
+    def _take_parts(self, asset: Asset, target: Path, remote: _Remote, *, cache: Path) -> None:
+        """What is read of one file."""
+        partners = [remote.assets[path] for path in self.partners(asset.path)]
+        kept = cache / f"{self._key([asset, *partners])}.recordings.h5"
         if not kept.is_file():
-            with ExitStack() as stack:
-                remote = {each.path: stack.enter_context(open_asset(each, cache=cache)) for each in used}
-                files = {path: stack.enter_context(h5py.File(file)) for path, file in remote.items()}
+            with readable(asset.path), open_asset(asset, cache=cache) as file, h5py.File(file) as main:
+                files = {asset.path: main} | {each.path: remote.open(each.path) for each in partners}
                 save(kept, self.extract(asset.path, files))
         put(kept, target)
 
     def _read(self, paths: Mapping[str, Path], name: str) -> list[Recording]:
         """Read whole files of the raw folder."""
-        with ExitStack() as stack:
+        with readable(name), ExitStack() as stack:
             files = {path: stack.enter_context(h5py.File(file)) for path, file in paths.items()}
             return self.extract(name, files)
 
@@ -142,6 +141,21 @@ class Dandiset(Archive):
         options = self.model_dump(mode="json", exclude={"pins", "api", "assets", "version", "by_range"})
         content = [self.name, [asset.sha256 for asset in used], options]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class _Remote:
+    """Remote files that are opened once, where they are first needed."""
+
+    def __init__(self, assets: dict[str, Asset], stack: ExitStack, cache: Path) -> None:
+        self.assets, self._stack, self._cache = assets, stack, cache
+        self._files: dict[str, h5py.File] = {}
+
+    def open(self, path: str) -> h5py.File:
+        """The open file, until the stack ends."""
+        if path not in self._files:
+            file = self._stack.enter_context(open_asset(self.assets[path], cache=self._cache))
+            self._files[path] = self._stack.enter_context(h5py.File(file))
+        return self._files[path]
 
 
 def entities(path: str) -> dict[str, str]:

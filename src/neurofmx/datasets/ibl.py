@@ -114,7 +114,19 @@ class Ibl(Archive):
         for name in sorted(sources):
             sessions["/".join(PurePosixPath(name).parts[:5])].append(name)  # lab, Subjects, subject, date, number
         for session, files in sessions.items():
-            yield self._session(folder, PurePosixPath(session), files, tuple(sources[name] for name in files))
+            yield self._checked(folder, PurePosixPath(session), files, tuple(sources[name] for name in files))
+
+    def _checked(
+        self, folder: Path, session: PurePosixPath, files: list[str], sources: tuple[Source, ...]
+    ) -> Recording:
+        """One session, or what is wrong with it."""
+        try:
+            return self._session(folder, session, files, sources)
+        except (OSError, EOFError, KeyError, TypeError, IndexError) as error:
+            raise ValueError(
+                f"session {session}: damaged, or not laid out as this reader expects "
+                f"({type(error).__name__}: {error}); delete {folder} and download it again"
+            ) from error
 
     def _session(
         self, folder: Path, session: PurePosixPath, files: list[str], sources: tuple[Source, ...]

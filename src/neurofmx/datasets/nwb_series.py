@@ -7,7 +7,8 @@ them, and a file of an old schema or with an extension opens like any other.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import h5py
@@ -18,6 +19,24 @@ from neurofmx.timeline import Signal, Trials
 Node = Any  # a group or dataset of h5py, whose types do not tell which one a path leads to
 _UNITS = {"volts": "V", "volt": "V", "v": "V"}
 _GAP = 2.5  # samples without a time stamp that make a gap
+
+
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Turn what h5py raises for a damaged or foreign file into a ValueError that names the file.
+
+    Args:
+        name: What to call the file.
+    """
+    try:
+        yield
+    except (ConnectionError, FileNotFoundError, PermissionError):
+        raise
+    except (OSError, KeyError, TypeError, IndexError, AttributeError, RuntimeError, OverflowError) as error:
+        raise ValueError(
+            f"{name}: damaged, or not laid out as this reader expects ({type(error).__name__}: {error}); delete it and "
+            "download it again, or read it with the kind `nwb`"
+        ) from error
 
 
 def item(file: h5py.File, path: str) -> Node:
