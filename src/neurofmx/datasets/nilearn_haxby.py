@@ -166,6 +166,7 @@ def _fetch(subject: int, *, store: Path):
     except Exception as error:  # a wrong sum is a ValueError, an unsafe archive a bare Exception or an OSError
         for unfinished in (store / "haxby2001").glob("[0-9a-f]" * 32):
             shutil.rmtree(unfinished)
+        (store / "haxby2001" / "MD5SUMS").unlink(missing_ok=True)  # the sums may be out of date instead
         raise ValueError(f"nilearn refuses person {subject} of haxby2001: {error}; try again") from error
 
 
