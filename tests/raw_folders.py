@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import os
+from atexit import register
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
 import pytest
+from tests.datasets.own_files import example
 
-from neurofmx.datasets import DATASETS
+from neurofmx.datasets import DATASETS, Dataset
+from neurofmx.datasets.own.base import OwnRecordings
 
 CACHE = Path(__file__).resolve().parents[1] / ".downloads"
+
+
+@cache
+def dataset_of(name: str) -> Dataset:
+    """A dataset with its default options; a kind for one's own files with those of a small file, written here."""
+    if issubclass(DATASETS[name], OwnRecordings):
+        folder = Path(mkdtemp(prefix="neurofmx-own-"))
+        register(rmtree, folder, ignore_errors=True)
+        return DATASETS[name](**example(name, folder))
+    return DATASETS[name]()
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +46,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def _download(name: str, folder: Path) -> Path | str:
     """From the mirror of the environment, else from the public source; or the reason why it cannot be had."""
     try:
-        DATASETS[name]().download(folder, mirror=os.environ.get("NEUROFMX_MIRROR"), cache=CACHE)
+        dataset_of(name).download(folder, mirror=os.environ.get("NEUROFMX_MIRROR"), cache=CACHE)
     except ConnectionError as error:
         return f"{name} is real data: set NEUROFMX_MIRROR or connect to its source ({error})"
     return folder

@@ -21,6 +21,7 @@ from neurofmx.preprocessing import PREPROCESS
 from neurofmx.sections import ParamsError, build, mapping, problems_of, say
 from neurofmx.tables import pick
 from neurofmx.tokenizers.cut import CutOptions
+from neurofmx.tokenizers.montage import check_montage
 from neurofmx.training.options import TrainOptions
 
 STUDIED = "hybrid"  # the family of section `model`
@@ -173,6 +174,7 @@ class Params(BaseModel):
                 f"datasets.{name}.preprocess: {'smoothing' if smoothed else 'filtering'} reaches {reach:.3g} s, over the "
                 f"gap of {gap:g} s that split {dataset.split.name} leaves; {way_out}"
             )
+        check_montage(prepared.tokenize.montage, dataset.split, dataset=name)
         self._tokens_divide(name, prepared)
         features = getattr(self.named("linear").config, "features", "auto")
         if features == "csp" and dataset.task.kind != "classification":
@@ -201,6 +203,8 @@ class Params(BaseModel):
     def _prepare(self, name: str, item: Item) -> Prepared:
         """Read a block by its kind and modality."""
         block = self.datasets[name]
+        if "modality" in pick(DATASETS, item.kind, "kind of dataset").model_fields:  # one format for many
+            block = block.model_copy(update={"options": {**(block.options or {}), "modality": item.modality}})
         dataset = self._options(name, item.kind, block)
         if item.modality not in dataset.modalities:
             raise ValueError(f"{name}: modality={item.modality}: kind {item.kind} has {', '.join(dataset.modalities)}")

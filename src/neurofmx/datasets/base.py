@@ -128,12 +128,12 @@ class Dataset(BaseModel, ABC):
 
     @property
     @abstractmethod
-    def expected(self) -> Expected:
-        """What reading must find."""
+    def expected(self) -> Expected | None:
+        """What reading must find; none where the recordings are the user's own."""
 
     @abstractmethod
     def checksums(self) -> dict[str, str]:
-        """SHA-256 sum by file, each the archive's own relative path; none for generated data."""
+        """SHA-256 sum by file, each the archive's own relative path; none for generated data and the user's own."""
 
     @abstractmethod
     def retrieve(self, names: tuple[str, ...], *, folder: Path, cache: Path) -> tuple[str, ...]:
