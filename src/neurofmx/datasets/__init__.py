@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from neurofmx import tables
+from neurofmx.datasets.ajile12 import Ajile12
+from neurofmx.datasets.allen_2p import Allen2p
+from neurofmx.datasets.allen_neuropixels_lfp import AllenNeuropixelsLfp
 from neurofmx.datasets.base import Dataset, Expected, Split
 from neurofmx.datasets.bids import Bids
 from neurofmx.datasets.capgmyo import Capgmyo
@@ -10,6 +13,7 @@ from neurofmx.datasets.digits import Digits
 from neurofmx.datasets.edf import Edf
 from neurofmx.datasets.eegbci import Eegbci
 from neurofmx.datasets.haxby2001 import Haxby2001
+from neurofmx.datasets.ibl import Ibl
 from neurofmx.datasets.miller_ecog import MillerEcog
 from neurofmx.datasets.nilearn_haxby import NilearnHaxby
 from neurofmx.datasets.ninapro import Ninapro
@@ -18,17 +22,22 @@ from neurofmx.datasets.nwb import Nwb
 from neurofmx.datasets.openneuro_fmri import OpenneuroFmri
 from neurofmx.datasets.openneuro_ieeg import OpenneuroIeeg
 from neurofmx.datasets.peyrache_a2929 import PeyracheA2929
+from neurofmx.datasets.seizure_ieeg import SeizureIeeg
 from neurofmx.datasets.simulated import Simulated
 
 __all__ = ["DATASETS", "Dataset", "Expected", "Split", "pick"]
 
 _KINDS: tuple[type[Dataset], ...] = (
+    Ajile12,
+    Allen2p,
+    AllenNeuropixelsLfp,
     Bids,
     Capgmyo,
     Digits,
     Edf,
     Eegbci,
     Haxby2001,
+    Ibl,
     MillerEcog,
     NilearnHaxby,
     Ninapro,
@@ -37,6 +46,7 @@ _KINDS: tuple[type[Dataset], ...] = (
     OpenneuroFmri,
     OpenneuroIeeg,
     PeyracheA2929,
+    SeizureIeeg,
     Simulated,
 )
 DATASETS: dict[str, type[Dataset]] = {kind.name: kind for kind in _KINDS}

@@ -29,8 +29,8 @@ def division(leave_out: LeaveOut, *, subjects: int, runs: int, gap: float) -> Sp
     """The split of a selection whose recordings come in the order of runs, and of people within a run.
 
     Args:
-        leave_out: `subjects` leaves people out, at most ten folds; `runs` leaves a run of all people out, at most six folds;
-            `blocks` leaves fifths of every recording out.
+        leave_out: `subjects` leaves people out, at most ten folds; `runs` leaves a run of all people out, at most six
+            folds; `blocks` leaves fifths of every recording out.
         subjects: Number of people.
         runs: Number of runs a person, over all sessions.
         gap: Time left out on each side of a block, s.
@@ -57,9 +57,9 @@ def division(leave_out: LeaveOut, *, subjects: int, runs: int, gap: float) -> Sp
 class Archive(Dataset):
     """A selection of people and sessions out of an archive that is too large to take whole.
 
-    Without `pins` every file is taken as the archive sends it, complete and, where the archive publishes sums of its own,
-    verified with these; MANIFEST.json then holds its SHA-256 sum. With `pins` every byte must be the pinned one, and a
-    mirror may serve it.
+    Without `pins` every file is taken as the archive sends it, complete and, where the archive publishes sums of its
+    own, verified with these; MANIFEST.json then holds its SHA-256 sum. With `pins` every byte must be the pinned one,
+    and a mirror may serve it.
 
     Args:
         pins: SHA-256 sum by file, copied from the MANIFEST.json of a first download; default none.
@@ -88,7 +88,7 @@ class Archive(Dataset):
         if len(found) != 1:
             held = ", ".join(sorted(sources)[:8]) or "nothing"
             raise ValueError(
-                f"{self.name}: expected one file {ending}, found {len(found)} (the raw folder holds {held}); choose what "
-                "the archive has, and name in `pins` every file or none"
+                f"{self.name}: expected one file {ending}, found {len(found)} (the raw folder holds {held}); choose "
+                "what the archive has, and name in `pins` every file or none"
             )
         return found[0]

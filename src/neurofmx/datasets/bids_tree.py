@@ -94,7 +94,9 @@ def sidecar(folder: Path, paths: Iterable[str], of: Named) -> dict[str, Any]:
         try:
             fields |= json.loads((folder / name.path).read_text(encoding="utf-8-sig"))
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{folder / name.path} is no JSON object ({error}); delete it and download again") from error
+            raise ValueError(
+                f"{folder / name.path} is no JSON object ({error}); delete it and download again"
+            ) from error
     return fields
 
 
@@ -122,8 +124,8 @@ def trials(path: Path, *, column: str, conditions: tuple[str, ...], join: float 
         path: The table, with `onset` and `duration` in s.
         column: Column that names the condition, usually `trial_type`.
         conditions: Which conditions become trials; other events are none.
-        join: Pause in s up to which events of one condition that follow one another are one trial (a block of pictures),
-            default 0 for every event on its own.
+        join: Pause in s up to which events of one condition that follow one another are one trial (a block of
+            pictures), default 0 for every event on its own.
 
     Returns:
         Trials with their `label`, sorted by onset. An unknown duration is 0.

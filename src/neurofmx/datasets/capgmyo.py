@@ -37,8 +37,8 @@ class Capgmyo(Archive):
         leave_out: What a fold tests on: two `repetitions` of every gesture that training never saw (default), or
             `subjects` (three or more).
 
-    Source: Du et al., Surface EMG-based inter-session gesture recognition enhanced by deep domain adaptation, Sensors 17
-    (2017).
+    Source: Du et al., Surface EMG-based inter-session gesture recognition enhanced by deep domain adaptation, Sensors
+    17 (2017).
     """
 
     name: ClassVar[str] = "capgmyo"
@@ -102,16 +102,14 @@ class Capgmyo(Archive):
         """How the name of a trial's file ends."""
         return f"/{subject:03d}-{gesture:03d}-{trial:03d}.mat"
 
-    def _recording(
-        self, trial: int, subject: int, gesture: int, folder: Path, sources: dict[str, Source]
-    ) -> Recording:
+    def _recording(self, trial: int, subject: int, gesture: int, folder: Path, sources: dict[str, Source]) -> Recording:
         """Read one trial."""
         name = self.one(sources, self._ending(trial, subject, gesture))
         held = read_mat(folder / name, "data", "gesture", "subject", "trial")
         stated = tuple(int(held[key].flat[0]) for key in ("trial", "subject", "gesture"))
         if stated != (trial, subject, gesture) or held["data"].ndim != 2 or held["data"].shape[1] != CHANNELS:
             raise ValueError(
-                f"{folder / name}: must hold trial, subject, gesture {(trial, subject, gesture)} of {CHANNELS} channels, "
+                f"{folder / name}: must hold trial, subject, gesture {(trial, subject, gesture)}, {CHANNELS} channels, "
                 f"got {stated}, data {held['data'].shape}; delete it and download again"
             )
         data = (held["data"] * VOLT).astype(np.float32)

@@ -54,10 +54,11 @@ class Eegbci(Dataset):
         paradigm: `fists_feet` (imagined, default), `left_right` (imagined fist) or `executed_left_right`.
         leave_out: What a fold tests on: a run of every person, `runs` (default), or `subjects` that training never saw
             (three or more people, at most ten folds).
-        other_rate: What becomes of the three people who were sampled at 128 Hz (88, 92, 100): `refuse` (default), as models
-            read samples and a decoder could tell these people by their noise floor, or `resample` to 160 Hz.
+        other_rate: What becomes of the three people who were sampled at 128 Hz (88, 92, 100): `refuse` (default), as
+            models read samples and a decoder could tell these people by their noise floor, or `resample` to 160 Hz.
 
-    People 38, 89, 104 and 106 are often left out as well, for their cues (from general knowledge); they are read as they are.
+    People 38, 89, 104 and 106 are often left out as well, for their cues (from general knowledge); they are read as
+    they are.
 
     Source: Schalk et al., BCI2000, a general-purpose brain-computer interface system, IEEE TBME 51 (2004).
     """
@@ -148,9 +149,11 @@ class Eegbci(Dataset):
         found = raw.info["sfreq"]
         if self.other_rate == "refuse":
             raise ValueError(
-                f"{path.name}: rate must be {RATE} Hz, got {found}; leave this subject out, or set other_rate='resample'"
+                f"{path.name}: rate must be {RATE} Hz, got {found}; leave this subject out, "
+                "or set other_rate='resample'"
             )
-        return raw.resample(RATE, method="polyphase", verbose="ERROR")
+        raw.resample(RATE, method="polyphase", verbose="ERROR")
+        return raw
 
     def _trials(self, raw: BaseRaw) -> Trials:
         """The cues T1 and T2, under their names in this paradigm."""

@@ -112,7 +112,8 @@ def persist(attempt: Callable[[], None], part: Path, *, origin: str, retries: in
     """Try until a file is complete or `retries` attempts in a row gained nothing.
 
     Args:
-        attempt: Asks for the bytes that `part` still lacks; raises `requests.RequestException` where it may be repeated.
+        attempt: Asks for the bytes that `part` still lacks; raises `requests.RequestException` where it may be
+        repeated.
         part: The partial file.
         origin: Where it comes from, for messages.
         retries: Attempts in a row that may fail without a byte gained.

@@ -73,15 +73,15 @@ EXPERIMENTS: dict[Name, Experiment] = {
 class MillerEcog(Archive):
     """Subdural grids at 1000 Hz; a recording is one patient's session of one experiment.
 
-    Signal `ecog` is `(time, channels)` in V, channels `ecog-1` and on; trials carry the cue as `label`, the time between
-    cues is no trial. Array `ecog_positions` is `(channels, 3)` in m (Talairach), for `motor_basic` and `fingerflex`.
-    Patients have different grids, so that a run takes one.
+    Signal `ecog` is `(time, channels)` in V, channels `ecog-1` and on; trials carry the cue as `label`, the time
+    between cues is no trial. Array `ecog_positions` is `(channels, 3)` in m (Talairach), for `motor_basic` and
+    `fingerflex`. Patients have different grids, so that a run takes one.
 
     The format was written down from public descriptions of it; this reader has never met the archive itself.
 
     Args:
-        experiment: `faces_basic` (pictures of faces or houses, 0.4 s each, default; 14 patients), `motor_basic` (tongue or
-            hand moves, about 3 s) or `fingerflex` (a finger bends; 9 patients).
+        experiment: `faces_basic` (pictures of faces or houses, 0.4 s each, default; 14 patients), `motor_basic` (tongue
+            or hand moves, about 3 s) or `fingerflex` (a finger bends; 9 patients).
         patient: The library's two-letter code of the patient, default `ja`.
 
     Source: Miller, A library of human electrocorticographic data and analyses, Nature Human Behaviour 3 (2019).

@@ -17,12 +17,13 @@ from pydantic import AfterValidator, Field
 from neurofmx.datasets.archive import Archive, distinct
 from neurofmx.datasets.base import Expected, Modality, Split
 from neurofmx.datasets.fetch import WAY_OUT
-from neurofmx.datasets.haxby2001 import CATEGORIES, REPETITION_TIME, blocks
 from neurofmx.datasets.unpinned import put
-from neurofmx.datasets.volumes import Volumes, read_volumes, repetition_time
+from neurofmx.datasets.volumes import Volumes, blocks, read_volumes, repetition_time
 from neurofmx.recording import Recording, Signal, Source
 from neurofmx.task import Task
 
+CATEGORIES = ("bottle", "cat", "chair", "face", "house", "scissors", "scrambledpix", "shoe")
+REPETITION_TIME = 2.5  # s
 RUNS = 12
 GRID = (40, 64, 64)
 MASKS = {"vt": "mask4_vt", "face": "mask8b_face_vt", "house": "mask8b_house_vt"}  # of nilearn's files, one a person
@@ -33,17 +34,17 @@ _log = logging.getLogger(__name__)
 class NilearnHaxby(Archive):
     """A recording is a run of 121 volumes with 8 blocks of 22.5 s, each of one category, in the person's own space.
 
-    Signal `bold` is `(volumes, x, y, z)`; arrays are `mask (x, y, z)` and `affine (4, 4)`, from voxel index to mm. A trial
-    is a block with its category as `label`. A run without any label (person 5 has one) is left out. People are not aligned
-    with each other, so that a run of the pipeline takes one; no atlas fits these images.
+    Signal `bold` is `(volumes, x, y, z)`; arrays are `mask (x, y, z)` and `affine (4, 4)`, from voxel index to mm. A
+    trial is a block with its category as `label`. A run without any label (person 5 has one) is left out. People are
+    not aligned with each other, so that a run of the pipeline takes one; no atlas fits these images.
 
     The reader and the client have met files and a server of the same form, never the archive itself.
 
     Args:
         subject: Which of the six people, default 1.
         runs: Which of the runs 1 to 12, at least 3, default all.
-        mask: Voxels to keep: `vt` (ventral temporal cortex, default), `face` or `house` (parts of it that respond to those)
-            or `brain`.
+        mask: Voxels to keep: `vt` (ventral temporal cortex, default), `face` or `house` (parts of it that respond to
+            those) or `brain`.
 
     Source: Haxby et al., Distributed and overlapping representations of faces and objects in ventral temporal cortex,
     Science 293 (2001).
@@ -58,9 +59,9 @@ class NilearnHaxby(Archive):
     source: ClassVar[str] = "data.pymvpa.org through nilearn.datasets.fetch_haxby, verified by the archive's MD5 sums"
 
     subject: Annotated[int, Field(ge=1, le=6)] = 1
-    runs: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=RUNS)], ...], Field(min_length=3), AfterValidator(distinct)
-    ] = tuple(range(1, RUNS + 1))
+    runs: Annotated[tuple[Annotated[int, Field(ge=1, le=RUNS)], ...], Field(min_length=3), AfterValidator(distinct)] = (
+        tuple(range(1, RUNS + 1))
+    )
     mask: Literal["vt", "face", "house", "brain"] = "vt"
 
     @property
@@ -83,7 +84,11 @@ class NilearnHaxby(Archive):
         """Let nilearn's own fetcher get the person's archive (300 MB) into the cache, and copy what is read."""
         store = cache / "nilearn"
         found = _fetch(self.subject, store=store)
-        wanted = {"bold.nii.gz": found.func[0], "labels.txt": found.session_target[0], "mask.nii.gz": self._mask_of(found)}
+        wanted = {
+            "bold.nii.gz": found.func[0],
+            "labels.txt": found.session_target[0],
+            "mask.nii.gz": self._mask_of(found),
+        }
         kept = tuple(f"subj{self.subject}/{name}" for name in wanted)
         for name, source in zip(kept, wanted.values(), strict=True):
             put(Path(source), folder / name)
@@ -91,14 +96,16 @@ class NilearnHaxby(Archive):
 
     def parse(self, folder: Path, sources: dict[str, Source]) -> Iterator[Recording]:
         """One recording a run; runs share the image, which is read once."""
-        image, masked, table = (folder / self.one(sources, f"/{name}") for name in ("bold.nii.gz", "mask.nii.gz", "labels.txt"))
+        image, masked, table = (
+            folder / self.one(sources, f"/{name}") for name in ("bold.nii.gz", "mask.nii.gz", "labels.txt")
+        )
         series, mask = read_volumes(image), read_volumes(masked).data > 0
         rate = 1 / repetition_time(series, {}, path=image)
         labels, runs = _labels(table)
         if len(labels) != len(series.data) or mask.shape != series.data.shape[1:]:
             raise ValueError(
-                f"{image}: {len(series.data)} volumes of {series.data.shape[1:]} need as many labels and a mask of that "
-                f"grid, got {len(labels)} and {mask.shape}; delete {folder} and download it again"
+                f"{image}: {len(series.data)} volumes of {series.data.shape[1:]} need as many labels and a mask of "
+                f"that grid, got {len(labels)} and {mask.shape}; delete {folder} and download it again"
             )
         for run in self.runs:
             yield from self._run(run, series, labels, runs, rate, {"mask": mask, "affine": series.affine}, sources)
@@ -121,7 +128,9 @@ class NilearnHaxby(Archive):
         """One run, unless nothing is known about it."""
         inside = np.flatnonzero(runs == run - 1)
         if not len(inside) or (np.diff(inside) != 1).any():
-            raise ValueError(f"subject {self.subject}, run {run}: its volumes must follow one another, got {len(inside)}")
+            raise ValueError(
+                f"subject {self.subject}, run {run}: its volumes must follow one another, got {len(inside)}"
+            )
         if (labels[inside] == "rest").all():
             _log.warning("subject %d, run %d has no labels: left out", self.subject, run)
             return
@@ -157,6 +166,7 @@ def _fetch(subject: int, *, store: Path):
     except Exception as error:  # a wrong sum is a ValueError, an unsafe archive a bare Exception or an OSError
         for unfinished in (store / "haxby2001").glob("[0-9a-f]" * 32):
             shutil.rmtree(unfinished)
+        (store / "haxby2001" / "MD5SUMS").unlink(missing_ok=True)  # the sums may be out of date instead
         raise ValueError(f"nilearn refuses person {subject} of haxby2001: {error}; try again") from error
 
 

@@ -53,10 +53,10 @@ DATABASES: dict[Literal["db5", "db2"], Database] = {
 class Ninapro(Archive):
     """A recording is one repetition of one movement, with half of the rest before and after it.
 
-    Signal `emg` is `(time, channels)`, 16 channels at 200 Hz (db5) or 12 at 2000 Hz in V (db2). A recording's one trial is
-    the movement as the archive relabelled it afterwards (`restimulus`), with the class as `label`, and `movement` and
-    `repetition` as the archive numbers them. Recordings share no sample, so that filters cannot carry one repetition into
-    another. At 200 Hz the usual band up to 450 Hz does not exist: set `preprocess.high` below 100.
+    Signal `emg` is `(time, channels)`, 16 channels at 200 Hz (db5) or 12 at 2000 Hz in V (db2). A recording's one trial
+    is the movement as the archive relabelled it afterwards (`restimulus`), with the class as `label`, and `movement`
+    and `repetition` as the archive numbers them. Recordings share no sample, so that filters cannot carry one
+    repetition into another. At 200 Hz the usual band up to 450 Hz does not exist: set `preprocess.high` below 100.
 
     The format was written down from public descriptions of it; this reader has never met the archive itself.
 
@@ -74,7 +74,9 @@ class Ninapro(Archive):
     modalities: ClassVar[tuple[Modality, ...]] = ("emg",)
     species: ClassVar[str] = "human"
     licence: ClassVar[str] = "free for research with citation, as stated on the site"
-    citation: ClassVar[str] = "Pizzolato et al. 2017, PLoS ONE 12:e0186132; Atzori et al. 2014, Scientific Data 1:140053"
+    citation: ClassVar[str] = (
+        "Pizzolato et al. 2017, PLoS ONE 12:e0186132; Atzori et al. 2014, Scientific Data 1:140053"
+    )
     homepage: ClassVar[str] = "https://ninapro.hevs.ch"
     source: ClassVar[str] = "Ninapro, zip archives of MATLAB files"
 
@@ -137,7 +139,9 @@ class Ninapro(Archive):
         archive = fetch_unpinned(url, cache=cache)
         taken = unpack(archive, folder, wanted=lambda name: f"/{name}".endswith(self._ending(subject)), origin=url)
         if not taken:
-            raise FileNotFoundError(f"{url} has no file {self._ending(subject)}; delete it from the cache and try again")
+            raise FileNotFoundError(
+                f"{url} has no file {self._ending(subject)}; delete it from the cache and try again"
+            )
         return taken
 
     def _repetitions(self, subject: int, folder: Path, sources: dict[str, Source]) -> list[Recording]:
@@ -151,12 +155,18 @@ class Ninapro(Archive):
         channels = tuple(f"emg-{index + 1}" for index in range(base.channels))
         movement = movement.reshape(-1).astype(np.int64)
         pieces = _pieces(movement, repetition.reshape(-1).astype(np.int64))
-        start = movement[movement > 0].min(initial=1) - 1  # some files count on from the exercise before
+        if not pieces:
+            raise ValueError(
+                f"{folder / name}: restimulus and rerepetition mark no movement; delete it and download again"
+            )
+        start = min(code for *_, code, _ in pieces) - 1  # some files count on from the exercise before
         return [
             Recording(
                 subject=f"{self.database}-s{subject:02d}",
                 session=f"e{self.exercise}-m{code - start:02d}-r{again}",
-                signals={"emg": Signal(emg[low:high].astype(np.float32), base.rate, base.unit, channels, low / base.rate)},
+                signals={
+                    "emg": Signal(emg[low:high].astype(np.float32), base.rate, base.unit, channels, low / base.rate)
+                },
                 trials=Trials(
                     np.array([first / base.rate]),
                     np.array([last / base.rate]),

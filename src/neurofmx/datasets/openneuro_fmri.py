@@ -44,9 +44,9 @@ class _Run(NamedTuple):
 class OpenneuroFmri(Archive):
     """A recording is one run of one person, read one at a time, as a run of the whole brain can take half a gigabyte.
 
-    Signal `bold` is `(volumes, x, y, z)` on the image grid, with the time between volumes from sidecar and header; signal
-    `confounds` is `(volumes, columns)` as fMRIPrep names them (unknown first values are NaN). Arrays are `affine (4, 4)`,
-    from voxel index to mm, and `mask (x, y, z)` where the derivatives hold one. Trials come from `events.tsv`.
+    Signal `bold` is `(volumes, x, y, z)` on the image grid, with the time between volumes from sidecar and header;
+    signal `confounds` is `(volumes, columns)` as fMRIPrep names them (unknown first values are NaN). Arrays are `affine
+    (4, 4)`, from voxel index to mm, and `mask (x, y, z)` where the derivatives hold one. Trials come from `events.tsv`.
 
     The default is a flanker task. Another task is a matter of options, for instance the pictures of Haxby et al. 2001:
     `dataset: ds000105, task_name: objectviewing, subjects: ["1"], runs: ["01", ..., "12"], join: 2.0`.
@@ -59,8 +59,8 @@ class OpenneuroFmri(Archive):
         sessions: Labels of sessions, default none for a dataset without them.
         runs: Labels of runs, default `1` and `2`; empty for a dataset without them.
         task_name: Label of the task, default `flanker`.
-        space: Space of fMRIPrep's images, default `MNI152NLin2009cAsym`; none takes the scanner's images as they are, which
-            no atlas fits.
+        space: Space of fMRIPrep's images, default `MNI152NLin2009cAsym`; none takes the scanner's images as they are,
+            which no atlas fits.
         resolution: Label of their resolution, default none for names without one.
         column: Column of `events.tsv` that names the condition, default `trial_type`.
         conditions: Conditions to tell apart, at least two.
@@ -139,7 +139,9 @@ class OpenneuroFmri(Archive):
         """Files of the wanted people, and those that hold for all."""
         found = listing(bucket, f"{root}/", deep=False)
         if not found:
-            raise FileNotFoundError(f"s3://{bucket}/{root} is empty; correct options.dataset, or set options.space: null")
+            raise FileNotFoundError(
+                f"s3://{bucket}/{root} is empty; correct options.dataset, or set options.space: null"
+            )
         return found + [stored for subject in self.subjects for stored in listing(bucket, f"{root}/sub-{subject}/")]
 
     def _needed(self, path: str) -> bool:
@@ -154,7 +156,9 @@ class OpenneuroFmri(Archive):
             return name.suffix == "bold"
         if name.suffix in ("events", "timeseries", "regressors"):
             return name.extension == ".tsv" and name.entities.get("desc", "confounds") == "confounds"
-        return name.extension in IMAGES and self._is_image(name, "preproc", "bold") | self._is_image(name, "brain", "mask")
+        return name.extension in IMAGES and self._is_image(name, "preproc", "bold") | self._is_image(
+            name, "brain", "mask"
+        )
 
     def _is_image(self, name: Named, desc: str, suffix: str) -> bool:
         """Whether it is an image of that kind in the wanted space."""
@@ -221,7 +225,9 @@ class OpenneuroFmri(Archive):
             if name.entities.items() <= asked.items() and name.path.startswith(f"{self.dataset}/")
         ]
         if not found:
-            raise ValueError(f"{self.dataset}: sub-{run.subject} {run.title} has no events.tsv; choose a task with events")
+            raise ValueError(
+                f"{self.dataset}: sub-{run.subject} {run.title} has no events.tsv; choose a task with events"
+            )
         nearest = max(found, key=lambda name: (name.path.count("/"), len(name.entities)))
         return trials(folder / nearest.path, column=self.column, conditions=self.conditions, join=self.join)
 

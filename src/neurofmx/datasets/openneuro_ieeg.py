@@ -27,10 +27,11 @@ Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+$")]
 
 @final
 class OpenneuroIeeg(Archive):
-    """A recording is one run of one patient; patients have different electrodes, so that a run of the pipeline takes one.
+    """A recording is one run of one patient; patients have different electrodes, so that a run of the pipeline takes
+    one.
 
-    Signal `ieeg` is `(time, channels)` in V with all intracranial channels, signal `ecog` those on the surface, where there
-    are any; channels that the archive marks bad are left out. Arrays `ieeg_positions` and `ecog_positions` are
+    Signal `ieeg` is `(time, channels)` in V with all intracranial channels, signal `ecog` those on the surface, where
+    there are any; channels that the archive marks bad are left out. Arrays `ieeg_positions` and `ecog_positions` are
     `(channels, 3)` in m in the archive's coordinate frame, NaN where unknown. Trials come from `events.tsv`.
 
     The default is a film in which half-minutes of speech and of music alternate.
@@ -47,8 +48,8 @@ class OpenneuroIeeg(Archive):
         conditions: Conditions to tell apart, at least two.
         leave_out: What a fold tests on: `blocks` (default) or `runs`.
 
-    Source: Berezutskaya et al., Open multimodal iEEG-fMRI dataset from naturalistic stimulation with a short audiovisual
-    film, Scientific Data 9 (2022).
+    Source: Berezutskaya et al., Open multimodal iEEG-fMRI dataset from naturalistic stimulation with a short
+    audiovisual film, Scientific Data 9 (2022).
     """
 
     name: ClassVar[str] = "openneuro_ieeg"
@@ -97,8 +98,8 @@ class OpenneuroIeeg(Archive):
         wanted = [stored for stored in found if self._needed(named(stored.key))]
         if not any(self._opens(named(stored.key)) for stored in wanted):
             raise FileNotFoundError(
-                f"s3://{BUCKET}/{self.dataset} has no iEEG of sub-{self.subject}, ses-{self.session}, task-{self.task_name}, "
-                f"runs {list(self.runs)}; correct options.subject, session, task_name or runs"
+                f"s3://{BUCKET}/{self.dataset} has no iEEG of sub-{self.subject}, ses-{self.session}, "
+                f"task-{self.task_name}, runs {list(self.runs)}; correct options.subject, session, task_name or runs"
             )
         for stored in wanted:
             fetch_stored(BUCKET, stored, folder / stored.key, cache=cache)
@@ -134,7 +135,7 @@ class OpenneuroIeeg(Archive):
         for signal, kinds in KINDS.items():
             chosen = [c for c, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind in kinds]
             if chosen:
-                rows = np.asarray(raw.get_data(picks=chosen), np.float32)
+                rows = np.asarray(raw.get_data(picks=np.array(chosen)), np.float32)
                 signals[signal] = Signal(np.ascontiguousarray(rows.T), raw.info["sfreq"], "V", tuple(chosen))
                 arrays[f"{signal}_positions"] = _positions(raw, chosen)
         if not signals:
@@ -166,8 +167,8 @@ def _open(root: Path, name: Named) -> BaseRaw:
         raise ImportError("iEEG in BIDS needs mne-bids: pip install -c constraints.txt -e '.[data]'") from error
 
     keys = {"sub": "subject", "ses": "session", "acq": "acquisition", "task": "task", "run": "run"}
-    entities = {long: name.entities[short] for short, long in keys.items() if short in name.entities}
-    path = mne_bids.BIDSPath(root=root, datatype="ieeg", suffix="ieeg", extension=name.extension, **entities)
+    path = mne_bids.BIDSPath(root=root, datatype="ieeg", suffix="ieeg", extension=name.extension)
+    path.update(**{long: name.entities[short] for short, long in keys.items() if short in name.entities})
     try:
         raw = mne_bids.read_raw_bids(path, extra_params={"preload": True}, verbose="ERROR")
     except (ValueError, RuntimeError, OSError, KeyError, IndexError, TypeError, UnicodeError) as error:

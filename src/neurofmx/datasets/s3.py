@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 _BLOCK = 1 << 16
+ATTEMPTS = 3  # of Amazon's client, at each of our own
+TIMEOUT = 30.0  # s, longest silence of the server
 MISSING = ("NoSuchBucket", "NoSuchKey", "404")
 REFUSED = ("AccessDenied", "AllAccessDisabled", "InvalidAccessKeyId", "403")
 
@@ -115,7 +117,7 @@ def _ask_for_rest(bucket: str, stored: Stored, part: Path, *, progress: bool) ->
     at = have if answer.get("ContentRange", "").startswith(f"bytes {have}-") else 0  # some servers ignore Range
     hidden = None if progress else True
     bar = tqdm(total=stored.size, initial=at, unit="B", unit_scale=True, disable=hidden, desc=Path(stored.key).name)
-    with part.open("r+b" if part.exists() else "wb") as file, bar, answer["Body"] as body:
+    with part.open("r+b" if part.exists() else "wb") as file, bar, closing(answer["Body"]) as body:
         file.seek(at)
         file.truncate()
         for block in body.iter_chunks(_BLOCK):
@@ -145,9 +147,9 @@ def _client(endpoint: str | None) -> BaseClient:
 
     config = Config(
         signature_version=UNSIGNED,
-        retries={"mode": "standard", "total_max_attempts": 3},
-        connect_timeout=10,
-        read_timeout=30,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        connect_timeout=TIMEOUT,
+        read_timeout=TIMEOUT,
         response_checksum_validation="when_required",  # sizes and MD5 sums are compared at the end instead
     )
     return boto3.client("s3", region_name="us-east-1", endpoint_url=endpoint, config=config)

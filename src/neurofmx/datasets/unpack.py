@@ -45,8 +45,8 @@ def unpack(archive: Path, folder: Path, *, wanted: Callable[[str], bool], origin
         Paths of the files, relative to the folder, sorted. Each appeared only when its checksum was right.
 
     Raises:
-        ValueError: If the file is no zip archive or damaged, or a member is a link, lies outside, is encrypted, or unpacks
-            to more than 8 GiB.
+        ValueError: If the file is no zip archive or damaged, or a member is a link, lies outside, is encrypted, or
+            unpacks to more than 8 GiB.
     """
     try:
         with zipfile.ZipFile(archive) as bundle:

@@ -28,8 +28,8 @@ def fetch_unpinned(
 ) -> Path:
     """Download one file into the cache, continuing what an earlier, even killed, attempt began.
 
-    A partial file is continued only where the server says that it still has the same version of it, or where `md5` would
-    notice a mixture of two.
+    A partial file is continued only where the server says that it still has the same version of it, or where `md5`
+    would notice a mixture of two.
 
     Args:
         url: Address of the file.
@@ -69,8 +69,8 @@ def keep(
 
     Args:
         origin: What names the file, for messages; the same origin is the same file.
-        attempt: Called with the partial file; appends what it still lacks, or raises `requests.RequestException` where it
-            may be repeated.
+        attempt: Called with the partial file; appends what it still lacks, or raises `requests.RequestException` where
+            it may be repeated.
         cache: Folder of partial and finished downloads.
         md5: MD5 sum that the file must have, in hexadecimal, or none.
         retries: Attempts in a row that may fail without a byte gained.

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurofmx.timeline import Trials
+
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6, "unknown": 1.0}
 TOLERANCE = 1e-3  # s; headers hold single precision
 
@@ -38,17 +40,18 @@ def read_volumes(path: Path) -> Volumes:
     Raises:
         ValueError: If the file is damaged or is neither a volume nor a series.
     """
-    from nibabel import filebasedimages, nifti1  # imported here: half a second that only such files need
+    from nibabel import filebasedimages, nifti1, spatialimages, wrapstruct  # imported here: half a second
 
+    unsound = (filebasedimages.ImageFileError, spatialimages.HeaderDataError, wrapstruct.WrapStructError)
     try:
         image = nifti1.load(path)
         data = np.asanyarray(image.dataobj)
-        zooms, (_, unit) = image.header.get_zooms(), image.header.get_xyzt_units()
-    except (filebasedimages.ImageFileError, OSError, EOFError, ValueError, KeyError, zlib.error) as error:
+        steps, (_, unit) = np.asarray(image.header.get_zooms(), np.float64), image.header.get_xyzt_units()
+    except (*unsound, OSError, EOFError, ValueError, KeyError, MemoryError, OverflowError, zlib.error) as error:
         raise ValueError(f"{path} is no sound NIfTI file ({error}); delete it and download again") from error
     if data.ndim not in (3, 4):
         raise ValueError(f"{path} must be a volume or a series of volumes, got shape {data.shape}")
-    interval = float(zooms[3]) * SECONDS.get(unit, 1.0) if data.ndim == 4 else 0.0
+    interval = float(steps[3]) * SECONDS.get(str(unit), 1.0) if data.ndim == 4 else 0.0
     return Volumes(np.moveaxis(data, -1, 0) if data.ndim == 4 else data, np.asarray(image.affine), interval)
 
 
@@ -70,9 +73,33 @@ def repetition_time(series: Volumes, fields: dict[str, Any], *, path: Path) -> f
     if stated is not None and (isinstance(stated, bool) or not isinstance(stated, int | float) or not stated > 0):
         raise ValueError(f"{path}: RepetitionTime must be a number above 0 s, got {stated!r}; correct the sidecar")
     if stated is None and not series.interval > 0:
-        raise ValueError(f"{path}: neither header nor sidecar state a repetition time; add RepetitionTime to the sidecar")
+        raise ValueError(
+            f"{path}: neither header nor sidecar state a repetition time; add RepetitionTime to the sidecar"
+        )
     if stated is not None and series.interval > 0 and abs(stated - series.interval) > TOLERANCE:
         raise ValueError(
             f"{path}: the sidecar states a repetition time of {stated} s, the header {series.interval:g} s; correct one"
         )
     return float(stated) if stated is not None else series.interval
+
+
+def blocks(labels: np.ndarray, *, interval: float, rest: str) -> Trials:
+    """Turn one label a volume into trials, one per stretch of equal labels.
+
+    Args:
+        labels: Label `(volumes,)` of every volume.
+        interval: Time from one volume to the next, s.
+        rest: The label that is no trial.
+
+    Returns:
+        Trials with their `label`, from the start of the first volume to the end of the last.
+
+    Example:
+        >>> trials = blocks(np.array(["rest", "cat", "cat", "rest"]), interval=2.5, rest="rest")
+        >>> trials.start, trials.stop, trials.columns["label"]
+        (array([2.5]), array([7.5]), array(['cat'], dtype='<U4'))
+    """
+    first = np.flatnonzero(np.r_[True, labels[1:] != labels[:-1]])
+    last = np.r_[first[1:], len(labels)]
+    shown = labels[first] != rest
+    return Trials(first[shown] * interval, last[shown] * interval, {"label": labels[first][shown]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +17,7 @@ from neurofmx.datasets.mirror import take_from_mirror
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
 
+_log = logging.getLogger(__name__)
 SCHAEFER = "schaefer400"  # also its folder in a mirror
 IMAGE = "Schaefer2018_400Parcels_7Networks_order_FSLMNI152_2mm.nii.gz"
 TABLE = "Schaefer2018_400Parcels_7Networks_order.txt"
@@ -41,8 +43,8 @@ def load_atlas(name: str) -> Atlas:
     """Load an atlas.
 
     Args:
-        name: `schaefer400` (400 parcels of the cortex in 7 networks, MNI space, 2 mm), or the path of a NIfTI label image,
-            whose parcels are named by their numbers.
+        name: `schaefer400` (400 parcels of the cortex in 7 networks, MNI space, 2 mm), or the path of a NIfTI label
+            image, whose parcels are named by their numbers.
 
     Returns:
         The atlas, its image in memory.
@@ -91,6 +93,8 @@ def fetch_schaefer(folder: Path | None = None) -> Path:
             fetch_atlas_schaefer_2018(400, yeo_networks=7, resolution_mm=2, data_dir=store, verbose=0)
         except (requests.RequestException, OSError) as error:
             raise ConnectionError(f"nilearn cannot download the atlas {SCHAEFER}: {error}; {WAY_OUT}") from error
+        except (LookupError, ValueError, TypeError) as error:
+            _log.debug("nilearn cannot read the atlas (%s): the sums below will say why", error)
     for name in missing:
         require(target / name, CHECKSUMS[name], origin=f"{SCHAEFER}: {name}")
     return target

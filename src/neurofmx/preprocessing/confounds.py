@@ -15,8 +15,8 @@ _LEAST = 1e-10  # of the largest singular value: below it, a combination of colu
 def choose(recording: Recording, patterns: tuple[str, ...], *, option: str) -> np.ndarray:
     """Columns of a recording's confounds, with the values that cannot be known filled in.
 
-    A derivative has no first value; as in fMRIPrep's tables it is NaN. It gets the mean of its column, which asks nothing of
-    the first volume.
+    A derivative has no first value; as in fMRIPrep's tables it is NaN. It gets the mean of its column, which asks
+    nothing of the first volume.
 
     Args:
         recording: A recording with a signal `confounds (time, columns)`.
@@ -27,20 +27,24 @@ def choose(recording: Recording, patterns: tuple[str, ...], *, option: str) -> n
         The chosen columns `(time, chosen)`, in the order of the table.
 
     Raises:
-        ValueError: If there are no confounds, a pattern meets no column, or a column has NaN after its first three values.
+        ValueError: If there are no confounds, a pattern meets no column, or a column has NaN after its first three
+            values.
     """
     signal = recording.signal(SIGNAL)
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in signal.channels):
             raise ValueError(
-                f"{option}: recording {recording.name} has no column {pattern!r}; it has {', '.join(signal.channels[:40])}"
+                f"{option}: recording {recording.name} has no column {pattern!r}; it has "
+                f"{', '.join(signal.channels[:40])}"
             )
     taken = [i for i, name in enumerate(signal.channels) if any(fnmatchcase(name, pattern) for pattern in patterns)]
     columns = np.array(signal.data[:, taken], np.float64)
     unknown = ~np.isfinite(columns)
     if unknown[3:].any():
         bad = [signal.channels[i] for i in np.array(taken)[unknown[3:].any(axis=0)]]
-        raise ValueError(f"{option}: recording {recording.name} has NaN inside {', '.join(bad)}; leave these columns out")
+        raise ValueError(
+            f"{option}: recording {recording.name} has NaN inside {', '.join(bad)}; leave these columns out"
+        )
     means = np.nanmean(columns, axis=0)
     return np.where(unknown, means, columns)
 

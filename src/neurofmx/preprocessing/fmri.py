@@ -53,13 +53,13 @@ def preprocess(recordings: Iterable[Recording], options: FmriOptions) -> list[Re
         options: What to do.
 
     Returns:
-        The same recordings with `bold (time, features)`; features are named `voxel-x-y-z` or `parcel-label`. With an atlas
-        there is also the array `bold_positions (features, 3)`, the centre of every parcel in m.
+        The same recordings with `bold (time, features)`; features are named `voxel-x-y-z` or `parcel-label`. With an
+        atlas there is also the array `bold_positions (features, 3)`, the centre of every parcel in m.
 
     Raises:
         ConnectionError: If the atlas cannot be had.
-        ValueError: If the signal is no volume, a voxel is unusable, the atlas does not meet the image, or the confounds are
-            not those that are asked for. A parcel without a voxel in the image counts as unusable: see `bad`.
+        ValueError: If the signal is no volume, a voxel is unusable, the atlas does not meet the image, or the confounds
+            are not those that are asked for. A parcel without a voxel in the image counts as unusable: see `bad`.
     """
     atlas = None if options.atlas is None else load_atlas(options.atlas)
     chosen = (recording.with_signal("bold", _select(recording, options, atlas)) for recording in recordings)
@@ -127,7 +127,8 @@ def _with_positions(recordings: list[Recording], atlas: Atlas) -> list[Recording
     parcel = np.searchsorted(list(atlas.names), labels[labels > 0])
     count = np.bincount(parcel)[:, None]
     sums = np.stack([np.bincount(parcel, weights=axis) for axis in places.T], axis=1)
-    metres = (sums / count @ atlas.image.affine[:3, :3].T + atlas.image.affine[:3, 3]) / 1000
+    affine = np.asarray(atlas.image.affine)
+    metres = (sums / count @ affine[:3, :3].T + affine[:3, 3]) / 1000  # from mm
     known = {f"parcel-{name}": row for name, row in zip(atlas.names.values(), metres, strict=True)}
     return [
         replace(one, arrays=one.arrays | {"bold_positions": np.stack([known[c] for c in one.signal("bold").channels])})
