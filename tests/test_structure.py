@@ -40,6 +40,8 @@ NO_TRACE = {
     "datasets.fetch",
     "datasets.distribution",
     "datasets.mirror",
+    "datasets.politeness",
+    "datasets.progress",
     "datasets.repository",
 }
 # of a dataset's file: what its download does not use, and what its facts do not

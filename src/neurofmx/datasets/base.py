@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, final
 from pydantic import BaseModel, ConfigDict
 
 from neurofmx.datasets.checksum import matches, require
-from neurofmx.datasets.manifest import NAME, verify_manifest, write_manifest
+from neurofmx.datasets.manifest import NAME, options_of, verify_manifest, write_manifest
 from neurofmx.datasets.mirror import take_from_mirror
 from neurofmx.recording import Recording, Source
 from neurofmx.task import Task
@@ -103,6 +103,7 @@ class Dataset(BaseModel, ABC):
         citation: What to cite.
         homepage: Where to read more.
         source: The public source, in words.
+        local: Whether the files are on this machine anyway, so that nothing is fetched beforehand; default no.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -114,6 +115,7 @@ class Dataset(BaseModel, ABC):
     citation: ClassVar[str]
     homepage: ClassVar[str]
     source: ClassVar[str]
+    local: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -185,6 +187,19 @@ class Dataset(BaseModel, ABC):
         for name in missing:
             require(folder / name, expected[name], origin=f"{self.name}: {name}")
         self._describe(folder, {*expected, *made})
+
+    @final
+    def holds(self, folder: Path) -> bool:
+        """Whether a folder is a finished and undamaged `download` with the same options.
+
+        Args:
+            folder: A raw folder, or where one would be.
+        """
+        try:
+            verify_manifest(folder, dataset=self.name)
+        except (FileNotFoundError, ValueError):
+            return False
+        return options_of(folder) == self.model_dump(mode="json")
 
     @final
     def read(self, folder: Path) -> list[Recording]:

@@ -6,14 +6,16 @@ import logging
 import os
 import shutil
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 import requests
 from filelock import FileLock
-from tqdm import tqdm
 
 from neurofmx.atomic import atomic
 from neurofmx.datasets.checksum import matches, require
+from neurofmx.datasets.politeness import LONGEST, asked_rest, rest, turn, unknown_host
+from neurofmx.datasets.progress import Meter
 
 WAY_OUT = (
     "check the network, or name a mirror that holds the file: set NEUROFMX_MIRROR or download.mirror to its "
@@ -72,7 +74,8 @@ def fetch_cached(
         cache: Folder of partial (`<sha256>.part`) and finished (`<sha256>`) downloads.
         retries: Attempts in a row that may fail without a byte gained, default 4.
         timeout: Longest silence of the server, s, default 30.
-        backoff: Pause after the first failure, s, doubled after each further one, default 0.5.
+        backoff: Pause after the first failure, s, doubled after each further one, default 0.5; longer if the server
+            asks for it (Retry-After).
         progress: Whether to draw a progress bar, default yes.
 
     Returns:
@@ -110,13 +113,27 @@ def _persist(url: str, part: Path, *, retries: int, timeout: float, backoff: flo
     while True:
         before = _size(part)
         try:
-            return _attempt(url, part, timeout=timeout, progress=progress)
+            with turn(url, cache=part.parent):
+                return _attempt(url, part, timeout=timeout, progress=progress)
         except requests.RequestException as error:
             failures = 0 if _size(part) > before else failures + 1
-            if failures > retries:
+            if failures > retries or unknown_host(error):
                 raise ConnectionError(f"cannot download {url}: {error}; {WAY_OUT}") from error
-            _log.warning("download of %s interrupted at %d bytes (%s), trying again", url, _size(part), error)
-            time.sleep(backoff * 2 ** max(0, failures - 1))
+            pause = max(backoff * 2 ** max(0, failures - 1), _asked(error, url))
+            _log.warning(
+                "download of %s interrupted at %d bytes (%s), trying again in %g s", url, _size(part), error, pause
+            )
+            rest(url, pause, cache=part.parent) if _asked(error, url) else time.sleep(pause)
+
+
+def _asked(error: requests.RequestException, url: str) -> float:
+    """The rest that a busy server asks for, s."""
+    asked = asked_rest(error.response.headers) if error.response is not None else 0.0
+    if asked > LONGEST:
+        raise ConnectionError(
+            f"cannot download {url}: the server is busy and asks to come back in {asked:.0f} s; do so, or {WAY_OUT}"
+        ) from error
+    return asked
 
 
 def _attempt(url: str, part: Path, *, timeout: float, progress: bool) -> None:
@@ -144,13 +161,12 @@ def _refuse_for_good(response: requests.Response) -> None:
 def _append(response: requests.Response, part: Path, *, at: int, progress: bool) -> None:
     """Write the body behind the first `at` bytes; a server that ignores Range sends all of it."""
     total = at + int(response.headers.get("Content-Length", 0)) or None
-    hidden = None if progress else True  # None: shown in a terminal only
-    bar = tqdm(total=total, initial=at, unit="B", unit_scale=True, disable=hidden, desc=part.name[:8])
-    with part.open("r+b" if part.exists() else "wb") as file, bar:
+    meter = Meter(PurePosixPath(urlsplit(response.url).path).name, total=total, have=at, shown=progress)
+    with part.open("r+b" if part.exists() else "wb") as file, meter:
         file.seek(at)
         file.truncate()
         for block in response.iter_content(_BLOCK):
-            bar.update(file.write(block))
+            meter.add(file.write(block))
     if total is not None and _size(part) < total:
         raise requests.ConnectionError(f"got {_size(part)} of {total} bytes")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from neurofmx.datasets.own.clock import on_clock_of, target_signal
 from neurofmx.datasets.own.intervals import Labelled, require_classes
 from neurofmx.datasets.own.options import Division, Target
 from neurofmx.datasets.own.refusal import Refused, listed, reading
+from neurofmx.datasets.progress import copy_file
 from neurofmx.recording import Events, Recording, Signal, Source
 from neurofmx.task import Task
 
@@ -64,6 +64,7 @@ class OwnRecordings(Dataset):
     citation: ClassVar[str] = "the owner's own"
     homepage: ClassVar[str] = "docs/your_own_data.md"
     source: ClassVar[str] = "files of the user"
+    local: ClassVar[bool] = True
     what: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
 
@@ -142,7 +143,7 @@ class OwnRecordings(Dataset):
         for name in copied:
             if not matches(folder / name, sha256_of(root / name)):
                 with atomic(folder / name) as part:
-                    shutil.copyfile(root / name, part)
+                    copy_file(root / name, part)
         return copied
 
     @final
