@@ -175,7 +175,7 @@ def opened(path: Path | str) -> Iterator[list[Recording]]:
         path: A file of `save`.
 
     Yields:
-        The recordings in their order; the data of their signals are read where they are sliced, inside the `with` block.
+        The recordings in their order; the data of a signal are read where it is sliced, inside the `with` block.
 
     Raises:
         FileNotFoundError: If there is no such file.

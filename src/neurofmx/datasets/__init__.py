@@ -5,10 +5,14 @@ from __future__ import annotations
 from neurofmx import tables
 from neurofmx.datasets.base import Dataset, Expected, Split
 from neurofmx.datasets.bids import Bids
+from neurofmx.datasets.bycycle_lfp import BycycleLfp
 from neurofmx.datasets.digits import Digits
 from neurofmx.datasets.edf import Edf
 from neurofmx.datasets.eegbci import Eegbci
+from neurofmx.datasets.gripforce_ieeg import GripforceIeeg
 from neurofmx.datasets.haxby2001 import Haxby2001
+from neurofmx.datasets.mne_misc_ieeg import MneMiscIeeg
+from neurofmx.datasets.myo_armband import MyoArmband
 from neurofmx.datasets.npz import Npz
 from neurofmx.datasets.nwb import Nwb
 from neurofmx.datasets.peyrache_a2929 import PeyracheA2929
@@ -18,10 +22,14 @@ __all__ = ["DATASETS", "Dataset", "Expected", "Split", "pick"]
 
 _KINDS: tuple[type[Dataset], ...] = (
     Bids,
+    BycycleLfp,
     Digits,
     Edf,
     Eegbci,
+    GripforceIeeg,
     Haxby2001,
+    MneMiscIeeg,
+    MyoArmband,
     Npz,
     Nwb,
     PeyracheA2929,
