@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from neurofmx.atomic import atomic
 from neurofmx.datasets.checksum import matches, require
-from neurofmx.datasets.politeness import LONGEST, asked_rest, rest, turn, unknown_host
+from neurofmx.datasets.politeness import heed, turn, unknown_host
 from neurofmx.datasets.progress import Meter
 
 WAY_OUT = (
@@ -113,27 +113,13 @@ def _persist(url: str, part: Path, *, retries: int, timeout: float, backoff: flo
     while True:
         before = _size(part)
         try:
-            with turn(url, cache=part.parent):
-                return _attempt(url, part, timeout=timeout, progress=progress)
+            return _attempt(url, part, timeout=timeout, progress=progress)
         except requests.RequestException as error:
             failures = 0 if _size(part) > before else failures + 1
             if failures > retries or unknown_host(error):
                 raise ConnectionError(f"cannot download {url}: {error}; {WAY_OUT}") from error
-            pause = max(backoff * 2 ** max(0, failures - 1), _asked(error, url))
-            _log.warning(
-                "download of %s interrupted at %d bytes (%s), trying again in %g s", url, _size(part), error, pause
-            )
-            rest(url, pause, cache=part.parent) if _asked(error, url) else time.sleep(pause)
-
-
-def _asked(error: requests.RequestException, url: str) -> float:
-    """The rest that a busy server asks for, s."""
-    asked = asked_rest(error.response.headers) if error.response is not None else 0.0
-    if asked > LONGEST:
-        raise ConnectionError(
-            f"cannot download {url}: the server is busy and asks to come back in {asked:.0f} s; do so, or {WAY_OUT}"
-        ) from error
-    return asked
+            _log.warning("download of %s interrupted at %d bytes (%s), trying again", url, _size(part), error)
+            time.sleep(backoff * 2 ** max(0, failures - 1))
 
 
 def _attempt(url: str, part: Path, *, timeout: float, progress: bool) -> None:
@@ -141,8 +127,10 @@ def _attempt(url: str, part: Path, *, timeout: float, progress: bool) -> None:
     have = _size(part)
     # without compression, so that offsets and lengths count the file's own bytes
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
+    polite = turn(url, cache=part.parent)
+    with polite, requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
         _refuse_for_good(response)
+        heed(response, cache=part.parent)
         if response.status_code == 416:
             part.unlink()  # no such range: the partial file is longer than the file, begin anew
         response.raise_for_status()

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
-from requests import RequestException
+from requests import RequestException, Response
 from urllib3.exceptions import NameResolutionError
 
 from neurofmx.atomic import atomic
@@ -47,16 +47,25 @@ def turn(url: str, *, cache: Path) -> Iterator[None]:
         time.sleep(_POLL)
 
 
-def rest(url: str, seconds: float, *, cache: Path) -> None:
-    """Leave a host alone for a while, in all processes.
+def heed(response: Response, *, cache: Path) -> None:
+    """Leave a busy host alone for as long as it asks, in all processes.
 
     Args:
-        url: Any address of the host.
-        seconds: How long, s.
+        response: Its answer.
         cache: Folder of downloads that all processes share.
+
+    Raises:
+        ConnectionError: If it asks for longer than anyone waits.
     """
-    with atomic(_folder(url, cache) / "until") as part:
-        part.write_text(repr(time.time() + seconds))
+    seconds = asked_rest(response.headers) if response.status_code in (429, 503) else 0.0
+    if seconds > LONGEST:
+        raise ConnectionError(
+            f"cannot download {response.url}: the server is busy (status {response.status_code}) and asks to come back "
+            f"in {seconds:.0f} s; do so then, what has come so far is kept"
+        )
+    if seconds:
+        with atomic(_folder(response.url, cache) / "until") as part:
+            part.write_text(repr(time.time() + seconds))
 
 
 def asked_rest(headers: Mapping[str, str]) -> float:
