@@ -32,7 +32,6 @@ TYPES: dict[Datatype, tuple[str, ...]] = {  # channels that hold the brain's sig
     "meg": ("MEGMAG",),
 }
 _FREE = {"electrodes": ("space",), "coordsystem": ("space",), "mask": ("desc", "res"), "meg": ("split",)}
-_RAW = ("eeg", "ieeg", "meg")
 
 
 @final
@@ -54,7 +53,7 @@ class Bids(OwnRecordings):
     """
 
     name: ClassVar[str] = "bids"
-    modalities: ClassVar[tuple[Modality, ...]] = ("eeg", "fmri")
+    modalities: ClassVar[tuple[Modality, ...]] = ("ecog", "eeg", "fmri", "ieeg")
     what: ClassVar[str] = "a BIDS recording"
     suffixes: ClassVar[tuple[str, ...]] = (*READERS, ".nii", ".nii.gz")
 
@@ -67,8 +66,8 @@ class Bids(OwnRecordings):
     @property
     def kind(self) -> Datatype:
         """The datatype, by the modality where it is not named."""
-        named: dict[str, Datatype] = {"eeg": "eeg", "fmri": "func", "ieeg": "ieeg", "ecog": "ieeg"}
-        return self.datatype or named[self.modality or self.modalities[0]]
+        named: dict[str, Datatype] = {"ecog": "ieeg", "eeg": "eeg", "fmri": "func", "ieeg": "ieeg"}
+        return self.datatype or named[self.recorded]
 
     def choose(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Data files of the datatype whose entities are allowed, each with the side files that speak of it."""
@@ -98,7 +97,7 @@ class Bids(OwnRecordings):
         raw = open_raw(root / name)
         rows = {row["name"]: row for row in _table(side["channels.tsv"])} if "channels.tsv" in side else {}
         aim = pick_channels(raw.ch_names, self.target.series, option="target.series") if self.target.series else []
-        signal = self._signal(raw, rows, aim)
+        signal = self._signal(root / name, raw, rows, aim)
         positions = _positions(side.get("electrodes.tsv"), signal.channels, _facts(root, beside, "coordsystem"))
         arrays = {} if positions is None else {f"{self.signal}_positions": positions}
         return Found(signal, self._target(raw, aim) if aim else None, trials, arrays=arrays)
@@ -119,7 +118,7 @@ class Bids(OwnRecordings):
         shared = reduce(np.logical_and, masks)
         return [replace(recording, arrays=recording.arrays | {"mask": shared}) for recording in recordings]
 
-    def _signal(self, raw: BaseRaw, rows: dict[str, dict[str, str]], aim: list[str]) -> Signal:
+    def _signal(self, path: Path, raw: BaseRaw, rows: dict[str, dict[str, str]], aim: list[str]) -> Signal:
         """Channels of the datatype; NaN where channels.tsv calls one bad."""
         kinds = {name: rows[name].get("type", "") for name in raw.ch_names if name in rows} or _mne_types(raw)
         wanted = self.channels or tuple(
@@ -129,14 +128,9 @@ class Bids(OwnRecordings):
             usual, held = " or ".join(TYPES[self.kind]), listed(sorted(set(kinds.values())))
             raise Refused(f"channels: none is of type {usual}; there is {held}")
         names = pick_channels(raw.ch_names, wanted, option="channels", kinds=kinds)
-        signal = channels_signal(raw, [name for name in names if name not in aim])
         bad = {name for name, row in rows.items() if row.get("status") == "bad"} | set(raw.info["bads"])
-        spoilt = [i for i, name in enumerate(signal.channels) if name in bad]
-        if not spoilt or self.use_bad:
-            return signal
-        data = signal.data.copy()
-        data[:, spoilt] = np.nan
-        return replace(signal, data=data)
+        kept = [name for name in names if name not in aim]
+        return channels_signal(path, raw, kept, bad=() if self.use_bad else bad)
 
     def _target(self, raw: BaseRaw, aim: list[str]) -> Signal:
         """Channels that hold the values to decode."""

@@ -53,7 +53,7 @@ class OwnRecordings(Dataset):
     Args:
         path: A file, a folder, or a pattern such as `recordings/*.edf`; seen from the checkout where it is relative.
         target: What is asked.
-        division: How the recordings are divided into folds; default blocks of time in 5 folds, 1 s apart.
+        division: How the recordings are divided into folds; default blocks of time in 5 folds, 2 s apart.
         naming: Regular expression for the file's path below `path`, with the groups `subject` and `session`; default
             `sub-<subject>` in it, then what the file says, and the path itself as session.
         modality: How it is cleaned; a run's item sets it.
@@ -125,8 +125,14 @@ class OwnRecordings(Dataset):
     @property
     def signal(self) -> str:
         """Name of the signal or events that the modality's cleaning reads."""
-        modality = self.modality or self.modalities[0]
-        return SIGNALS.get(modality, modality)
+        return SIGNALS.get(self.recorded, self.recorded)
+
+    @property
+    def recorded(self) -> Modality:
+        """The modality, which must be chosen by now."""
+        if self.modality not in self.modalities:
+            raise Refused(f"modality={self.modality}: {self.name} holds {', '.join(self.modalities)}; choose one")
+        return self.modality
 
     def checksums(self) -> dict[str, str]:
         """None: the manifest learns them from the files."""
