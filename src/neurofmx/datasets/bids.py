@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
@@ -25,6 +27,7 @@ from neurofmx.recording import Recording, Signal
 if TYPE_CHECKING:
     from mne.io import BaseRaw
 
+_log = logging.getLogger(__name__)
 Datatype = Literal["eeg", "ieeg", "meg", "func"]
 TYPES: dict[Datatype, tuple[str, ...]] = {  # channels that hold the brain's signal
     "eeg": ("EEG",),
@@ -230,7 +233,10 @@ def _volumes(path: Path, facts: dict[str, Any], side: dict[str, Path]) -> tuple[
     mask = np.asarray(nifti1.load(named).dataobj) > 0 if named else _brain(image)
     if mask.shape != data.shape[1:]:
         raise Refused(f"{named}: its grid must be {data.shape[1:]}, that of the images, got {mask.shape}")
-    return Signal(data, 1 / interval, "a.u.", ()), {"mask": mask, "affine": np.asarray(image.affine)}
+    arrays = {"affine": np.asarray(image.affine)} | ({"mask": mask} if mask.any() else {})
+    if not mask.any():
+        _log.warning("%s: no brain stands out in it; give a mask, or set preprocess.mask=false", path)
+    return Signal(data, 1 / interval, "a.u.", ()), arrays
 
 
 def _header_interval(image: Any) -> float:
@@ -243,4 +249,6 @@ def _brain(image: Any) -> np.ndarray:
     """Voxels of the brain by their brightness."""
     from nilearn.masking import compute_epi_mask  # imported here: a second that only images without a mask need
 
-    return np.asarray(compute_epi_mask(image).dataobj) > 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an empty mask is looked for behind this
+        return np.asarray(compute_epi_mask(image).dataobj) > 0

@@ -200,7 +200,9 @@ class OwnRecordings(Dataset):
         names = list(names)
         chosen = self.choose(names)
         if not chosen:
-            raise Refused(f"path={self.path}: {where} holds no {self.what}; it holds {listed(names)}")
+            raise Refused(
+                f"path={self.path}: {where} holds nothing to be read as {self.what}; it holds {listed(names)}"
+            )
         return chosen
 
     def _recording(
