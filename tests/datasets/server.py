@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from dataclasses import dataclass, field
@@ -14,9 +15,11 @@ class Fault:
     """What goes wrong in one answer: a status, an early end, a server without Range, a slow line."""
 
     status: int | None = None
+    retry_after: str | None = None
     stop_after: int | None = None
     ignore_range: bool = False
     pause: float = 0.0
+    silence: float = 0.0  # s without a byte, behind `stop_after`
 
 
 @dataclass
@@ -26,15 +29,21 @@ class Answer:
     path: str
     range: str | None
     sent: int = 0
+    begun: float = field(default_factory=time.monotonic)
+    ended: float = 0.0
 
 
 @dataclass
 class Server:
-    """Files by path, faults by path (used up one an answer), and a record of all answers."""
+    """Files by path, faults by path (used up one an answer), and a record of all answers.
+
+    With `tags` every answer names the version of its file. A Range is only good for the version that `If-Range` names.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
+    tags: bool = False
 
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"owner": self})
@@ -65,17 +74,28 @@ class _Handler(BaseHTTPRequestHandler):
         fault = queue.pop(0) if queue else Fault()
         body = self.owner.files.get(self.path)
         if fault.status or body is None:
-            self.send_error(fault.status or 404)
+            self._refuse(fault)
         else:
             self._send(body, fault, answer)
 
+    def _refuse(self, fault: Fault) -> None:
+        self.send_response(fault.status or 404)
+        if fault.retry_after:
+            self.send_header("Retry-After", fault.retry_after)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def _send(self, body: bytes, fault: Fault, answer: Answer) -> None:
-        first = int(answer.range[6:].rstrip("-")) if answer.range and not fault.ignore_range else 0
+        tag = f'"{hashlib.md5(body).hexdigest()}"'
+        changed = self.headers.get("If-Range") not in (None, tag)
+        first = int(answer.range[6:].rstrip("-")) if answer.range and not (fault.ignore_range or changed) else 0
         if first >= len(body) and first:
             return self.send_error(416)
         self.send_response(206 if first else 200)
         if first:
             self.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
+        if self.owner.tags:
+            self.send_header("ETag", tag)
         self.send_header("Content-Type", "text/html" if self.path.endswith("/") else "application/octet-stream")
         self.send_header("Content-Length", str(len(body) - first))
         self.end_headers()
@@ -88,8 +108,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(rest[at : at + (1 << 16)])
                 answer.sent += len(rest[at : at + (1 << 16)])
                 time.sleep(fault.pause)
+            self.wfile.flush()
+            time.sleep(fault.silence)
         except (BrokenPipeError, ConnectionResetError):
             return  # the client was killed, as intended
+        finally:
+            answer.ended = time.monotonic()
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep the test output quiet."""

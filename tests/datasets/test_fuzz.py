@@ -74,8 +74,7 @@ def reads_or_refuses(which: str, folder: Path, **changes: Any) -> bool:
         for recording in chosen.parse(folder, {name: None for name in names}):  # type: ignore[arg-type]
             for signal in recording.signals.values():
                 assert np.asarray(signal.data).dtype.kind == "f"
-    except Refused as error:
-        assert str(error)
+    except Refused:
         return False
     return True
 
@@ -123,7 +122,7 @@ ODD: dict[str, Callable[[h5py.Dataset | h5py.Group], Any]] = {
 }
 
 
-@settings(quick, max_examples=120)
+@settings(quick, max_examples=80)
 @given(pick=st.integers(0, 10_000), what=st.sampled_from(["gone", "group", "bare", *ODD]), spikes=st.booleans())
 def test_nwb_with_missing_groups_and_wrong_contents(files: Path, pick: int, what: str, spikes: bool) -> None:
     changes: dict[str, Any] = {"target": VALUES}
@@ -194,7 +193,7 @@ def test_bids_with_odd_tables(files: Path, rows: list[list[str]], head: str) -> 
         reads_or_refuses("bids", folder)
 
 
-@quick
+@settings(quick, max_examples=12)
 @given(facts=st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=3), st.lists, max_leaves=3))
 def test_bids_with_odd_facts(files: Path, facts: Any) -> None:
     with tempfile.TemporaryDirectory() as place:
