@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help env repro test format cuda clean
+.PHONY: help env download suite repro test format cuda clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -20,6 +20,13 @@ env: .venv/.complete  ## the environment alone, in .venv
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --progress-bar on -c constraints.txt -e '.[dev]'
 	@touch $@
+
+download: env  ## all data at once, resumable; SUITE=core_v1 adds a suite's, JOBS=4 datasets at a time
+	python pipeline/download_all.py $(if $(SUITE),--suite $(SUITE)) $(if $(JOBS),--jobs $(JOBS))
+
+suite: env  ## a suite of params.yaml as one experiment: SUITE=core_v1; DRY=1 prints the command alone
+	$(if $(SUITE),,$(error name a suite of params.yaml: make suite SUITE=core_v1))
+	python pipeline/suite.py $(SUITE) $(if $(DRY),--dry-run)
 
 repro: env  ## download, preprocess, tokenize, train, evaluate, compare
 	dvc repro

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +27,20 @@ from neurofmx.params import Params, load_params  # noqa: E402
 EXPECTED = (ValueError, KeyError, OSError, RuntimeError, FloatingPointError, ImportError)
 
 
-def run(main: Callable[..., None], **arguments: str) -> None:
+def run(main: Callable[..., None], *, flags: Mapping[str, dict[str, Any]] | None = None, **arguments: str) -> None:
     """Check params.yaml, then call a stage with the named arguments of the command line.
 
     Args:
         main: The stage, called as `main(params, **arguments)`.
+        flags: Name of each option, and how `argparse` takes it.
         **arguments: Name and help of each positional argument.
     """
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     for name, text in arguments.items():
         parser.add_argument(name, help=text)
+    for name, how in (flags or {}).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", **how)
     given = vars(parser.parse_args())
     debug = given.pop("debug")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -58,6 +61,11 @@ def kept() -> Path:
 def downloads() -> Path:
     """Folder of finished and partial downloads, shared by all runs of this checkout."""
     return Path(os.environ.get("DVC_ROOT", ".")) / ".downloads"
+
+
+def fetched(dataset: str) -> Path:
+    """Where `make download` puts a dataset, until the stage that downloads it takes it from there."""
+    return downloads() / "ready" / dataset
 
 
 def mirror(params: Params) -> str | None:

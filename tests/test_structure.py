@@ -45,6 +45,8 @@ NO_TRACE = {
     "datasets.http_range",
     "datasets.mirror",
     "datasets.patience",
+    "datasets.politeness",
+    "datasets.progress",
     "datasets.repository",
     "datasets.s3",
     "datasets.unpack",

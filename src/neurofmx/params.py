@@ -172,8 +172,8 @@ class Params(BaseModel):
             smoothed = "sigma_ms" in type(prepared.preprocess).model_fields
             way_out = f"lower sigma_ms to {250 * gap:g}" if smoothed else "raise low, or leave low, notch or rate out"
             raise ValueError(
-                f"datasets.{name}.preprocess: {'smoothing' if smoothed else 'filtering'} reaches {reach:.3g} s, over the "
-                f"gap of {gap:g} s that split {dataset.split.name} leaves; {way_out}"
+                f"datasets.{name}.preprocess: {'smoothing' if smoothed else 'filtering'} reaches {reach:.3g} s, over "
+                f"the gap of {gap:g} s that split {dataset.split.name} leaves; {way_out}"
             )
         check_montage(prepared.tokenize.montage, dataset.split, dataset=name)
         self._tokens_divide(name, prepared)
@@ -204,13 +204,26 @@ class Params(BaseModel):
         except ValueError as error:
             raise ValueError(f"datasets.{name}.tokenize.tokenizer={window.tokenizer}: {error}") from error
 
-    def dataset(self, name: str) -> Prepared:
-        """A dataset that `run` names, ready to be downloaded, cleaned and cut.
+    def dataset(self, name: str, *, suite: str | None = None) -> Prepared:
+        """A dataset that `run`, or also a suite, names, ready to be downloaded, cleaned and cut.
 
         Raises:
-            ValueError: With the nearest name if `run` has none of that name.
+            ValueError: With the nearest name if there is none of that name.
         """
-        return self._prepare(name, pick(self.run.datasets, name, "dataset in run.datasets of params.yaml"))
+        where = "run.datasets" if suite is None else f"run.datasets or suites.{suite}.datasets"
+        return self._prepare(name, pick(self.items(suite), name, f"dataset in {where} of params.yaml"))
+
+    def items(self, suite: str | None = None) -> dict[str, Item]:
+        """What `run` takes of each dataset, and a suite beside it.
+
+        Raises:
+            ValueError: With the nearest name if there is no such suite.
+        """
+        return self.run.datasets | ({} if suite is None else self.suite(suite).datasets)
+
+    def suite(self, name: str) -> Suite:
+        """The suite of that name; raises ValueError with the nearest name if there is none."""
+        return pick(self.suites, name, "suite in params.yaml")
 
     def _prepare(self, name: str, item: Item) -> Prepared:
         """Read a block by its kind and modality."""

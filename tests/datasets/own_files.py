@@ -126,15 +126,21 @@ def write_bids(
     write_raw_bids(raw, path, format=form, allow_preload=True, overwrite=True, verbose="ERROR")
 
 
-def write_fmri(root: Path, *, subject: str = "01", run: str = "1", seed: int = 0, mask: bool = True) -> np.ndarray:
-    """Volumes of 6 x 5 x 4 voxels every 2 s, blocks of 16 s: one half of the brain answers faces, the other houses."""
+def write_fmri(root: Path, *, subject: str = "01", run: str = "1", seed: int = 0, mask: bool = True) -> None:
+    """Volumes every 2 s, blocks of 16 s: one half of the brain answers faces, the other houses.
+
+    With a mask the grid is 6 x 5 x 4; without, it is wide enough for a brain to stand out.
+    """
     import json
 
     from nibabel import nifti1
 
     rng = np.random.default_rng(seed)
     volumes = 64
-    data = 500 + 2 * rng.normal(size=(6, 5, 4, volumes))
+    grid = (6, 5, 4) if mask else (16, 15, 14)
+    data = 500 + 2 * rng.normal(size=(*grid, volumes))
+    if not mask:
+        data -= 480 * (np.abs(np.indices(grid).T - 7).max(-1).T > 4)[..., None]
     rows = ["onset\tduration\ttrial_type"]
     for block in range(8):
         name = ("face", "house")[block % 2]
@@ -154,7 +160,6 @@ def write_fmri(root: Path, *, subject: str = "01", run: str = "1", seed: int = 0
         inside[:, 1:4, 1:3] = 1
         inside[int(run) - 1, 1, 1] = 0  # each run misses another voxel
         nifti1.save(nifti1.Nifti1Image(inside, image.affine), folder / f"{stem}_desc-brain_mask.nii.gz")
-    return data
 
 
 def write_npz(path: Path, made: Session, **more: Any) -> None:

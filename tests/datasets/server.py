@@ -19,6 +19,7 @@ class Fault:
     stop_after: int | None = None
     ignore_range: bool = False
     pause: float = 0.0
+    silence: float = 0.0  # s without a byte, behind `stop_after`
 
 
 @dataclass
@@ -28,6 +29,8 @@ class Answer:
     path: str
     range: str | None
     sent: int = 0
+    begun: float = field(default_factory=time.monotonic)
+    ended: float = 0.0
 
 
 @dataclass
@@ -105,8 +108,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(rest[at : at + (1 << 16)])
                 answer.sent += len(rest[at : at + (1 << 16)])
                 time.sleep(fault.pause)
+            self.wfile.flush()
+            time.sleep(fault.silence)
         except (BrokenPipeError, ConnectionResetError):
             return  # the client was killed, as intended
+        finally:
+            answer.ended = time.monotonic()
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep the test output quiet."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import socket
 import tarfile
 import zipfile
 from pathlib import Path
@@ -127,3 +128,24 @@ def test_an_unreachable_registry_names_the_ways_out(tmp_path: Path, monkeypatch:
         address = gone
     with pytest.raises(ConnectionError, match=r"package registry for brains.*NEUROFMX_MIRROR"):
         _take(address, tmp_path, {"a": SUM}, sha256="0" * 64)
+
+
+def test_a_registry_nobody_knows_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def unknown(host: str, *arguments: object, **more: object) -> None:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(ConnectionError, match=r"cannot ask the package registry for brains: .*NEUROFMX_MIRROR"):
+        fetch_distribution_members(
+            "brains",
+            NAME,
+            sha256=SUM,
+            members={"a": SUM},
+            folder=tmp_path,
+            cache=tmp_path,
+            index="http://nobody.invalid/simple/",
+        )
+    assert asked == ["nobody.invalid"]

@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
 
@@ -178,6 +180,82 @@ def test_a_killed_download_is_resumed_by_the_next_process(server: Server, tmp_pa
     assert _fetch(server, tmp_path).read_bytes() == BODY
     assert server.answers[-1].range == f"bytes={have}-"
     assert server.answers[-1].sent == len(BODY) - have
+
+
+def test_a_server_that_stalls_is_asked_for_the_rest(server: Server, tmp_path: Path) -> None:
+    server.files["/a.bin"] = BODY
+    server.faults["/a.bin"] = [Fault(stop_after=250_000, silence=1.0)]
+    target = tmp_path / "out"
+    quick(f"{server.url}/a.bin", target, sha256=SUM, cache=tmp_path / "cache", timeout=0.2)
+    assert target.read_bytes() == BODY
+    assert server.answers[1].range is not None
+    assert 0 < int(server.answers[1].range.removeprefix("bytes=").removesuffix("-")) <= 250_000
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(server: Server, tmp_path: Path, status: int) -> None:
+    server.files |= {"/a.bin": BODY, "/b.bin": b"b"}
+    server.faults["/a.bin"] = [Fault(status=status, retry_after="1")]
+    assert _fetch(server, tmp_path).read_bytes() == BODY
+    refused, second = server.answers
+    assert second.begun - refused.begun >= 0.9
+
+
+def test_a_busy_server_is_left_alone_by_all(server: Server, tmp_path: Path) -> None:
+    server.files |= {"/a.bin": BODY, "/b.bin": b"b"}
+    server.faults["/a.bin"] = [Fault(status=429, retry_after="1")]
+    first = threading.Thread(target=_fetch, args=(server, tmp_path))
+    first.start()
+    _wait_for(lambda: list((tmp_path / "cache").glob("hosts/*/until")))
+    sum_b = hashlib.sha256(b"b").hexdigest()
+    quick(f"{server.url}/b.bin", tmp_path / "b", sha256=sum_b, cache=tmp_path / "cache")
+    first.join()
+    began = {answer.path: answer.begun for answer in reversed(server.answers)}
+    assert began["/b.bin"] - began["/a.bin"] >= 0.9, "the other file waits for the same server"
+
+
+def test_a_server_that_asks_for_too_long_a_rest_is_named(server: Server, tmp_path: Path) -> None:
+    tomorrow = format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)
+    server.faults["/a.bin"] = [Fault(status=503, retry_after=tomorrow)]
+    with pytest.raises(ConnectionError, match=r"busy \(status 503\) and asks to come back in 8\d{4} s"):
+        _fetch(server, tmp_path)
+    assert len(server.answers) == 1
+
+
+def test_no_more_than_two_requests_at_once_go_to_a_host(server: Server, tmp_path: Path) -> None:
+    names = "abcde"
+    server.files = {f"/{name}": name.encode() * 100_000 for name in names}
+    server.faults = {f"/{name}": [Fault(pause=0.15)] for name in names}
+    workers = [
+        threading.Thread(
+            target=quick,
+            args=(f"{server.url}/{name}", tmp_path / name),
+            kwargs={"sha256": hashlib.sha256(name.encode() * 100_000).hexdigest(), "cache": tmp_path / "cache"},
+        )
+        for name in names
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert all((tmp_path / name).is_file() for name in names)
+    spans = [
+        (answer.begun, answer.begun + 0.1) for answer in server.answers
+    ]  # the server pauses for longer within each
+    assert max(sum(begun <= moment < ended for begun, ended in spans) for moment, _ in spans) <= 2
+
+
+def test_a_host_nobody_knows_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def unknown(host: str, *arguments: object, **more: object) -> None:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(ConnectionError, match=r"cannot download .*NEUROFMX_MIRROR"):
+        quick("http://nobody.invalid/a.bin", tmp_path / "a", sha256=SUM, cache=tmp_path, backoff=60)
+    assert asked == ["nobody.invalid"]
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:

@@ -9,14 +9,18 @@ from neurofmx.datasets.allen_neuropixels_lfp import AllenNeuropixelsLfp
 from neurofmx.datasets.base import Dataset, Expected, Split
 from neurofmx.datasets.bids import Bids
 from neurofmx.datasets.capgmyo import Capgmyo
+from neurofmx.datasets.bycycle_lfp import BycycleLfp
 from neurofmx.datasets.digits import Digits
 from neurofmx.datasets.edf import Edf
 from neurofmx.datasets.eegbci import Eegbci
+from neurofmx.datasets.gripforce_ieeg import GripforceIeeg
 from neurofmx.datasets.haxby2001 import Haxby2001
 from neurofmx.datasets.ibl import Ibl
 from neurofmx.datasets.miller_ecog import MillerEcog
 from neurofmx.datasets.nilearn_haxby import NilearnHaxby
 from neurofmx.datasets.ninapro import Ninapro
+from neurofmx.datasets.mne_misc_ieeg import MneMiscIeeg
+from neurofmx.datasets.myo_armband import MyoArmband
 from neurofmx.datasets.npz import Npz
 from neurofmx.datasets.nwb import Nwb
 from neurofmx.datasets.openneuro_fmri import OpenneuroFmri
@@ -33,14 +37,18 @@ _KINDS: tuple[type[Dataset], ...] = (
     AllenNeuropixelsLfp,
     Bids,
     Capgmyo,
+    BycycleLfp,
     Digits,
     Edf,
     Eegbci,
+    GripforceIeeg,
     Haxby2001,
     Ibl,
     MillerEcog,
     NilearnHaxby,
     Ninapro,
+    MneMiscIeeg,
+    MyoArmband,
     Npz,
     Nwb,
     OpenneuroFmri,

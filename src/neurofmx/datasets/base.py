@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, final
 from pydantic import BaseModel, ConfigDict
 
 from neurofmx.datasets.checksum import matches, require
-from neurofmx.datasets.manifest import NAME, verify_manifest, write_manifest
+from neurofmx.datasets.manifest import NAME, options_of, verify_manifest, write_manifest
 from neurofmx.datasets.mirror import take_from_mirror
 from neurofmx.recording import Recording, Source
 from neurofmx.task import Task
@@ -45,9 +45,10 @@ class Split:
         name: Name with a version; any change of the division takes a new one.
         kind: `groups` leaves whole recordings or people out, `blocks` leaves contiguous blocks of time out, `given`
             takes the division that the source publishes.
-        folds: Number of folds, at least 2; with `given` 1.
+        folds: Number of folds, at least 2; with `given` 1, or by `subject` the number of subjects.
         validation: Where validation data come from: further `groups`, or the `tail` of the training time.
-        by: What a group is: a `recording`, or all recordings of a `subject`; default `recording`.
+        by: What a group is: a `recording`, or all recordings of a `subject`; default `recording`. With `given`,
+            `subject` makes a fold for each, with a model of its own.
         test: Sessions that a `given` division tests on.
         held: Sessions that a `given` division validates on; none takes the `tail` of the others.
         gap: Time left out on each side of a block, s, default 0.
@@ -67,10 +68,11 @@ class Split:
 
     def __post_init__(self) -> None:
         given = self.kind == "given"
-        if (self.folds != 1 if given else self.folds < 2) or self.gap < 0 or self.block <= 0:
+        fits = self.folds >= 2 if not given else self.folds == 1 or (self.by == "subject" and self.folds > 1)
+        if not fits or self.gap < 0 or self.block <= 0:
             raise ValueError(
-                f"split {self.name}: folds must be 2 or more (1 with `given`), gap 0 s or more, block above 0 s, "
-                f"got {self}"
+                f"split {self.name}: folds must be 2 or more (`given`: 1, or the subjects), gap 0 s or more, block "
+                f"above 0 s, got {self}"
             )
         if given != bool(self.test) or (self.held and not given) or set(self.held) & set(self.test):
             raise ValueError(f"split {self.name}: `given` names its test sessions, apart from held ones, got {self}")
@@ -104,6 +106,7 @@ class Dataset(BaseModel, ABC):
         citation: What to cite.
         homepage: Where to read more.
         source: The public source, in words.
+        local: Whether the files are on this machine anyway, so that nothing is fetched beforehand; default no.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -115,6 +118,7 @@ class Dataset(BaseModel, ABC):
     citation: ClassVar[str]
     homepage: ClassVar[str]
     source: ClassVar[str]
+    local: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -186,6 +190,19 @@ class Dataset(BaseModel, ABC):
         for name in missing:
             require(folder / name, expected[name], origin=f"{self.name}: {name}")
         self._describe(folder, {*expected, *made})
+
+    @final
+    def holds(self, folder: Path) -> bool:
+        """Whether a folder is a finished and undamaged `download` with the same options.
+
+        Args:
+            folder: A raw folder, or where one would be.
+        """
+        try:
+            verify_manifest(folder, dataset=self.name)
+        except (FileNotFoundError, ValueError):
+            return False
+        return options_of(folder) == self.model_dump(mode="json")
 
     @final
     def read(self, folder: Path) -> list[Recording]:

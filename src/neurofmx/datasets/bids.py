@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
@@ -25,6 +27,7 @@ from neurofmx.recording import Recording, Signal
 if TYPE_CHECKING:
     from mne.io import BaseRaw
 
+_log = logging.getLogger(__name__)
 Datatype = Literal["eeg", "ieeg", "meg", "func"]
 TYPES: dict[Datatype, tuple[str, ...]] = {  # channels that hold the brain's signal
     "eeg": ("EEG",),
@@ -32,7 +35,6 @@ TYPES: dict[Datatype, tuple[str, ...]] = {  # channels that hold the brain's sig
     "meg": ("MEGMAG",),
 }
 _FREE = {"electrodes": ("space",), "coordsystem": ("space",), "mask": ("desc", "res"), "meg": ("split",)}
-_RAW = ("eeg", "ieeg", "meg")
 
 
 @final
@@ -54,7 +56,7 @@ class Bids(OwnRecordings):
     """
 
     name: ClassVar[str] = "bids"
-    modalities: ClassVar[tuple[Modality, ...]] = ("eeg", "fmri")
+    modalities: ClassVar[tuple[Modality, ...]] = ("ecog", "eeg", "fmri", "ieeg")
     what: ClassVar[str] = "a BIDS recording"
     suffixes: ClassVar[tuple[str, ...]] = (*READERS, ".nii", ".nii.gz")
 
@@ -67,8 +69,8 @@ class Bids(OwnRecordings):
     @property
     def kind(self) -> Datatype:
         """The datatype, by the modality where it is not named."""
-        named: dict[str, Datatype] = {"eeg": "eeg", "fmri": "func", "ieeg": "ieeg", "ecog": "ieeg"}
-        return self.datatype or named[self.modality or self.modalities[0]]
+        named: dict[str, Datatype] = {"ecog": "ieeg", "eeg": "eeg", "fmri": "func", "ieeg": "ieeg"}
+        return self.datatype or named[self.recorded]
 
     def choose(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Data files of the datatype whose entities are allowed, each with the side files that speak of it."""
@@ -98,7 +100,7 @@ class Bids(OwnRecordings):
         raw = open_raw(root / name)
         rows = {row["name"]: row for row in _table(side["channels.tsv"])} if "channels.tsv" in side else {}
         aim = pick_channels(raw.ch_names, self.target.series, option="target.series") if self.target.series else []
-        signal = self._signal(raw, rows, aim)
+        signal = self._signal(root / name, raw, rows, aim)
         positions = _positions(side.get("electrodes.tsv"), signal.channels, _facts(root, beside, "coordsystem"))
         arrays = {} if positions is None else {f"{self.signal}_positions": positions}
         return Found(signal, self._target(raw, aim) if aim else None, trials, arrays=arrays)
@@ -119,7 +121,7 @@ class Bids(OwnRecordings):
         shared = reduce(np.logical_and, masks)
         return [replace(recording, arrays=recording.arrays | {"mask": shared}) for recording in recordings]
 
-    def _signal(self, raw: BaseRaw, rows: dict[str, dict[str, str]], aim: list[str]) -> Signal:
+    def _signal(self, path: Path, raw: BaseRaw, rows: dict[str, dict[str, str]], aim: list[str]) -> Signal:
         """Channels of the datatype; NaN where channels.tsv calls one bad."""
         kinds = {name: rows[name].get("type", "") for name in raw.ch_names if name in rows} or _mne_types(raw)
         wanted = self.channels or tuple(
@@ -129,14 +131,9 @@ class Bids(OwnRecordings):
             usual, held = " or ".join(TYPES[self.kind]), listed(sorted(set(kinds.values())))
             raise Refused(f"channels: none is of type {usual}; there is {held}")
         names = pick_channels(raw.ch_names, wanted, option="channels", kinds=kinds)
-        signal = channels_signal(raw, [name for name in names if name not in aim])
         bad = {name for name, row in rows.items() if row.get("status") == "bad"} | set(raw.info["bads"])
-        spoilt = [i for i, name in enumerate(signal.channels) if name in bad]
-        if not spoilt or self.use_bad:
-            return signal
-        data = signal.data.copy()
-        data[:, spoilt] = np.nan
-        return replace(signal, data=data)
+        kept = [name for name in names if name not in aim]
+        return channels_signal(path, raw, kept, bad=() if self.use_bad else bad)
 
     def _target(self, raw: BaseRaw, aim: list[str]) -> Signal:
         """Channels that hold the values to decode."""
@@ -236,7 +233,10 @@ def _volumes(path: Path, facts: dict[str, Any], side: dict[str, Path]) -> tuple[
     mask = np.asarray(nifti1.load(named).dataobj) > 0 if named else _brain(image)
     if mask.shape != data.shape[1:]:
         raise Refused(f"{named}: its grid must be {data.shape[1:]}, that of the images, got {mask.shape}")
-    return Signal(data, 1 / interval, "a.u.", ()), {"mask": mask, "affine": np.asarray(image.affine)}
+    arrays = {"affine": np.asarray(image.affine)} | ({"mask": mask} if mask.any() else {})
+    if not mask.any():
+        _log.warning("%s: no brain stands out in it; give a mask, or set preprocess.mask=false", path)
+    return Signal(data, 1 / interval, "a.u.", ()), arrays
 
 
 def _header_interval(image: Any) -> float:
@@ -249,4 +249,6 @@ def _brain(image: Any) -> np.ndarray:
     """Voxels of the brain by their brightness."""
     from nilearn.masking import compute_epi_mask  # imported here: a second that only images without a mask need
 
-    return np.asarray(compute_epi_mask(image).dataobj) > 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an empty mask is looked for behind this
+        return np.asarray(compute_epi_mask(image).dataobj) > 0

@@ -8,11 +8,12 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, Self
 
 import requests
 from pypi_simple import NoSuchProjectError, PyPISimple
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import MaxRetryError, NameResolutionError
 from urllib3.util import Retry
 
 from neurofmx.atomic import atomic
@@ -75,10 +76,28 @@ def _locate(project: str, filename: str, *, index: str | None) -> str:
     raise FileNotFoundError(f"the package registry has no file {filename} of project {project}; {WAY_OUT}")
 
 
+class _Retry(Retry):
+    """Asks again, unless no one knows the host's name: without a network that is minutes lost."""
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: Any = None,
+        error: Exception | None = None,
+        _pool: Any = None,
+        _stacktrace: Any = None,
+    ) -> Self:
+        """Count one failure; the arguments are urllib3's."""
+        if isinstance(error, NameResolutionError):
+            raise MaxRetryError(_pool, url or "", error)
+        return super().increment(method, url, response, error, _pool, _stacktrace)
+
+
 def _patient_session() -> requests.Session:
     """A session that asks again, ever more slowly, where the server is busy."""
     session = requests.Session()
-    retry = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
+    retry = _Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
     session.mount("https://", HTTPAdapter(max_retries=retry))
     session.mount("http://", HTTPAdapter(max_retries=retry))
     return session

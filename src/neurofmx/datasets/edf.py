@@ -40,7 +40,7 @@ class Edf(OwnRecordings):
     """
 
     name: ClassVar[str] = "edf"
-    modalities: ClassVar[tuple[Modality, ...]] = ("eeg",)
+    modalities: ClassVar[tuple[Modality, ...]] = ("ecog", "eeg", "emg", "ieeg", "lfp")
     what: ClassVar[str] = "an EDF or BDF file"
     suffixes: ClassVar[tuple[str, ...]] = (".edf", ".bdf")
 
@@ -65,7 +65,7 @@ class Edf(OwnRecordings):
         aim = pick_channels(known, self.target.series, option="target.series") if self.target.series else []
         wanted = pick_channels(known, self.channels, option="channels")
         raw = open_raw(path, [label for label in wanted if label not in aim])
-        signal = channels_signal(raw, raw.ch_names)
+        signal = channels_signal(path, raw, raw.ch_names)
         if self.target.kind == "classification":
             return Found(signal, labelled=self._trials(raw))
         return Found(signal, self._target(open_raw(path, aim), aim))

@@ -8,21 +8,22 @@ import shutil
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 import requests
 from filelock import FileLock
-from tqdm import tqdm
 
 from neurofmx.atomic import atomic
 from neurofmx.datasets.checksum import matches, require
+from neurofmx.datasets.politeness import heed, turn, unknown_host
+from neurofmx.datasets.progress import Meter
 
 WAY_OUT = (
     "check the network, or name a mirror that holds the file: set NEUROFMX_MIRROR or download.mirror to its "
     "folder or address"
 )
 _BLOCK = 1 << 16
-_LONGEST = 60.0  # s, that a server may make us wait
 _log = logging.getLogger(__name__)
 
 
@@ -75,7 +76,8 @@ def fetch_cached(
         cache: Folder of partial (`<sha256>.part`) and finished (`<sha256>`) downloads.
         retries: Attempts in a row that may fail without a byte gained, default 4.
         timeout: Longest silence of the server, s, default 30.
-        backoff: Pause after the first failure, s, doubled after each further one, default 0.5.
+        backoff: Pause after the first failure, s, doubled after each further one, default 0.5; longer if the server
+            asks for it (Retry-After).
         progress: Whether to draw a progress bar, default yes.
 
     Returns:
@@ -129,10 +131,10 @@ def persist(attempt: Callable[[], None], part: Path, *, origin: str, retries: in
             return attempt()
         except requests.RequestException as error:
             failures = 0 if _size(part) > before else failures + 1
-            if failures > retries:
+            if failures > retries or unknown_host(error):
                 raise ConnectionError(f"cannot download {origin}: {error}; {WAY_OUT}") from error
             _log.warning("download of %s interrupted at %d bytes (%s), trying again", origin, _size(part), error)
-            time.sleep(max(backoff * 2 ** max(0, failures - 1), _asked_for(error)))
+            time.sleep(backoff * 2 ** max(0, failures - 1))
 
 
 def ask_for_rest(url: str, part: Path, *, timeout: float, progress: bool, mark: Path | None = None) -> None:
@@ -158,8 +160,10 @@ def ask_for_rest(url: str, part: Path, *, timeout: float, progress: bool, mark: 
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     if mark is not None and have:
         headers["If-Range"] = mark.read_text()
-    with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
+    polite = turn(url, cache=part.parent)
+    with polite, requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
         _refuse_for_good(response)
+        heed(response, cache=part.parent)
         if response.status_code == 416:
             part.unlink()  # no such range: the partial file is longer than the file, begin anew
         response.raise_for_status()
@@ -175,12 +179,6 @@ def _version(response: requests.Response) -> str:
     return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
 
 
-def _asked_for(error: requests.RequestException) -> float:
-    """Seconds that a busy server asks to be left alone, at most a minute."""
-    told = error.response.headers.get("Retry-After", "") if error.response is not None else ""
-    return min(float(told), _LONGEST) if told.isdecimal() else 0.0
-
-
 def _refuse_for_good(response: requests.Response) -> None:
     """Raise for an answer that asking again will not change."""
     if response.status_code in (404, 410):
@@ -192,13 +190,12 @@ def _refuse_for_good(response: requests.Response) -> None:
 def _append(response: requests.Response, part: Path, *, at: int, progress: bool) -> None:
     """Write the body behind the first `at` bytes; a server that ignores Range sends all of it."""
     total = at + int(response.headers.get("Content-Length", 0)) or None
-    hidden = None if progress else True  # None: shown in a terminal only
-    bar = tqdm(total=total, initial=at, unit="B", unit_scale=True, disable=hidden, desc=part.name[:8])
-    with part.open("r+b" if part.exists() else "wb") as file, bar:
+    meter = Meter(PurePosixPath(urlsplit(response.url).path).name, total=total, have=at, shown=progress)
+    with part.open("r+b" if part.exists() else "wb") as file, meter:
         file.seek(at)
         file.truncate()
         for block in response.iter_content(_BLOCK):
-            bar.update(file.write(block))
+            meter.add(file.write(block))
     if total is not None and _size(part) < total:
         raise requests.ConnectionError(f"got {_size(part)} of {total} bytes")
 

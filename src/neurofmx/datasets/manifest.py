@@ -49,6 +49,16 @@ def verify_manifest(folder: Path, *, dataset: str) -> dict[str, Source]:
     return {row["file"]: _verified(folder, row) for row in _rows(folder, dataset)}
 
 
+def options_of(folder: Path) -> dict:
+    """The options that a raw folder was downloaded with; its manifest must be there and readable."""
+    return json.loads((folder / NAME).read_text(encoding="utf-8")).get("options", {})
+
+
+def rows_of(folder: Path) -> list[dict]:
+    """Every file of a raw folder with size, checksum, source and licence; its manifest must be there and readable."""
+    return json.loads((folder / NAME).read_text(encoding="utf-8"))["files"]
+
+
 def _facts(path: Path) -> dict[str, int | str]:
     """Size and checksum of a file."""
     return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}

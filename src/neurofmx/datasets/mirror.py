@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from neurofmx.atomic import atomic
 from neurofmx.datasets.checksum import require
 from neurofmx.datasets.fetch import fetch
+from neurofmx.datasets.progress import copy_file
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def _copy(source: str, target: Path, sha256: str, *, cache: Path) -> bool:
     if not Path(source).is_file():
         return False
     with atomic(target) as part:
-        shutil.copyfile(source, part)
+        copy_file(Path(source), part)
         require(part, sha256, origin=source)
     return True
 

@@ -37,7 +37,7 @@ class Npz(OwnRecordings):
     """
 
     name: ClassVar[str] = "npz"
-    modalities: ClassVar[tuple[Modality, ...]] = ("eeg", "image", "spikes")
+    modalities: ClassVar[tuple[Modality, ...]] = ("ecog", "eeg", "emg", "ieeg", "image", "lfp", "spikes")
     what: ClassVar[str] = "a numpy archive (.npz)"
     suffixes: ClassVar[tuple[str, ...]] = (".npz",)
 
@@ -71,7 +71,8 @@ class Npz(OwnRecordings):
 
     def take(self, root: Path, name: str, beside: tuple[str, ...]) -> Found:
         """Read the named arrays, without the pickles that an archive could hold."""
-        with np.load(root / name, allow_pickle=False) as archive:
+        # opened here, as numpy leaves a file open that it cannot read
+        with (root / name).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = _Arrays(archive)
             brain = self._spikes(arrays) if self.units is not None else self._samples(arrays)
             target = None if self.target.kind == "classification" else self._target(arrays, brain)

@@ -13,6 +13,7 @@ from pydantic import Field
 from neurofmx.datasets.base import Modality
 from neurofmx.datasets.own.base import Found, OwnRecordings
 from neurofmx.datasets.own.clock import require_regular
+from neurofmx.datasets.own.held import Held
 from neurofmx.datasets.own.intervals import Labelled, labelled
 from neurofmx.datasets.own.nwb_tables import Table, table_of
 from neurofmx.datasets.own.options import Names
@@ -44,7 +45,7 @@ class Nwb(OwnRecordings):
     """
 
     name: ClassVar[str] = "nwb"
-    modalities: ClassVar[tuple[Modality, ...]] = ("eeg", "spikes")
+    modalities: ClassVar[tuple[Modality, ...]] = ("ecog", "eeg", "emg", "ieeg", "lfp", "spikes")
     what: ClassVar[str] = "an NWB file"
     suffixes: ClassVar[tuple[str, ...]] = (".nwb",)
 
@@ -62,7 +63,7 @@ class Nwb(OwnRecordings):
         with h5py.File(root / name, "r") as opened:
             file: Any = opened  # h5py cannot say beforehand what a path leads to
             spikes = self.series == UNITS
-            brain, arrays = (_spikes(file, self.where), {}) if spikes else self._samples(file)
+            brain, arrays = (_spikes(file, self.where), {}) if spikes else self._samples(root / name, file)
             if spikes != (self.signal == "spikes"):
                 raise Refused(
                     f"series={self.series}: modality {self.modality} reads {'units' if not spikes else 'a series'}"
@@ -74,23 +75,31 @@ class Nwb(OwnRecordings):
             said = str(subject.asstr()[()]).strip() if isinstance(subject, h5py.Dataset) else None
         return Found(brain, target, trials, said or None, arrays)
 
-    def _samples(self, file: Any) -> tuple[Signal, dict[str, np.ndarray]]:
+    def _samples(self, place: Path, file: Any) -> tuple[Signal, dict[str, np.ndarray]]:
         """A series as a signal, and where its electrodes are."""
         path, group = _series(file, self.series, option="series")
         times, rate = _clock(group, path)
         rate = require_regular(times, what=path) if rate is None else rate
-        data, table = _values(group), _rows(file, group)
-        if data.ndim > 2 or not len(data):
-            raise Refused(f"series={path}: its shape must be (time, channels), got {data.shape}")
-        data = data.reshape(len(data), -1)
-        keep = table.where(self.where) if table else _no_table(self.where, path, data.shape[1])
-        names = table.names if table and len(table) == data.shape[1] else _numbered(path, data.shape[1])
-        if len(keep) and keep.max() >= data.shape[1]:
-            raise Refused(f"series={path}: has {data.shape[1]} channels, its table of them {len(table or ())} rows")
+        stored, table = _stored(group), _rows(file, group)
+        if stored.ndim > 2 or not len(stored):
+            raise Refused(f"series={path}: its shape must be (time, channels), got {stored.shape}")
+        if len(times) != len(stored):
+            raise Refused(f"series={path}: {len(stored)} samples have {len(times)} time stamps")
+        width = stored.shape[1] if stored.ndim == 2 else 1
+        if table and len(table) != width:
+            raise Refused(f"series={path}: has {width} channels, its table of them {len(table)} rows")
+        keep = table.where(self.where) if table else _no_table(self.where, path, width)
+        names = table.names if table else _numbered(path, width)
         positions = table.positions(keep) if table else None
         arrays = {} if positions is None else {f"{self.signal}_positions": positions * _MICROMETRE}
-        signal = Signal(data[:, keep], rate, _unit(group), tuple(names[i] for i in keep), float(times[0]))
-        return signal, arrays
+
+        def take(first: int, last: int) -> np.ndarray:
+            with h5py.File(place, "r") as again:
+                return _values(again[path], first, last).reshape(last - first, -1)[:, keep]
+
+        dtype = stored.dtype if stored.dtype.kind == "f" else np.float32
+        held: Any = Held(place, self.what, shape=(len(stored), len(keep)), dtype=dtype, take=take)
+        return Signal(held, rate, _unit(group), tuple(names[i] for i in keep), float(times[0])), arrays
 
     def _target(self, file: Any) -> Signal:
         """One series with its columns, or several side by side on one clock."""
@@ -155,16 +164,22 @@ def _clock(group: Any, path: str) -> tuple[np.ndarray, float | None]:
     return float(start[()]) + np.arange(len(group["data"])) / rate, rate
 
 
-def _values(group: Any) -> np.ndarray:
-    """Samples in their unit: stored numbers times conversion, and of each channel, plus offset."""
+def _stored(group: Any) -> Any:
+    """The numbers of a series, in the file."""
     stored = group["data"]
     if stored.dtype.kind not in "iufb" or stored.ndim < 1:
         raise Refused(f"{group.name}: data must be numbers, got {stored.dtype} of shape {stored.shape}")
+    return stored
+
+
+def _values(group: Any, first: int = 0, last: int | None = None) -> np.ndarray:
+    """Samples in their unit: stored numbers times conversion, and of each channel, plus offset."""
+    stored = _stored(group)
     factor = np.asarray(stored.attrs.get("conversion", 1.0), np.float64)
     if "channel_conversion" in group and stored.ndim == 2:
         factor = factor * np.asarray(group["channel_conversion"][:], np.float64)
     offset = float(stored.attrs.get("offset", 0.0))
-    data = stored[...]
+    data = stored[first:last]
     if data.dtype.kind == "f" and (factor == 1).all() and offset == 0:
         return data
     return data * factor + offset

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from neurofmx.datasets.own.clock import on_clock_of, target_signal
 from neurofmx.datasets.own.intervals import Labelled, require_classes
 from neurofmx.datasets.own.options import Division, Target
 from neurofmx.datasets.own.refusal import Refused, listed, reading
+from neurofmx.datasets.progress import copy_file
 from neurofmx.recording import Events, Recording, Signal, Source
 from neurofmx.task import Task
 
@@ -53,7 +53,7 @@ class OwnRecordings(Dataset):
     Args:
         path: A file, a folder, or a pattern such as `recordings/*.edf`; seen from the checkout where it is relative.
         target: What is asked.
-        division: How the recordings are divided into folds; default blocks of time in 5 folds, 1 s apart.
+        division: How the recordings are divided into folds; default blocks of time in 5 folds, 2 s apart.
         naming: Regular expression for the file's path below `path`, with the groups `subject` and `session`; default
             `sub-<subject>` in it, then what the file says, and the path itself as session.
         modality: How it is cleaned; a run's item sets it.
@@ -64,6 +64,7 @@ class OwnRecordings(Dataset):
     citation: ClassVar[str] = "the owner's own"
     homepage: ClassVar[str] = "docs/your_own_data.md"
     source: ClassVar[str] = "files of the user"
+    local: ClassVar[bool] = True
     what: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
 
@@ -124,8 +125,14 @@ class OwnRecordings(Dataset):
     @property
     def signal(self) -> str:
         """Name of the signal or events that the modality's cleaning reads."""
-        modality = self.modality or self.modalities[0]
-        return SIGNALS.get(modality, modality)
+        return SIGNALS.get(self.recorded, self.recorded)
+
+    @property
+    def recorded(self) -> Modality:
+        """The modality, which must be chosen by now."""
+        if self.modality not in self.modalities:
+            raise Refused(f"modality={self.modality}: {self.name} holds {', '.join(self.modalities)}; choose one")
+        return self.modality
 
     def checksums(self) -> dict[str, str]:
         """None: the manifest learns them from the files."""
@@ -142,7 +149,7 @@ class OwnRecordings(Dataset):
         for name in copied:
             if not matches(folder / name, sha256_of(root / name)):
                 with atomic(folder / name) as part:
-                    shutil.copyfile(root / name, part)
+                    copy_file(root / name, part)
         return copied
 
     @final
@@ -193,7 +200,9 @@ class OwnRecordings(Dataset):
         names = list(names)
         chosen = self.choose(names)
         if not chosen:
-            raise Refused(f"path={self.path}: {where} holds no {self.what}; it holds {listed(names)}")
+            raise Refused(
+                f"path={self.path}: {where} holds nothing to be read as {self.what}; it holds {listed(names)}"
+            )
         return chosen
 
     def _recording(

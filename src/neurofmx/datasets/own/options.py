@@ -88,7 +88,7 @@ class Division(BaseModel):
     )
     by: Literal["recording", "subject"] = Field(default="recording", description="what a group is")
     folds: int = Field(default=5, ge=2, description="parts that are each tested once")
-    gap: float = Field(default=1.0, ge=0, description="blocks: time left out on each side of a block, s")
+    gap: float = Field(default=2.0, ge=0, description="blocks: time left out on each side of a block, s")
     block: float = Field(default=10.0, gt=0, description="stretch within which windows depend on each other, s")
     validation: Literal["tail", "groups"] = Field(default="tail", description="where validation windows come from")
     test: Names = Field(default=(), description="given: the sessions to test on")

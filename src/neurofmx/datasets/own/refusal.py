@@ -67,7 +67,7 @@ def choose(known: Iterable[str], name: str, *, option: str, what: str) -> str:
         return ends[0]
     if ends:
         raise Refused(f"{option}={name}: several {what} end so; name one of {listed(ends)}")
-    lowered = {candidate.lower(): candidate for candidate in known}
+    lowered = {part: each for each in known for part in (each.split("/")[-1].lower(), each.lower())}
     nearest = get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.3)
     hint = f"did you mean {lowered[nearest[0]]!r}? " if nearest else ""
     raise Refused(f"{option}={name}: there is no such {what}; {hint}there is {listed(known)}")

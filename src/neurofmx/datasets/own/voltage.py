@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from neurofmx.datasets.own.held import Held
 from neurofmx.datasets.own.refusal import Refused, choose, listed
 from neurofmx.recording import Signal
 
@@ -123,8 +124,14 @@ def pick_channels(
     return [name for name in known if name in found] if wanted else list(known)
 
 
-def channels_signal(raw: BaseRaw, names: Sequence[str]) -> Signal:
-    """Channels of an open recording, in V, T or T/m, `(time, channels)`.
+def channels_signal(path: Path, raw: BaseRaw, names: Sequence[str], *, bad: Collection[str] = ()) -> Signal:
+    """Channels of an open recording, in V, T or T/m, `(time, channels)`; the samples stay in the file.
+
+    Args:
+        path: The file, for messages.
+        raw: MNE's object.
+        names: The channels.
+        bad: Those whose samples are not to be used: NaN.
 
     Raises:
         Refused: If magnetometers and gradiometers are asked for together: their units differ.
@@ -134,12 +141,20 @@ def channels_signal(raw: BaseRaw, names: Sequence[str]) -> Signal:
     kinds = {_UNITS.get(kind, "V") for kind in raw.get_channel_types(picks=list(names))}
     if len(kinds) > 1:
         raise Refused(f"channels: have the units {', '.join(sorted(kinds))}; take one kind, such as channels: [mag]")
-    return Signal(channel_values(raw, names), float(raw.info["sfreq"]), kinds.pop(), tuple(names))
+    spoilt = [index for index, name in enumerate(names) if name in bad]
+
+    def take(first: int, last: int) -> np.ndarray:
+        values = channel_values(raw, names, first, last)
+        values[:, spoilt] = np.nan
+        return values
+
+    held: Any = Held(path, "a recording", shape=(raw.n_times, len(names)), dtype=np.float64, take=take)
+    return Signal(held, float(raw.info["sfreq"]), kinds.pop(), tuple(names))
 
 
-def channel_values(raw: BaseRaw, names: Sequence[str]) -> np.ndarray:
-    """Samples `(time, channels)` of an open recording, in MNE's units."""
-    return np.ascontiguousarray(np.asarray(raw.get_data(picks=np.array(names))).T)
+def channel_values(raw: BaseRaw, names: Sequence[str], first: int = 0, last: int | None = None) -> np.ndarray:
+    """Samples `(time, channels)` of an open recording, in MNE's units; `last` is one past the last, default all."""
+    return np.ascontiguousarray(np.asarray(raw.get_data(np.array(names), first, last)).T)
 
 
 def _require_one_rate(header: Header, wanted: Sequence[str]) -> None:
