@@ -44,8 +44,8 @@ NO_TRACE = {
 }
 # of a dataset's file: what its download does not use, and what its facts do not
 UNUSED = {
-    "download": {"hdf5", "lazy", "recording", "task", "timeline"},
-    "tokenize": {"datasets.checksum", "datasets.manifest"},
+    "download": {"datasets.matfile", "hdf5", "lazy", "recording", "task", "timeline"},
+    "tokenize": {"datasets.checksum", "datasets.manifest", "datasets.matfile"},
 }
 
 

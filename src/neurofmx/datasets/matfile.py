@@ -1,0 +1,44 @@
+"""Variables of a MATLAB file of version 5, with errors that name the file and the variable."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+
+def read_mat(path: Path, *names: str) -> tuple[np.ndarray, ...]:
+    """Read variables of a MATLAB file.
+
+    Args:
+        path: The file.
+        names: Variables to read.
+
+    Returns:
+        One array a name, as MATLAB holds them: every one has two dimensions at least, cells are object arrays.
+
+    Raises:
+        ValueError: If the file cannot be read, or lacks a variable.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        found = loadmat(path, variable_names=names)
+    except (MatReadError, NotImplementedError, ValueError, TypeError, OSError, zlib.error) as error:
+        raise ValueError(
+            f"{path.name}: no MATLAB file of version 5 that can be read ({error}); download it again"
+        ) from error
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ValueError(f"{path.name}: holds no variable {', '.join(missing)}; download the file again")
+    return tuple(found[name] for name in names)
+
+
+def same_length(path: Path, **arrays: np.ndarray) -> int:
+    """The number of rows that all arrays share; raises ValueError naming those that differ."""
+    rows = {name: len(array) for name, array in arrays.items()}
+    if len(set(rows.values())) != 1:
+        raise ValueError(f"{path.name}: {', '.join(rows)} must have as many rows, have {list(rows.values())}")
+    return next(iter(rows.values()))
