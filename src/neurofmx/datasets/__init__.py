@@ -8,26 +8,31 @@ from neurofmx.datasets.allen_2p import Allen2p
 from neurofmx.datasets.allen_neuropixels_lfp import AllenNeuropixelsLfp
 from neurofmx.datasets.base import Dataset, Expected, Split
 from neurofmx.datasets.bids import Bids
-from neurofmx.datasets.capgmyo import Capgmyo
 from neurofmx.datasets.bycycle_lfp import BycycleLfp
+from neurofmx.datasets.cao2021 import Cao2021
+from neurofmx.datasets.capgmyo import Capgmyo
 from neurofmx.datasets.digits import Digits
+from neurofmx.datasets.dyer2017 import Dyer2017
 from neurofmx.datasets.edf import Edf
 from neurofmx.datasets.eegbci import Eegbci
 from neurofmx.datasets.gripforce_ieeg import GripforceIeeg
 from neurofmx.datasets.haxby2001 import Haxby2001
 from neurofmx.datasets.ibl import Ibl
 from neurofmx.datasets.miller_ecog import MillerEcog
-from neurofmx.datasets.nilearn_haxby import NilearnHaxby
-from neurofmx.datasets.ninapro import Ninapro
 from neurofmx.datasets.mne_misc_ieeg import MneMiscIeeg
 from neurofmx.datasets.myo_armband import MyoArmband
+from neurofmx.datasets.nilearn_haxby import NilearnHaxby
+from neurofmx.datasets.ninapro import Ninapro
 from neurofmx.datasets.npz import Npz
 from neurofmx.datasets.nwb import Nwb
 from neurofmx.datasets.openneuro_fmri import OpenneuroFmri
 from neurofmx.datasets.openneuro_ieeg import OpenneuroIeeg
 from neurofmx.datasets.peyrache_a2929 import PeyracheA2929
 from neurofmx.datasets.seizure_ieeg import SeizureIeeg
+from neurofmx.datasets.sheintuch2022 import Sheintuch2022
 from neurofmx.datasets.simulated import Simulated
+from neurofmx.datasets.steinmetz2019 import Steinmetz2019
+from neurofmx.datasets.tu2020 import Tu2020
 
 __all__ = ["DATASETS", "Dataset", "Expected", "Split", "pick"]
 
@@ -40,6 +45,9 @@ _KINDS: tuple[type[Dataset], ...] = (
     BycycleLfp,
     Digits,
     Edf,
+    Cao2021,
+    Digits,
+    Dyer2017,
     Eegbci,
     GripforceIeeg,
     Haxby2001,
@@ -55,7 +63,10 @@ _KINDS: tuple[type[Dataset], ...] = (
     OpenneuroIeeg,
     PeyracheA2929,
     SeizureIeeg,
+    Sheintuch2022,
     Simulated,
+    Steinmetz2019,
+    Tu2020,
 )
 DATASETS: dict[str, type[Dataset]] = {kind.name: kind for kind in _KINDS}
 

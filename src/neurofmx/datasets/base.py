@@ -85,13 +85,14 @@ class Expected:
     Args:
         signal: Name of the signal, or of the events, that hold the neural data.
         recordings: Number of recordings.
-        channels: Values per sample (channels, voxels of the grid, pixels) or number of units.
+        channels: Values per sample (channels, voxels of the grid, pixels) or number of units; one number for all
+            recordings, or one for each.
         rate: Sampling rate of the signal, Hz; for events that of the behaviour beside them.
     """
 
     signal: str
     recordings: int
-    channels: int
+    channels: int | tuple[int, ...]
     rate: float
 
 

@@ -44,6 +44,11 @@ class CutOptions(BaseModel):
     scale: Literal["channel", "global"] = Field(
         default="channel", description="Standardise each channel, or all with one mean and deviation."
     )
+    flat: Literal["error", "keep"] = Field(
+        default="error",
+        description="Channels that are constant in a fold's training windows: refuse, or keep with deviation 1, as "
+        "units that fire rarely may be silent there.",
+    )
     montage: Montage = Field(
         default="same",
         description="All recordings have the `same` channels, or each its `own`: then each is scaled by itself.",
@@ -248,10 +253,11 @@ def _moments(
     """The scaling of each fold, or which channels cannot be scaled."""
     own = options.montage == "own"
     try:
-        return learn_scaling(x, parts, group, length, present, own=own, scale=options.scale)
+        return learn_scaling(x, parts, group, length, present, own=own, scale=options.scale, flat=options.flat)
     except FlatChannels as flat:
         whose = "" if flat.recording is None else f" of recording {recordings[flat.recording].name}"
         raise ValueError(
             f"{dataset}: channels {_named(flat.columns, signals[flat.recording or 0])}{whose} are constant in the "
-            f"training windows of fold {flat.fold}; drop them in preprocess, or set tokenize scale to 'global'."
+            f"training windows of fold {flat.fold}; drop them in preprocess, or set tokenize.flat to 'keep', or "
+            "tokenize.scale to 'global'."
         ) from None
