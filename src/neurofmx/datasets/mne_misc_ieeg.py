@@ -49,7 +49,7 @@ class MneMiscIeeg(Dataset):
     @property
     def task(self) -> Task:
         """Whether the seizure has begun."""
-        return Task("classification", "state", STATES)
+        return Task("classification", "state", STATES, score="auc")
 
     @property
     def split(self) -> Split:
