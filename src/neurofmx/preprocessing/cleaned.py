@@ -68,17 +68,17 @@ class Cleaned(Lazy):
     Args:
         source: The recording `(time, channels)`, in memory or lazy.
         plan: What is done to it.
-        block: Values of the recording that are cleaned at a time, besides their neighbourhood.
+        block: Values of the recording that are cleaned at a time, besides their neighbourhood, default `BLOCK`.
 
     Shape:
         `(time, channels)`, float32.
     """
 
-    def __init__(self, source: Any, plan: Plan, *, block: int = BLOCK) -> None:
+    def __init__(self, source: Any, plan: Plan, *, block: int | None = None) -> None:
         super().__init__((plan.resampling.length(len(source)), len(plan.names)), np.float32)
         self._source, self._plan = source, plan
         channels = max(1, len(plan.index), len(plan.names) * plan.resampling.up // plan.resampling.down)
-        wanted = max(block // channels, 2 * plan.reach)
+        wanted = max((BLOCK if block is None else block) // channels, 2 * plan.reach)
         self._blocks = max(1, wanted // plan.resampling.down) * plan.resampling.up  # samples that come out of one
         self._last: tuple[int, np.ndarray] | None = None
 
