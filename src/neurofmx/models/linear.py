@@ -33,6 +33,7 @@ AUTO = {
     "ieeg": ("flat", "bands"),
     "lfp": ("flat", "bands"),
 }
+WHOLE = ("bands", "csp")  # features that need windows without padding
 FitFeatures = Callable[[np.ndarray, np.ndarray], Features]
 
 
@@ -226,7 +227,14 @@ def _agreement(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
 
 def _readers(config: LinearConfig, windows: Windows) -> list[FitFeatures]:
     """The features the settings ask for, simplest first."""
+    padded = bool(np.any(windows.length < windows.x.shape[1]))
     kinds = AUTO.get(windows.modality, ("flat",)) if config.features == "auto" else (config.features,)
+    if config.features == "auto" and padded:
+        kinds = tuple(kind for kind in kinds if kind not in WHOLE)
+    if padded and (wrong := [kind for kind in kinds if kind in WHOLE]):
+        raise ValueError(
+            f"features={wrong[0]!r} needs windows of one length, {windows.dataset} pads some: use 'riemann'"
+        )
     if "csp" in kinds and windows.task.kind != "classification":
         raise ValueError(
             f"features='csp' needs classes; {windows.dataset} asks for {windows.task.kind}: use 'riemann' or 'flat'"
