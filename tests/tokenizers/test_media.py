@@ -17,6 +17,8 @@ from neurofmx.tokenizers.video import VideoTokenizer, _cells
 from neurofmx.tokenizers.video_audio import VideoAudioTokenizer
 from token_samples import LAYOUTS, padded_more, sample_of
 
+COCO = BehaviorVideoConfig(form="coco")
+
 
 def test_an_image_becomes_a_token_a_place_row_by_row() -> None:
     """Strides 1, 2, 2 leave a quarter of each side; a pixel reaches only the places around it."""
@@ -43,14 +45,50 @@ def test_colours_in_a_row_are_those_of_a_last_axis() -> None:
 
 
 def test_what_is_no_image_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"found \(4,\)"):
+    with pytest.raises(ValueError, match=r"found windows of \(4,\)"):
         ImageTokenizer(Layout((4,)), 8)
+    with pytest.raises(ValueError, match="patch=12: must be a multiple of the 8 rows"):
+        VideoTokenizer(Layout((48, 10), patch=12, grid=(8, 10)), 8)
     with pytest.raises(ValueError, match=r"colours=3, which must divide a row"):
         ImageTokenizer(Layout((8, 8)), 8, ImageConfig(colours=3))
     with pytest.raises(ValueError, match="is too small for tokenizer_options conv_kernel_sizes"):
         ImageTokenizer(Layout((2, 2)), 8, ImageConfig(conv_kernel_sizes=(5, 3, 3), conv_padding=(0, 0, 0)))
     with pytest.raises(ValueError, match="as many numbers in each"):
         ImageConfig(conv_channels=(8,))
+
+
+@pytest.mark.parametrize("colours", [(), (3,)])
+def test_rows_one_after_the_other_are_read_as_pictures(colours: tuple[int, ...]) -> None:
+    """Windows hold a video as rows; with the grid it is the same video, and so are its times and its length."""
+    video = torch.randn(2, 24, 8, 10, *colours)
+    whole, flat = (
+        Layout((24, 8, 10, *colours), rate=30.0, patch=4),
+        Layout((192, 10 * int(np.prod(colours))), rate=240.0, patch=32, grid=(8, 10, *colours)),
+    )
+    torch.manual_seed(0)
+    first = VideoTokenizer(whole, 16)
+    second = VideoTokenizer(flat, 16)
+    second.load_state_dict(first.state_dict())
+    expected = first(Sample(video, length=torch.tensor([24, 11])))
+    found = second(Sample(video.reshape(2, 192, -1), length=torch.tensor([192, 88])))
+    torch.testing.assert_close(found.values, expected.values)
+    torch.testing.assert_close(found.time, expected.time)
+    assert found.mask is not None
+    assert found.mask.tolist() == expected.mask.tolist() == [[True] * 6, [True] * 3 + [False] * 3]  # type: ignore[union-attr]
+
+
+def test_several_images_of_a_window_are_seen_one_after_the_other() -> None:
+    torch.manual_seed(0)
+    one, three = ImageTokenizer(Layout((8, 10)), 16), ImageTokenizer(Layout((24, 10), rate=8.0, grid=(8, 10)), 16)
+    three.load_state_dict(one.state_dict())
+    images = torch.randn(2, 3, 8, 10)
+    images[1, 2] = 0.0  # behind the end of the second window
+    tokens = three(Sample(images.flatten(1, 2), length=torch.tensor([24, 16])))
+    for index in range(3):
+        torch.testing.assert_close(tokens.values[:, 6 * index : 6 * index + 6], one(Sample(images[:, index])).values)
+    assert tokens.mask is not None
+    assert tokens.mask.sum(1).tolist() == [18, 12]
+    assert tokens.time.tolist() == [0.5] * 6 + [1.5] * 6 + [2.5] * 6
 
 
 def test_a_frame_of_video_reaches_as_many_frames_as_convolutions_span() -> None:
@@ -113,12 +151,14 @@ def test_video_without_sound_is_refused() -> None:
 
 def test_a_pose_is_relative_to_the_points_that_were_found() -> None:
     """COCO triples: the second point was not found, so the centre is that of the others, and it counts for nothing."""
-    tokenizer = BehaviorVideoTokenizer(Layout((1, 3, 3), rate=30.0), 8)
+    tokenizer = BehaviorVideoTokenizer(Layout((1, 3, 3), rate=30.0), 8, COCO)
     points = torch.tensor([[[[2.0, 4.0, 2.0], [99.0, 99.0, 0.0], [4.0, 8.0, 1.0]]]])
     pose = tokenizer.pose(points)[0, 0].tolist()
     assert pose == [-1.0, -2.0, 1.0, 0.0, 0.0, 0.0, 1.0, 2.0, 1.0, 3.0, 6.0]
-    flat = BehaviorVideoTokenizer(Layout((1, 9), rate=30.0), 8, BehaviorVideoConfig(coordinates=3))
+    flat = BehaviorVideoTokenizer(Layout((1, 9), rate=30.0), 8, COCO)
     assert flat.pose(points.flatten(2))[0, 0].tolist() == pose
+    space = BehaviorVideoTokenizer(Layout((1, 9), rate=30.0), 8, BehaviorVideoConfig(form="xyz"))
+    assert space.pose(points.flatten(2))[0, 0].tolist()[:4] == [-33.0, pytest.approx(4 - 37), pytest.approx(1.0), 1.0]
 
 
 def test_the_past_of_a_posture_counts_and_its_future_does_not() -> None:
@@ -140,7 +180,7 @@ def test_keypoints_with_their_video() -> None:
     assert ((light - dark).abs().amax(-1)[0] > 1e-6).tolist() == [False, False, False, True, True, True]
     with pytest.raises(ValueError, match=r"keypoints of 24 frames need a video of as many"):
         BehaviorVideoTokenizer(layout._replace(beside=Layout((20, 8, 10))), 16)
-    with pytest.raises(ValueError, match=r"keypoints are 2 or 3 numbers each, found \(5,\)"):
+    with pytest.raises(ValueError, match=r"keypoints in the form xy are 2 numbers each, found \(5,\)"):
         BehaviorVideoTokenizer(Layout((24, 5)), 16)
 
 

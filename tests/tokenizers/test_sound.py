@@ -122,7 +122,7 @@ def test_the_transformer_sees_the_whole_call_in_order() -> None:
 
 def test_a_spectrogram_of_someone_else_is_read_as_one() -> None:
     layout = Layout((40, 12), rate=100.0, patch=4)
-    for kind in (AudioTokenizer, UltrasonicTokenizer):
+    for kind in (AudioTokenizer, UltrasonicTokenizer, VocalizationTokenizer):
         tokens = kind(layout, 16)(Sample(torch.randn(2, 40, 12)))
         assert tokens.values.shape == (2, 10, 16)
         np.testing.assert_allclose(tokens.time.numpy(), 0.02 + 0.04 * np.arange(10), rtol=1e-6)
@@ -134,8 +134,6 @@ def test_what_a_rate_cannot_hold_is_refused() -> None:
         UltrasonicTokenizer(slow, 16)
     with pytest.raises(ValueError, match=r"bands=500: some hold no frequency of 1102 samples at 44100 Hz"):
         AudioTokenizer(slow, 16, AudioConfig(bands=500))
-    with pytest.raises(ValueError, match=r"reads a waveform of 1 channel, found 12 channels; take `audio`"):
-        VocalizationTokenizer(Layout((40, 12), rate=100.0), 16)
     with pytest.raises(ValueError, match=r"heads=3: must divide hidden_dim=16"):
         UltrasonicTokenizer(Layout((2500, 1), rate=250e3), 16, UltrasonicConfig(heads=3))
     with pytest.raises(ValueError, match="kernel_sizes"):
