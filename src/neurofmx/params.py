@@ -172,8 +172,8 @@ class Params(BaseModel):
             smoothed = "sigma_ms" in type(prepared.preprocess).model_fields
             way_out = f"lower sigma_ms to {250 * gap:g}" if smoothed else "raise low, or leave low, notch or rate out"
             raise ValueError(
-                f"datasets.{name}.preprocess: {'smoothing' if smoothed else 'filtering'} reaches {reach:.3g} s, over the "
-                f"gap of {gap:g} s that split {dataset.split.name} leaves; {way_out}"
+                f"datasets.{name}.preprocess: {'smoothing' if smoothed else 'filtering'} reaches {reach:.3g} s, over "
+                f"the gap of {gap:g} s that split {dataset.split.name} leaves; {way_out}"
             )
         check_montage(prepared.tokenize.montage, dataset.split, dataset=name)
         self._tokens_divide(name, prepared)

@@ -153,11 +153,13 @@ def _split(
     stop: np.ndarray,
 ) -> np.ndarray:
     """The dataset's named split with its validation part, checked for leaks."""
-    unit = _units(recordings, by=split.by)[group]
+    units = _units(recordings, by=split.by)
+    unit = units[group]
     if split.kind == "groups":
         parts = splits.leave_groups_out(unit, folds=split.folds)
     elif split.kind == "given":
-        parts = splits.as_given(group, [r.session for r in recordings], test=split.test, held=split.held)
+        each = units if split.by == "subject" and split.folds > 1 else None
+        parts = splits.as_given(group, [r.session for r in recordings], test=split.test, held=split.held, unit=each)
     else:
         parts = splits.contiguous_blocks(group, start, stop, folds=split.folds, gap=split.gap)
     if not split.held:
