@@ -16,7 +16,7 @@ from neurofmx.datasets.mirror import take_from_mirror
 from neurofmx.recording import Recording, Source
 from neurofmx.task import Task
 
-# Each is a module of `preprocessing` and an entry of `TOKENIZERS`.
+# Each is a module of `preprocessing` and an entry of `tokenizers.table.DEFAULTS`.
 Modality = Literal[
     "audio",
     "calcium",

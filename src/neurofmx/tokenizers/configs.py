@@ -211,8 +211,8 @@ class BehaviorVideoConfig(ConvolutionConfig):
     conv_kernel_sizes: tuple[PositiveInt, ...] = Field(default=(3, 3), description="Pixels that each spans.")
     conv_strides: tuple[PositiveInt, ...] = Field(default=(2, 2), description="Pixels from one place to the next.")
     conv_padding: tuple[NonNegativeInt, ...] = Field(default=(1, 1), description="Empty pixels around the image.")
-    coordinates: Literal[2, 3] = Field(
-        default=2, description="Numbers of a keypoint where a frame holds them in a row: (x, y), or (x, y, v) of COCO."
+    form: Literal["xy", "xyz", "coco"] = Field(
+        default="xy", description="Numbers of a keypoint: in the plane, in space, or (x, y, v) of COCO, not scaled."
     )
 
 

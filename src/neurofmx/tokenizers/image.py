@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from neurofmx.tokenizers.configs import ConvolutionConfig, ImageConfig
-from neurofmx.tokenizers.tokens import Layout, Sample, Tokenizer, Tokens
+from neurofmx.tokenizers.pictures import as_pictures, picture_layout
+from neurofmx.tokenizers.tokens import Layout, Sample, Tokenizer, Tokens, patches
 
 
 @final
@@ -16,9 +17,9 @@ class ImageTokenizer(Tokenizer):
     """Convolutions over height and width; each place that is left becomes a token, row by row.
 
     Args:
-        layout: Of the windows (B, height, width) or (B, height, width, colours).
+        layout: Of the windows: (rows, columns), (rows, columns, colours), or with a `grid`.
         dim: Width of a token.
-        config: The convolutions; `colours` where a row holds the colours of its pixels one after the other.
+        config: The convolutions; `colours` where a row holds the colours of its pixels side by side.
 
     Raises:
         ValueError: If the windows are no images, or the convolutions leave nothing of them.
@@ -31,32 +32,32 @@ class ImageTokenizer(Tokenizer):
     def __init__(self, layout: Layout, dim: int, config: ImageConfig | None = None) -> None:
         super().__init__()
         config = config or ImageConfig()
-        self.layout, self.colours = layout, config.colours if len(layout.shape) == 2 else layout.shape[-1]
-        if len(layout.shape) not in (2, 3) or layout.channels % self.colours:
-            raise ValueError(
-                f"the image tokenizer reads (height, width) or (height, width, colours), found {layout.shape} with "
-                f"tokenizer_options colours={self.colours}, which must divide a row"
-            )
-        self.stack = convolutions(self.colours, config)
-        places = _left(layout.shape[0], config) * _left(layout.channels // self.colours, config)
+        self.layout = layout
+        self.pictures = picture_layout(layout, colours=config.colours, still=True)
+        _, rows, columns, colours = self.pictures.shape
+        self.stack = convolutions(colours, config)
+        places = _left(rows, config) * _left(columns, config)
         if not places:
             raise ValueError(
-                f"an image of {layout.shape} is too small for tokenizer_options conv_kernel_sizes="
+                f"an image of {rows} x {columns} is too small for tokenizer_options conv_kernel_sizes="
                 f"{list(config.conv_kernel_sizes)}, conv_strides={list(config.conv_strides)}: take smaller ones"
             )
         self.place = nn.Parameter(0.02 * torch.randn(places, dim))
         self.project = nn.Linear(config.conv_channels[-1], dim)
 
     def forward(self, sample: Sample) -> Tokens:
-        """Tokens (B, places, dim); an image is seen at once, so all have the time of its middle."""
-        values = self.project(self._convolved(sample.cleared())) + self.place
-        middle = 0.5 * self.layout.shape[0] / self.layout.rate
-        return Tokens(values, None, torch.full((values.shape[1],), middle, device=values.device))
+        """Tokens (B, images * places, dim); an image is seen at once, so all its places have the time of its middle."""
+        images = as_pictures(sample, self.layout, self.pictures)
+        mask, time = patches(images, self.pictures._replace(patch=1))
+        places = self.project(self._convolved(images.x)) + self.place
+        each = places.shape[2]
+        mask = None if mask is None else mask.repeat_interleave(each, 1)
+        return Tokens(places.flatten(1, 2), mask, time.repeat_interleave(each))
 
     def _convolved(self, x: Tensor) -> Tensor:
-        """Features of every place (B, places, channels)."""
-        pixels = x.flatten(2).unflatten(2, (-1, self.colours)).permute(0, 3, 1, 2)
-        return self.stack(pixels).flatten(2).transpose(1, 2)
+        """Features of every place (B, images, places, channels) of images (B, images, rows, columns, colours)."""
+        found = self.stack(x.flatten(0, 1).movedim(-1, 1))
+        return found.flatten(2).transpose(1, 2).unflatten(0, x.shape[:2])
 
 
 def convolutions(colours: int, config: ConvolutionConfig) -> nn.Sequential:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from neurofmx.tokenizers.tokens import Layout, before
 
+FINER = 4  # lags of a pitch a sample: a high voice has few samples a period
+OCTAVE_COST = 0.05  # a pitch an octave lower must fit so much better
 FLOOR = 1e-6  # of the variance of the sound; 60 dB below it silence looks alike
 
 
@@ -127,24 +129,27 @@ def pitch(sound: Tensor, *, rate: float, size: int, hop: int, low: float, high: 
         Boersma 1993, "Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise ratio of a
         sampled sound", equations 5 to 9 without the path over time.
     """
-    first, last = max(2, math.floor(rate / high)), math.ceil(rate / low)
+    first, last = max(2, math.floor(FINER * rate / high)), math.ceil(FINER * rate / low)
     window = torch.hann_window(size, device=sound.device)
     padded = nn.functional.pad(sound, (size // 2, size - size // 2))
     frames = padded.unfold(1, size, hop)[:, : -(-sound.shape[1] // hop)] * window
     share = _autocorrelation(window)
     found = _autocorrelation(frames) / share.clamp_min(1e-3)
     found = found / (found[..., :1] + FLOOR)
-    at = found[..., first : last + 1].argmax(-1, keepdim=True) + first
+    lags = torch.arange(first, last + 1, device=sound.device)
+    # every multiple of a period fits as well as the period itself: of equals the shortest
+    preferred = found[..., first : last + 1] - OCTAVE_COST * torch.log2(lags / first)
+    at = preferred.argmax(-1, keepdim=True) + first
     left, centre, right = (found.gather(-1, at + step)[..., 0] for step in (-1, 0, 1))
-    bend = (left - 2 * centre + right).clamp_max(-1e-9)
-    shift = (0.5 * (left - right) / bend).clamp(-0.5, 0.5)
-    return rate / (at[..., 0] + shift), centre
+    shift = (0.5 * (left - right) / (left - 2 * centre + right).clamp_max(-1e-9)).clamp(-0.5, 0.5)  # of a parabola
+    return FINER * rate / (at[..., 0] + shift), centre
 
 
 def _autocorrelation(frames: Tensor) -> Tensor:
-    """Products with itself at every lag of 0 to size - 1, over the product at lag 0 of the frame's size."""
+    """Products with itself at lags of 0 to size, a quarter of a sample apart, as the spectrum interpolates them."""
     size = frames.shape[-1]
-    return torch.fft.irfft(torch.fft.rfft(frames, 2 * size).abs().square(), 2 * size)[..., :size] / size
+    spectrum = torch.fft.rfft(frames, 2 * size).abs().square()
+    return FINER * torch.fft.irfft(spectrum, 2 * size * FINER)[..., : size * FINER]
 
 
 def _check_band(rate: float, low: float, high: float) -> None:

@@ -22,11 +22,13 @@ class Layout(NamedTuple):
 
     Args:
         shape: Of the longest window: time first, then channels, or height, width and colours.
-        rate: Samples a second, Hz.
+        rate: Samples a second, Hz; rows a second where the samples are the rows of pictures.
         patch: Samples that share a token.
         recordings: Recordings that the windows come from.
         varied: Whether recordings differ in their channels, as sessions with other units do.
         positions: Whether samples bring the positions of their channels.
+        grid: Shape of a picture, (rows, columns) or (rows, columns, colours), where windows hold the rows of pictures
+            one after the other; empty for no pictures.
         beside: What was recorded at the same time in another form, such as the sound of a video.
     """
 
@@ -36,6 +38,7 @@ class Layout(NamedTuple):
     recordings: int = 1
     varied: bool = False
     positions: bool = False
+    grid: tuple[int, ...] = ()
     beside: Layout | None = None
 
     @property
@@ -46,13 +49,15 @@ class Layout(NamedTuple):
     @classmethod
     def of(cls, windows: Windows) -> Layout:
         """The layout of windows."""
+        grid = tuple(int(side) for side in getattr(windows, "grid", ()))
         return cls(
             shape=windows.x.shape[1:],
-            rate=windows.rate,
+            rate=windows.rate * (grid[0] if grid else 1),
             patch=windows.patch,
             recordings=int(windows.group.max(initial=0)) + 1,
             varied=windows.montage == "own",
             positions=bool(np.isfinite(windows.positions).all(2).any()),
+            grid=grid,
         )
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from neurofmx.tokenizers.configs import VideoConfig
+from neurofmx.tokenizers.pictures import as_pictures, picture_layout
 from neurofmx.tokenizers.positions import sinusoid
 from neurofmx.tokenizers.tokens import Layout, Sample, Tokenizer, Tokens, patch_means, patches
 
@@ -20,7 +21,7 @@ class VideoTokenizer(Tokenizer):
     A token says when it was by waves of time, and where by a coarse grid of places that it reads side by side.
 
     Args:
-        layout: Of the windows (B, frames, height, width) or (B, frames, height, width, colours).
+        layout: Of the windows: (frames, height, width), (frames, height, width, colours), or with a `grid`.
         dim: Width of a token.
         config: Blocks and grid.
 
@@ -35,24 +36,18 @@ class VideoTokenizer(Tokenizer):
     def __init__(self, layout: Layout, dim: int, config: VideoConfig | None = None) -> None:
         super().__init__()
         config = config or VideoConfig()
-        if len(layout.shape) not in (3, 4):
-            raise ValueError(
-                f"the video tokenizer reads (frames, height, width) or (frames, height, width, colours), found "
-                f"{layout.shape}"
-            )
-        self.layout, self.dim = layout, dim
-        sizes = (layout.shape[3] if len(layout.shape) == 4 else 1, *config.channels)
+        self.layout, self.pictures, self.dim = layout, picture_layout(layout), dim
+        sizes = (self.pictures.shape[3], *config.channels)
         self.blocks = nn.ModuleList(ResidualBlock(a, b) for a, b in pairwise(sizes))
         self.grid = config.grid
         self.project = nn.Linear(sizes[-1] * config.grid**2, dim)
 
     def forward(self, sample: Sample) -> Tokens:
         """Tokens (B, frames / patch, dim)."""
-        x = sample.cleared()
-        video = x[:, None] if x.ndim == 4 else x.movedim(-1, 1)
-        values = patch_means(self.encode(video, sample.recorded), sample, self.layout.patch)
-        mask, time = patches(sample, self.layout)
-        when = sinusoid(time, self.dim, shortest=2 * self.layout.patch / self.layout.rate)
+        video = as_pictures(sample, self.layout, self.pictures)
+        values = patch_means(self.encode(video.x.movedim(-1, 1), video.recorded), video, self.pictures.patch)
+        mask, time = patches(video, self.pictures)
+        when = sinusoid(time, self.dim, shortest=2 * self.pictures.patch / self.pictures.rate)
         return Tokens(values + when, mask, time)
 
     def encode(self, video: Tensor, recorded: Tensor | None = None) -> Tensor:

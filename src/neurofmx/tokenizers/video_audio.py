@@ -37,11 +37,11 @@ class VideoAudioTokenizer(Tokenizer):
         config = config or VideoAudioConfig()
         if layout.beside is None:
             raise ValueError("the video_audio tokenizer needs a layout with the sound `beside` the video")
-        self.reach = 0.5 * layout.patch / layout.rate
         self.video, self.audio = (
             VideoTokenizer(layout, dim, config.video),
             AudioTokenizer(layout.beside, dim, config.audio),
         )
+        self.reach = 0.5 * self.video.pictures.patch / self.video.pictures.rate  # half of what a token sees, s
         self.join = nn.Linear(2 * dim, dim) if config.fusion == "concat" else None
         self.attend = Attention(dim, config.heads) if config.fusion == "cross_attention" else None
 
