@@ -44,7 +44,7 @@ def main(params: Params, dataset: str, model: str) -> None:
         shutil.copy(checkpoints / "curve.csv", out / "curve.csv")
     full = {"validation_loss": answered.validation_loss} | report(
         answered.outputs,
-        windows.y[windows.tested],
+        windows.truth,
         windows.block[windows.tested],
         windows.task,
         linear=load_answers(Path("data/scores") / dataset / "linear" / "answers.h5"),
@@ -54,7 +54,7 @@ def main(params: Params, dataset: str, model: str) -> None:
             model=model,
             split=windows.split_name,
             sha256=hashlib.sha256(tokens.read_bytes()).hexdigest(),
-            window=f"{windows.x.shape[1]} x {windows.x.shape[2]} at {windows.rate:g} Hz",
+            window=windows.description,
             seeds=answered.seeds,
             kernels=answered.kernels,
         ),
@@ -86,7 +86,7 @@ def headlines(full: dict[str, Any]) -> dict[str, Any]:
 
 def classical(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
     """Answers of a model that was fitted once a fold, whatever the seeds."""
-    module, name = MODELS[model.family].classical.split(":")
+    module, name = MODELS[model.family].decoder(windows.task).split(":")
     decoder = getattr(import_module(module), name)
     folds = [
         decoder.from_arrays(
@@ -94,8 +94,15 @@ def classical(params: Params, model: Model, windows: Windows, checkpoints: Path)
         )
         for fold in range(windows.folds)
     ]
-    outputs = out_of_fold(windows, lambda fold: folds[fold].predict(windows.scaled(fold, windows.fold(fold).test)))
+    outputs = out_of_fold(windows, lambda fold: asked(folds[fold], windows, fold))
     return Answered(outputs[None], (0,), folds[0].parameters)
+
+
+def asked(decoder: Any, windows: Windows, fold: int) -> np.ndarray:
+    """Answers to the test windows of a fold: outputs, or log probabilities of the true tokens of a text."""
+    test = windows.fold(fold).test
+    x = windows.scaled(fold, test)
+    return decoder.log_likelihood(x, windows.y[test]) if windows.task.kind == "next_token" else decoder.predict(x)
 
 
 def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
@@ -115,7 +122,7 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         weights, _ = load_checkpoint(checkpoints / f"best_fold{fold}_seed{seed}.safetensors")
         decoders[fold].load_state_dict(weights)
         with SpikeMeter(decoders[fold].backbone) as meter:
-            outputs = decoders[fold].predict(windows.scaled(fold, windows.fold(fold).test))
+            outputs = asked(decoders[fold], windows, fold)
         spikes.append(meter.rate)
         _, facts = load_checkpoint(checkpoints / f"last_fold{fold}_seed{seed}.safetensors")
         losses.append(min(validation for _, _, validation in facts["curve"]))

@@ -44,8 +44,8 @@ NO_TRACE = {
 }
 # of a dataset's file: what its download does not use, and what its facts do not
 UNUSED = {
-    "download": {"hdf5", "recording", "task", "timeline"},
-    "tokenize": {"datasets.checksum", "datasets.manifest"},
+    "download": {"datasets.characters", "hdf5", "recording", "task", "timeline"},
+    "tokenize": {"datasets.characters", "datasets.checksum", "datasets.manifest"},
 }
 
 
@@ -124,7 +124,7 @@ def points(stage: str, kind: str, modality: str, model: str) -> set[str]:
         "download": {dataset},
         "preprocess": {dataset, f"preprocessing.{modality}"},
         "tokenize": {dataset},
-        "baseline": {"models.linear"},
+        "baseline": {"models.linear", "models.ngram"},
         "train": network | {"models.hybrid"},
         "evaluate": network | {"models.hybrid"},
         "compare_train": network | {f"models.{model}"},

@@ -9,6 +9,8 @@ from neurofmx.datasets.eegbci import Eegbci
 from neurofmx.datasets.haxby2001 import Haxby2001
 from neurofmx.datasets.peyrache_a2929 import PeyracheA2929
 from neurofmx.datasets.simulated import Simulated
+from neurofmx.datasets.tiny_shakespeare import TinyShakespeare
+from neurofmx.datasets.wikitext2 import Wikitext2
 
 __all__ = ["DATASETS", "Dataset", "Expected", "Split", "pick"]
 
@@ -18,6 +20,8 @@ _KINDS: tuple[type[Dataset], ...] = (
     Haxby2001,
     PeyracheA2929,
     Simulated,
+    TinyShakespeare,
+    Wikitext2,
 )
 DATASETS: dict[str, type[Dataset]] = {kind.name: kind for kind in _KINDS}
 

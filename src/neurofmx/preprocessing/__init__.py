@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from neurofmx.preprocessing import eeg, fmri, image, spikes
+from neurofmx.preprocessing import eeg, fmri, image, spikes, text
 from neurofmx.recording import Recording
 
 __all__ = ["PREPROCESS", "Preprocessing"]
@@ -33,4 +33,5 @@ PREPROCESS: dict[str, Preprocessing] = {
     "fmri": Preprocessing(fmri.preprocess, fmri.FmriOptions, "bold"),
     "image": Preprocessing(image.preprocess, image.ImageOptions, "image"),
     "spikes": Preprocessing(spikes.preprocess, spikes.SpikeOptions, "spikes"),
+    "text": Preprocessing(text.preprocess, text.TextOptions, "tokens"),
 }

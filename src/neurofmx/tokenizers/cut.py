@@ -13,6 +13,7 @@ from neurofmx.preprocessing import splits
 from neurofmx.recording import Recording
 from neurofmx.task import Task
 from neurofmx.timeline import Signal
+from neurofmx.tokenizers.text_windows import cut_text
 from neurofmx.tokenizers.windows import Windows
 
 
@@ -81,6 +82,8 @@ def cut(
             other, a window holds NaN, a channel is constant in training, or a class is absent from training.
         LeakError: If held-out windows share time with training windows.
     """
+    if task.kind == "next_token":
+        return _cut_text(recordings, signal, task, split, options, modality, dataset)
     first = recordings[0].signal(signal)
     pieces = [_pieces(recording, recording.signal(signal), task, split, options, first) for recording in recordings]
     if not sum(len(p.y) for p in pieces):
@@ -118,6 +121,26 @@ def cut(
         split_name=split.name,
         dataset=dataset,
     )
+
+
+def _cut_text(
+    recordings: list[Recording],
+    signal: str,
+    task: Task,
+    split: Split,
+    options: CutOptions,
+    modality: str,
+    dataset: str,
+) -> Windows:
+    """Windows of tokens, which have a vocabulary in place of a scale."""
+    if options.anchor != "sample" or options.start != 0 or options.patch != 1:
+        raise ValueError(
+            f"datasets.{dataset}.tokenize: a text needs anchor=sample, start=0 and patch=1, got {options.anchor}, "
+            f"{options.start:g} and {options.patch}"
+        )
+    length = round(options.stop * recordings[0].signal(signal).rate)
+    asked = {"signal": signal, "task": task, "split": split, "modality": modality, "dataset": dataset}
+    return cut_text(recordings, length=length, stride=options.stride, **asked)
 
 
 def _pieces(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from neurofmx.hdf5 import read_trees, write_trees
 from neurofmx.parts import TEST, TRAIN, VALIDATION
 from neurofmx.task import Task
 
-_ARRAYS = ("x", "y", "group", "block", "start", "stop", "split", "mean", "std")
+_ARRAYS = ("x", "y", "group", "block", "start", "stop", "split", "mean", "std", "sizes")
 _FACTS = ("modality", "rate", "patch", "split_name", "dataset")
 
 
@@ -29,8 +29,9 @@ class Windows:
     """The windows of one dataset with everything needed to train and score a model on them.
 
     Args:
-        x: Windows, unscaled, shape `(windows, time, channels)`, float32.
-        y: Answers: labels `(windows,)` int64, values `(windows, variables)` float64 or angles `(windows,)` rad.
+        x: Windows, unscaled, shape `(windows, time, channels)`, float32; of a text token numbers, int32.
+        y: Answers: labels `(windows,)` int64, values `(windows, variables)` float64, angles `(windows,)` rad or the
+            token that follows each `(windows, time)` int32.
         group: Recording of each window, shape `(windows,)`.
         block: Stretch of recording that is exchangeable with others (a trial, some seconds), shape `(windows,)`;
             the bootstrap draws blocks, as neighbouring windows are not independent.
@@ -46,6 +47,7 @@ class Windows:
         patch: Samples that share a token.
         split_name: Name of the split, e.g. `runs-6fold-v1`.
         dataset: Name of the dataset.
+        sizes: Words and bytes that the answers of a window stand for, shape `(windows, 2)`, int; empty but for a text.
     """
 
     x: np.ndarray
@@ -64,11 +66,25 @@ class Windows:
     patch: int
     split_name: str
     dataset: str
+    sizes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
 
     @property
     def folds(self) -> int:
         """Number of folds."""
         return len(self.split)
+
+    @property
+    def answer(self) -> int:
+        """Numbers a model answers to a window: `task.width`, or a log probability for every token of a text."""
+        return self.x.shape[1] if self.task.kind == "next_token" else self.task.width
+
+    @property
+    def description(self) -> str:
+        """What a window holds, in words."""
+        time, channels = self.x.shape[1:]
+        if self.task.kind != "next_token":
+            return f"{time} x {channels} at {self.rate:g} Hz"
+        return f"{time} tokens of {self.task.width:,}, every {(self.start[1] - self.start[0]) * self.rate:g}"
 
     @property
     def tested(self) -> np.ndarray:
@@ -79,8 +95,19 @@ class Windows:
         """Indices of the training, validation and test windows of fold `k`."""
         return Fold(*(np.flatnonzero(self.split[k] == part) for part in (TRAIN, VALIDATION, TEST)))
 
+    @property
+    def truth(self) -> np.ndarray:
+        """What answers to the tested windows are scored against: `y` or, as such answers hold the probabilities of the
+        true tokens already, the `sizes` of a text."""
+        return (self.sizes if self.task.kind == "next_token" else self.y)[self.tested]
+
     def scaled(self, k: int, index: np.ndarray) -> np.ndarray:
-        """Windows `index` standardised with the training windows of fold `k`, shape `(index, time, channels)`."""
+        """Windows `index` standardised with the training windows of fold `k`, shape `(index, time, channels)`.
+
+        Numbers of tokens have no scale and stay as they are.
+        """
+        if self.task.kind == "next_token":
+            return self.x[index]
         return (self.x[index] - self.mean[k]) / self.std[k]
 
     def save(self, path: Path) -> None:
