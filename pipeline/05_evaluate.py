@@ -86,23 +86,25 @@ def headlines(full: dict[str, Any]) -> dict[str, Any]:
 
 def classical(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
     """Answers of a model that was fitted once a fold, whatever the seeds."""
+    from neurofmx.models.per_recording import load_decoder
+
     module, name = MODELS[model.family].decoder(windows.task).split(":")
     decoder = getattr(import_module(module), name)
-    folds = [
-        decoder.from_arrays(
-            {k: v.numpy() for k, v in load_checkpoint(checkpoints / f"best_fold{fold}.safetensors")[0].items()}
-        )
-        for fold in range(windows.folds)
-    ]
-    outputs = out_of_fold(windows, lambda fold: asked(folds[fold], windows, fold))
+    stored = [load_checkpoint(checkpoints / f"best_fold{fold}.safetensors")[0] for fold in range(windows.folds)]
+    folds = [load_decoder(decoder, {name: array.numpy() for name, array in arrays.items()}) for arrays in stored]
+    outputs = out_of_fold(windows, lambda fold: folds[fold].answer(windows, fold, windows.fold(fold).test))
     return Answered(outputs[None], (0,), folds[0].parameters)
 
 
 def asked(decoder: Any, windows: Windows, fold: int) -> np.ndarray:
-    """Answers to the test windows of a fold: outputs, or log probabilities of the true tokens of a text."""
+    """Answers of a network to the test windows of a fold: outputs, or log probabilities of a text's true tokens."""
+    from neurofmx.tokenizers.tokens import Sample
+
     test = windows.fold(fold).test
-    x = windows.scaled(fold, test)
-    return decoder.log_likelihood(x, windows.y[test]) if windows.task.kind == "next_token" else decoder.predict(x)
+    sample = Sample.of(windows, fold, test)
+    if windows.task.kind == "next_token":
+        return decoder.log_likelihood(sample, windows.y[test])
+    return decoder.predict(sample)
 
 
 def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:

@@ -11,8 +11,10 @@ from neurofmx.models.configs import HeadConfig
 from neurofmx.models.decoder import Decoder
 from neurofmx.models.head import Head
 from neurofmx.models.table import MODELS
+from neurofmx.models.token_head import TokenHead
 from neurofmx.tables import pick
-from neurofmx.tokenizers.table import build_tokenizer
+from neurofmx.tokenizers.table import build_tokenizer, default_tokenizer
+from neurofmx.tokenizers.tokens import Layout
 from neurofmx.tokenizers.windows import Windows
 
 
@@ -30,14 +32,18 @@ def build_decoder(family: str, config: BaseModel, head: HeadConfig, windows: Win
         The network, on the CPU.
 
     Raises:
-        ValueError: If the family is unknown.
+        ValueError: If the family or the tokenizer is unknown, or the tokenizer cannot read such windows.
     """
     module, name = pick(MODELS, family, "model family").network.split(":")
     dim: int = config.hidden_dim  # type: ignore[attr-defined]
-    tokenizer = build_tokenizer(windows.modality, channels=windows.x.shape[-1], dim=dim, patch=windows.patch)
+    reader = windows.tokenizer or default_tokenizer(windows.modality, windows.montage)
+    tokenizer = build_tokenizer(reader, Layout.of(windows), dim, options=windows.tokenizer_options)
+    backbone = getattr(import_module(module), name)(config)
+    if windows.task.kind == "next_token":
+        return Decoder(tokenizer, backbone, TokenHead(dim, vocabulary=windows.task.width, dropout=head.dropout))
     answer = Head(dim, task=windows.task, pool=head.pool, dropout=head.dropout)
     if windows.task.kind == "regression":
         y = torch.as_tensor(windows.y[windows.fold(fold).train], dtype=torch.float32)
         answer.target_mean.copy_(y.mean(0))
         answer.target_std.copy_(y.std(0).clamp_min(1e-6))
-    return Decoder(tokenizer, getattr(import_module(module), name)(config), answer)
+    return Decoder(tokenizer, backbone, answer)

@@ -107,6 +107,10 @@ class ClassicalDecoder(ABC):
         with one_thread():
             return self.readout(self.features.transform(x))
 
+    def answer(self, windows: Windows, fold: int, index: np.ndarray) -> np.ndarray:
+        """Answer windows `index` of a fold, shape `(index, task.width)`."""
+        return self.predict(windows.scaled(fold, index))
+
     @property
     def parameters(self) -> int:
         """Fitted numbers: weights, biases and what the features learnt."""
@@ -218,6 +222,8 @@ def _reader(config: LinearConfig, windows: Windows) -> FitFeatures:
     if kind == "auto":
         kind = "riemann" if windows.modality == "eeg" else "flat"
     if kind == "csp":
+        if np.any(windows.length < windows.x.shape[1]):
+            raise ValueError(f"features='csp' needs windows of one length, {windows.dataset} pads some: use 'riemann'")
         if windows.task.kind != "classification":
             raise ValueError(
                 f"features='csp' needs classes; {windows.dataset} asks for {windows.task.kind}: use 'riemann' or 'flat'"

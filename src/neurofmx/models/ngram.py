@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -81,9 +82,10 @@ class NgramDecoder:
     discounts: np.ndarray
     vocabulary: np.ndarray
 
-    def __post_init__(self) -> None:
-        levels = _count(self.text, self.first, order=len(self.discounts), vocabulary=int(self.vocabulary[0]))
-        object.__setattr__(self, "levels", levels)
+    @cached_property
+    def levels(self) -> list[_Level]:
+        """Counts of the n-grams of each length, taken when first asked for."""
+        return _count(self.text, self.first, order=self.order, vocabulary=int(self.vocabulary[0]))
 
     @classmethod
     def fit(cls, windows: Windows, fold: int, config: BaseModel, *, seed: int = 0) -> Self:
@@ -132,6 +134,10 @@ class NgramDecoder:
         seen = [_seen(self.levels, k, x[..., 0], y, size, top=k + 1 == self.order) for k in range(self.order)]
         return np.log(_interpolate(seen, self.discounts, size)).reshape(y.shape)
 
+    def answer(self, windows: Windows, fold: int, index: np.ndarray) -> np.ndarray:
+        """`log_likelihood` of windows `index`, shape `(index, time)`."""
+        return self.log_likelihood(windows.x[index], windows.y[index])
+
     @property
     def order(self) -> int:
         """Length of the longest n-grams."""
@@ -140,8 +146,7 @@ class NgramDecoder:
     @property
     def parameters(self) -> int:
         """Counts and discounts."""
-        levels: Sequence[_Level] = self.levels  # type: ignore[attr-defined]
-        return sum(len(level.keys) for level in levels) + self.discounts.size
+        return sum(len(level.keys) for level in self.levels) + self.discounts.size
 
 
 def _stretches(windows: Windows, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -73,7 +73,7 @@ def drop_channels(recording: Recording, name: str, gone: Iterable[str]) -> Recor
         gone: Names of the channels to leave out; unknown names are ignored.
 
     Returns:
-        The recording without them.
+        The recording without them, also in the array `<name>_positions` if there is one.
 
     Raises:
         ValueError: If no channel is left.
@@ -83,7 +83,8 @@ def drop_channels(recording: Recording, name: str, gone: Iterable[str]) -> Recor
     if not keep:
         raise ValueError(f"recording {recording.name}, signal {name}: no usable channel is left, check the raw data")
     kept = replace(signal, data=signal.data[:, keep], channels=tuple(signal.channels[index] for index in keep))
-    return recording.with_signal(name, kept)
+    places = {key: recording.arrays[key][keep] for key in (f"{name}_positions",) if key in recording.arrays}
+    return replace(recording.with_signal(name, kept), arrays=recording.arrays | places)
 
 
 def _complaint(where: str, name: str, reasons: dict[str, str], *, option: str) -> str:

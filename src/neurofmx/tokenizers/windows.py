@@ -1,10 +1,17 @@
-"""Windows: what every model reads. Equal pieces of clean recordings, their answers, splits and scaling."""
+"""Windows: what every model reads. Pieces of clean recordings, their answers, splits and scaling.
+
+Windows are stored in one array. Where recordings have different channels (units of different sessions), the columns are
+padded to the widest recording, and `present` says which of them a recording has; column 3 of one recording and column 3
+of another are then different channels. Where windows are shorter than the longest, `length` says how much of them was
+recorded. What pads is 0 after scaling.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -12,8 +19,11 @@ from neurofmx.hdf5 import read_trees, write_trees
 from neurofmx.parts import TEST, TRAIN, VALIDATION
 from neurofmx.task import Task
 
-_ARRAYS = ("x", "y", "group", "block", "start", "stop", "split", "mean", "std", "sizes")
-_FACTS = ("modality", "rate", "patch", "split_name", "dataset")
+_PER_WINDOW = ("x", "y", "group", "block", "start", "stop", "length", "sizes")
+_ARRAYS = (*_PER_WINDOW, "split", "mean", "std", "present", "positions")
+_FACTS = ("modality", "rate", "patch", "split_name", "dataset", "montage", "tokenizer")
+
+Montage = Literal["same", "own"]
 
 
 class Fold(NamedTuple):
@@ -38,15 +48,22 @@ class Windows:
         start: First instant each window reads, seconds, shape `(windows,)`.
         stop: End of what each window reads, seconds, shape `(windows,)`.
         split: `TRAIN`, `VALIDATION`, `TEST` or `GAP` for each fold, shape `(folds, windows)`.
-        mean: Mean of each fold's training windows, shape `(folds, channels)`.
-        std: Standard deviation of each fold's training windows, shape `(folds, channels)`.
+        mean: Mean of each fold's training windows, shape `(folds, channels)`; `(folds, recordings, channels)` where
+            each recording has its own channels.
+        std: Standard deviation of each fold's training windows, of the same shape; 1 where there is no channel.
         task: What is asked of a model.
         modality: `fmri`, `spikes`, `image`, `eeg`, ...
         rate: Samples a second inside a window, Hz.
-        channels: Name of each channel.
+        channels: Name of each column; `column-<i>` where recordings have different channels there.
         patch: Samples that share a token.
         split_name: Name of the split, e.g. `runs-6fold-v1`.
         dataset: Name of the dataset.
+        montage: `same` channels in all recordings, or each its `own`; default `same`.
+        present: Which columns a recording has, shape `(recordings, channels)`, bool; default all.
+        length: Samples of each window that were recorded, shape `(windows,)`, int; the rest is at the end. Default all.
+        positions: Where each channel was recorded, m, shape `(recordings, channels, 3)`; NaN where not known (default).
+        tokenizer: Which tokenizer a network reads them with; empty for that of the modality.
+        tokenizer_options: Its settings.
         sizes: Words and bytes that the answers of a window stand for, shape `(windows, 2)`, int; empty but for a text.
     """
 
@@ -66,7 +83,24 @@ class Windows:
     patch: int
     split_name: str
     dataset: str
+    montage: Montage = "same"
+    present: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    length: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    positions: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    tokenizer: str = ""
+    tokenizer_options: dict[str, Any] = field(default_factory=dict)
     sizes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
+
+    def __post_init__(self) -> None:
+        windows, time, channels = self.x.shape
+        recordings = len(self.present) or int(self.group.max(initial=0)) + 1
+        for name, whole in {
+            "present": np.ones((recordings, channels), bool),
+            "length": np.full(windows, time),
+            "positions": np.full((recordings, channels, 3), np.nan),
+        }.items():
+            if not getattr(self, name).size:
+                object.__setattr__(self, name, whole)
 
     @property
     def folds(self) -> int:
@@ -104,15 +138,26 @@ class Windows:
     def scaled(self, k: int, index: np.ndarray) -> np.ndarray:
         """Windows `index` standardised with the training windows of fold `k`, shape `(index, time, channels)`.
 
-        Numbers of tokens have no scale and stay as they are.
+        What was not recorded is 0: the mean of what was. Numbers of tokens have no scale and stay as they are.
         """
         if self.task.kind == "next_token":
             return self.x[index]
-        return (self.x[index] - self.mean[k]) / self.std[k]
+        mean, std = self.mean[k], self.std[k]
+        if self.montage == "own":
+            mean, std = (each[self.group[index], None] for each in (mean, std))
+        x = (self.x[index] - mean) / std
+        if np.any(self.length[index] < x.shape[1]):
+            x[~self.recorded(index)] = 0
+        return x
+
+    def recorded(self, index: np.ndarray) -> np.ndarray:
+        """Which samples of windows `index` were recorded and are no padding, shape `(index, time)`, bool."""
+        return np.arange(self.x.shape[1]) < self.length[index, None]
 
     def save(self, path: Path) -> None:
         """Write one HDF5 file, the same bytes for the same windows; it appears only when complete."""
         facts = {name: getattr(self, name) for name in _FACTS}
+        facts["tokenizer_options"] = json.dumps(self.tokenizer_options, sort_keys=True)
         task = {name: value for name, value in vars(self.task).items() if value is not None}
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         write_trees(
@@ -138,6 +183,7 @@ def load_windows(path: Path) -> Windows:
     if not path.is_file():
         raise FileNotFoundError(f"no windows at {path}; make them with `dvc repro tokenize@{path.stem}`")
     (tree,) = read_trees(path)
+    tree["tokenizer_options"] = json.loads(tree["tokenizer_options"])
     task, channels = tree.pop("task"), tuple(tree.pop("channels").tolist())
     asked = Task(**task | {"names": tuple(task["names"].tolist())})
     return Windows(**tree, channels=channels, task=asked)
