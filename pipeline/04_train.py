@@ -29,7 +29,7 @@ def fit(model: Model, windows: Windows, out: Path) -> None:
     from neurofmx.models.per_recording import fit_decoder
     from neurofmx.training.checkpoint import save_checkpoint
 
-    module, name = MODELS[model.family].classical.split(":")
+    module, name = MODELS[model.family].decoder(windows.task).split(":")
     decoder = getattr(import_module(module), name)
     began = time.perf_counter()
     for fold in tqdm(range(windows.folds), desc=f"{windows.dataset} {model.family}", unit="fold"):

@@ -44,7 +44,7 @@ def main(params: Params, dataset: str, model: str) -> None:
         shutil.copy(checkpoints / "curve.csv", out / "curve.csv")
     full = {"validation_loss": answered.validation_loss} | report(
         answered.outputs,
-        windows.y[windows.tested],
+        windows.truth,
         windows.block[windows.tested],
         windows.task,
         linear=load_answers(Path("data/scores") / dataset / "linear" / "answers.h5"),
@@ -54,7 +54,7 @@ def main(params: Params, dataset: str, model: str) -> None:
             model=model,
             split=windows.split_name,
             sha256=hashlib.sha256(tokens.read_bytes()).hexdigest(),
-            window=f"{windows.x.shape[1]} x {windows.x.shape[2]} at {windows.rate:g} Hz",
+            window=windows.description,
             seeds=answered.seeds,
             kernels=answered.kernels,
         ),
@@ -88,7 +88,7 @@ def classical(params: Params, model: Model, windows: Windows, checkpoints: Path)
     """Answers of a model that was fitted once a fold, whatever the seeds."""
     from neurofmx.models.per_recording import load_decoder
 
-    module, name = MODELS[model.family].classical.split(":")
+    module, name = MODELS[model.family].decoder(windows.task).split(":")
     decoder = getattr(import_module(module), name)
     stored = [load_checkpoint(checkpoints / f"best_fold{fold}.safetensors")[0] for fold in range(windows.folds)]
     folds = [load_decoder(decoder, {name: array.numpy() for name, array in arrays.items()}) for arrays in stored]
@@ -96,12 +96,22 @@ def classical(params: Params, model: Model, windows: Windows, checkpoints: Path)
     return Answered(outputs[None], (0,), folds[0].parameters)
 
 
+def asked(decoder: Any, windows: Windows, fold: int) -> np.ndarray:
+    """Answers of a network to the test windows of a fold: outputs, or log probabilities of a text's true tokens."""
+    from neurofmx.tokenizers.tokens import Sample
+
+    test = windows.fold(fold).test
+    sample = Sample.of(windows, fold, test)
+    if windows.task.kind == "next_token":
+        return decoder.log_likelihood(sample, windows.y[test])
+    return decoder.predict(sample)
+
+
 def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
     """Answers of the best weights of each fold and seed."""
     import torch
 
     from neurofmx.models.build import build_decoder
-    from neurofmx.tokenizers.tokens import Sample
 
     torch.set_num_threads(params.train.threads)
     decoders = [
@@ -114,7 +124,7 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         weights, _ = load_checkpoint(checkpoints / f"best_fold{fold}_seed{seed}.safetensors")
         decoders[fold].load_state_dict(weights)
         with SpikeMeter(decoders[fold].backbone) as meter:
-            outputs = decoders[fold].predict(Sample.of(windows, fold, windows.fold(fold).test))
+            outputs = asked(decoders[fold], windows, fold)
         spikes.append(meter.rate)
         _, facts = load_checkpoint(checkpoints / f"last_fold{fold}_seed{seed}.safetensors")
         losses.append(min(validation for _, _, validation in facts["curve"]))

@@ -54,9 +54,19 @@ NO_TRACE = {
 }
 # of a dataset's file: what its download does not use, and what its facts do not
 UNUSED = {
-    "download": {"datasets.matfile", "datasets.volumes", "hdf5", "lazy", "recording", "task", "timeline"},
+    "download": {
+        "datasets.characters",
+        "datasets.matfile",
+        "datasets.volumes",
+        "hdf5",
+        "lazy",
+        "recording",
+        "task",
+        "timeline",
+    },
     "tokenize": {
         "datasets.bids_tree",
+        "datasets.characters",
         "datasets.checksum",
         "datasets.manifest",
         "datasets.matfile",
@@ -142,7 +152,7 @@ def points(stage: str, kind: str, modality: str, model: str) -> set[str]:
         "download": {dataset},
         "preprocess": {dataset, f"preprocessing.{modality}"},
         "tokenize": {dataset},
-        "baseline": {"models.linear"},
+        "baseline": {"models.linear", "models.ngram"},
         "train": network | {"models.hybrid"},
         "evaluate": network | {"models.hybrid"},
         "compare_train": network | {f"models.{model}"},

@@ -17,22 +17,23 @@ def headline(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
     small validation sets.
 
     Args:
-        outputs: Answers, shape `(n, task.width)`.
-        y: Truth: labels `(n,)`, values `(n, variables)` or angles `(n,)` in radians.
+        outputs: Answers, shape `(n, task.width)`; of a text log probabilities of the true tokens `(n, time)`.
+        y: Truth: labels `(n,)`, values `(n, variables)` or angles `(n,)` in radians; of a text the words and bytes that
+            a window's tokens stand for `(n, 2)`.
         task: What was asked.
 
     Returns:
-        Accuracy, mean accuracy of the classes there are, area under the receiver operating curve (all 0 to 1), or R2
-        (1 at best, 0 for the mean of `y`, below for worse).
+        Accuracy, mean accuracy of the classes there are, area under the receiver operating curve (all 0 to 1), R2
+        (1 at best, 0 for the mean of `y`, below for worse), or perplexity of a word (1 at best, higher for worse).
 
     Raises:
         ValueError: If shapes disagree, answers are not finite, `y` never changes in a regression, or holds one class
             only where the area under the curve is asked.
     """
     check_answers(outputs, y, task)
-    return {"accuracy": _accuracy, "balanced_accuracy": _balanced, "auc": _area, "r2": _r2}[task.headline](
-        np.asarray(outputs, np.float64), y, task
-    )
+    return {"accuracy": _accuracy, "balanced_accuracy": _balanced, "auc": _area, "r2": _r2, "perplexity": _perplexity}[
+        task.headline
+    ](np.asarray(outputs, np.float64), y, task)
 
 
 def margin(outputs: np.ndarray) -> np.ndarray:
@@ -59,7 +60,7 @@ def check_answers(outputs: np.ndarray, y: np.ndarray, task: Task) -> None:
     """Refuse answers that do not fit the truth.
 
     Args:
-        outputs: Answers, shape `(n, task.width)`.
+        outputs: Answers, shape `(n, task.width)`, or log probabilities `(n, time)`.
         y: Truth, `n` long.
         task: What was asked.
 
@@ -68,7 +69,9 @@ def check_answers(outputs: np.ndarray, y: np.ndarray, task: Task) -> None:
     """
     if len(y) == 0:
         raise ValueError("y is empty: there is no window to score. Check the split's test part.")
-    if outputs.shape != (len(y), task.width):
+    if task.kind == "next_token":
+        _check_likelihoods(outputs, y)
+    elif outputs.shape != (len(y), task.width):
         raise ValueError(
             f"outputs has shape {outputs.shape}; a {task.kind} task with {task.width} answers and {len(y)} windows "
             f"needs {(len(y), task.width)}"
@@ -80,6 +83,22 @@ def check_answers(outputs: np.ndarray, y: np.ndarray, task: Task) -> None:
                 f"{name} holds {bad} of {values.size} numbers that are not finite. If a model diverged, "
                 "lower its learning rate; if it is y, check the recording."
             )
+
+
+def _check_likelihoods(outputs: np.ndarray, y: np.ndarray) -> None:
+    """Refuse what cannot be log probabilities of the tokens of each window."""
+    if outputs.ndim != 2 or y.shape != (len(outputs), 2):
+        raise ValueError(
+            f"outputs has shape {outputs.shape}, y {y.shape}; the next token needs log probabilities (n, time) and the "
+            "words and bytes of each window (n, 2)"
+        )
+    if np.any(outputs > 1e-6):
+        raise ValueError(f"outputs holds {outputs.max():g}; the logarithm of a probability is at most 0")
+
+
+def _perplexity(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
+    """Perplexity of a word, whatever the tokens are: `exp(-sum log p / words)`."""
+    return float(np.exp(-outputs.sum() / y[:, 0].sum()))
 
 
 def _accuracy(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:

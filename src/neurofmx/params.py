@@ -159,10 +159,19 @@ class Params(BaseModel):
             self._fits(name, prepared)
         for name in ("linear", *run.compare):
             pick(self.models, name, f"model in {section}.compare")
+        self._all_can_answer(section, run)
         if len(set(run.compare)) < len(run.compare):
             raise ValueError(f"{section}.compare={list(run.compare)}: names a model twice")
         if "linear" in run.compare:
             raise ValueError(f"{section}.compare: 'linear' is always built as the baseline; leave it out of the list")
+
+    def _all_can_answer(self, section: str, run: Run) -> None:
+        """Refuse a model that has nothing to read in a text."""
+        texts = [name for name, item in run.datasets.items() if item.modality == "text"]
+        for name in run.compare:
+            family = MODELS[self.models[name].family]
+            if texts and family.classical and not family.text:
+                raise ValueError(f"{section}.compare: {name} reads samples, {texts[0]} is a text; leave it out")
 
     def _fits(self, name: str, prepared: Prepared) -> None:
         """Refuse options that cannot go together for a dataset that will be built."""

@@ -65,6 +65,9 @@ def test_every_recording_can_answer_the_task(name: str, raw: Callable[[str], Pat
             seen |= labels
             assert (trials.start >= recording.start).all()
             assert (trials.stop <= recording.stop + 1e-9).all()
+        elif dataset.task.kind == "next_token":
+            assert recording.signal(dataset.task.target).unit == "character"
+            assert "train" not in (*dataset.split.test, *dataset.split.held)  # where the vocabulary is learnt
         else:
             target = recording.signal(dataset.task.target)
             known = target.data[np.isfinite(target.data)]

@@ -19,6 +19,8 @@ from neurofmx.datasets.eegbci import Eegbci
 from neurofmx.datasets.haxby2001 import Haxby2001
 from neurofmx.datasets.manifest import write_manifest
 from neurofmx.datasets.peyrache_a2929 import PeyracheA2929
+from neurofmx.datasets.tiny_shakespeare import TinyShakespeare
+from neurofmx.datasets.wikitext2 import Wikitext2
 from neurofmx.tokenizers.cut import CutOptions, cut
 
 Raw = Callable[[str], Path]
@@ -246,3 +248,30 @@ def test_eegbci_of_many_people_comes_through_mne_from_one_server(server: Server,
     dataset.download(tmp_path / "raw", mirror=None, cache=tmp_path / "cache")
     assert len(dataset.read(tmp_path / "raw")) == 6
     assert len(server.answers) == 7, "six runs, one of them asked for twice"
+
+
+def test_wikitext_keeps_every_character(raw: Raw) -> None:
+    for part in Wikitext2().read(raw("wikitext2")):
+        text = "".join(map(chr, part.signal("text").data))
+        assert text == (raw("wikitext2") / f"{part.session}.txt").read_bytes().decode("utf-8")
+
+
+def test_shakespeare_is_divided_in_its_order(tmp_path: Path) -> None:
+    content = "".join(f"{line}: naïve\n" for line in range(50))
+    (tmp_path / "input.txt").write_text(content, encoding="utf-8")
+    write_manifest(tmp_path, ("input.txt",), dataset="tiny_shakespeare", source="test", licence="none", options={})
+    parts = TinyShakespeare().read(tmp_path)
+    texts = ["".join(map(chr, part.signal("text").data)) for part in parts]
+    assert "".join(texts) == content
+    assert [round(len(text) / len(content), 2) for text in texts] == [0.8, 0.1, 0.1]
+    assert parts[1].start == parts[0].stop
+    assert [part.session for part in parts] == ["train", *TinyShakespeare().split.held, *TinyShakespeare().split.test]
+
+
+def test_a_text_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
+    for name in ("train.txt", "valid.txt", "test.txt"):
+        (tmp_path / name).write_bytes(b"caf\xe9\n")
+    files = ("train.txt", "valid.txt", "test.txt")
+    write_manifest(tmp_path, files, dataset="wikitext2", source="test", licence="none", options={})
+    with pytest.raises(ValueError, match=r"train.txt: is no UTF-8 \(byte 3\)"):
+        Wikitext2().read(tmp_path)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.tokenizers.test_text_windows import windows as text_windows
 
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.metrics import score
@@ -76,3 +77,11 @@ def test_no_training_window_is_an_error() -> None:
     split = np.where(windows.split == TEST, TEST, GAP)
     with pytest.raises(ValueError, match="no training window"):
         chance_outputs(replace(windows, split=split), 0)
+
+
+def test_chance_in_a_text_is_how_often_each_token_comes() -> None:
+    made = text_windows()  # tokens 0 to 49 in turn: train asks for 1 to 40, valid for 8 to 47, test for 10 to 49
+    outputs = chance_outputs(made, 0)
+    y = made.y[made.fold(0).test]
+    # each of the 40 tokens came once; the other 10 count half: 45 in all
+    np.testing.assert_allclose(np.exp(outputs), np.where((y >= 1) & (y <= 40), 1 / 45, 0.5 / 45))

@@ -213,3 +213,26 @@ def test_a_class_that_no_draw_can_hold_is_refused() -> None:
     with pytest.raises(ValueError, match="no draw of blocks holds every class of side, so auc is undefined"):
         interval(ours, np.zeros_like(y), block, RANKED)
     assert interval(ours, np.zeros_like(y), block, SIDES).value >= 0
+
+
+def test_of_two_perplexities_the_lower_one_wins() -> None:
+    rng = np.random.default_rng(0)
+    text, block = Task("next_token", "text", ("the", "cat")), np.repeat(np.arange(20), 5)
+    y = np.stack([rng.integers(3, 6, 100), np.full(100, 20)], axis=1)
+    worse = np.log(rng.uniform(0.1, 0.6, (100, 4)))
+    better = 0.8 * worse
+    found = paired_difference(better, worse, y, block, text)
+    assert found.high < 0
+    assert found.verdict == "wins"
+    assert found.beats
+    assert paired_difference(worse, better, y, block, text).verdict == "loses"
+    assert paired_difference(worse, worse, y, block, text).verdict == "ties"
+    # as a loop over draws that copies windows
+    drawn = np.random.default_rng(5).multinomial(20, np.full(20, 1 / 20), size=30)
+    spread = []
+    for counts in drawn:
+        index = np.concatenate([np.tile(np.flatnonzero(block == b), n) for b, n in enumerate(counts)])
+        a, b = (np.exp(-each[index].sum() / y[index, 0].sum()) for each in (better, worse))
+        spread.append(a - b)
+    found = paired_difference(better, worse, y, block, text, draws=30, seed=5)
+    np.testing.assert_allclose((found.low, found.high), np.quantile(spread, [0.025, 0.975]))

@@ -12,6 +12,7 @@ from neurofmx.task import Task
 FACES = Task("classification", "label", ("face", "house", "cat"))
 SIDES = Task("classification", "side", ("left", "right"))
 PLACE = Task("regression", "place", ("x", "y"))
+TEXT = Task("next_token", "text", ("the", "cat"))
 HEADING = Task("circular", "heading", ("heading",))
 
 
@@ -148,3 +149,22 @@ def test_what_does_not_fit_is_refused() -> None:
         score(outputs, y, task)
     with pytest.raises(ValueError, match="y is empty"):
         score(outputs[:0], y[:0], task)
+
+
+def test_perplexity_counts_words_whatever_a_token_is() -> None:
+    """Two windows of 3 words and 12 bytes each; every token of the first had 1/4, of the second 1/2."""
+    outputs, y = np.log([[0.25] * 4, [0.5] * 4]), np.array([[3, 12], [3, 12]])
+    scores = score(outputs, y, TEXT)
+    assert scores["bits_per_token"] == pytest.approx(1.5)
+    assert scores["bits_per_byte"] == pytest.approx(12 / 24)
+    assert scores["perplexity"] == headline(outputs, y, TEXT) == pytest.approx(2 ** (12 / 6))
+
+
+def test_what_is_no_log_probability_is_refused() -> None:
+    y = np.ones((2, 2), int)
+    with pytest.raises(ValueError, match=r"outputs holds 0.5; the logarithm of a probability is at most 0"):
+        score(np.array([[0.5], [-1.0]]), y, TEXT)
+    with pytest.raises(ValueError, match=r"outputs has shape \(2, 1\), y \(2,\); the next token needs"):
+        score(-np.ones((2, 1)), y[:, 0], TEXT)
+    with pytest.raises(ValueError, match="1 of 2 numbers that are not finite"):
+        score(np.array([[-np.inf], [-1.0]]), y, TEXT)

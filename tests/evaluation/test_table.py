@@ -1,6 +1,7 @@
 """The table holds what the reports hold, in the promised order."""
 
 import pytest
+from tests.evaluation.conftest import made_up
 
 from neurofmx.evaluation.table import comparison_markdown
 
@@ -47,6 +48,15 @@ def test_numbers_and_words(reports: list[dict]) -> None:
     }
     assert (linear["difference"], linear["beats linear"], linear["spikes"]) == ("-", "reference", "-")
     assert pca["beats linear"] == "loses"
+
+
+def test_of_perplexities_the_lowest_stands_first() -> None:
+    rows = cells(
+        comparison_markdown(
+            [made_up("text", name, score, metric="perplexity") for name, score in (("a", 219.16), ("b", 12_345.6))]
+        )
+    )
+    assert [(row["model"], row["score"]) for row in rows] == [("a", "219.2"), ("b", "12,346")]
 
 
 def test_lines_are_equally_long_and_fit_a_terminal(reports: list[dict]) -> None:

@@ -100,7 +100,7 @@ def test_log_power_is_that_of_numpy_also_in_half_a_patch() -> None:
 
 
 def test_every_modality_has_a_tokenizer_that_there_is() -> None:
-    assert set(PREPROCESS) - {"text"} <= set(DEFAULTS)
+    assert set(PREPROCESS) <= set(DEFAULTS)
     assert set(DEFAULTS.values()) | set(OWN.values()) <= set(TOKENIZERS)
     assert default_tokenizer("spikes", "own") == "spikes"
 

@@ -110,6 +110,20 @@ def test_a_loss_that_is_not_finite_says_what_to_lower(tmp_path: Path) -> None:
         training.fit()
 
 
+def test_a_large_dataset_is_read_in_part() -> None:
+    """Each epoch other windows, and validation an even share as large."""
+    windows = synthetic_windows()
+    whole = Batches(windows, 0, batch_size=8, device=torch.device("cpu"))
+    part = Batches(windows, 0, batch_size=8, device=torch.device("cpu"), max_batches=2)
+    epochs = [torch.cat([sample.x for sample, _ in part.epoch(torch.Generator().manual_seed(k))]) for k in (0, 1)]
+    assert len(part) == 2
+    assert [len(epoch) for epoch in epochs] == [part.windows] * 2 == [16, 16]
+    assert not torch.equal(*epochs)
+    held = part.sample_validation.x
+    assert len(held) == round(len(whole.sample_validation) * 16 / whole.windows)
+    assert all(any(torch.equal(x, y) for y in whole.sample_validation.x) for x in held)
+
+
 def test_a_small_dataset_is_passed_over_several_times() -> None:
     batches = Batches(synthetic_windows(), 0, batch_size=30, device=torch.device("cpu"), min_batches=5)
     seen = torch.cat([y for _, y in batches.epoch(torch.Generator().manual_seed(0))])

@@ -32,7 +32,9 @@ from neurofmx.datasets.seizure_ieeg import SeizureIeeg
 from neurofmx.datasets.sheintuch2022 import Sheintuch2022
 from neurofmx.datasets.simulated import Simulated
 from neurofmx.datasets.steinmetz2019 import Steinmetz2019
+from neurofmx.datasets.tiny_shakespeare import TinyShakespeare
 from neurofmx.datasets.tu2020 import Tu2020
+from neurofmx.datasets.wikitext2 import Wikitext2
 
 __all__ = ["DATASETS", "Dataset", "Expected", "Split", "pick"]
 
@@ -67,6 +69,8 @@ _KINDS: tuple[type[Dataset], ...] = (
     Simulated,
     Steinmetz2019,
     Tu2020,
+    TinyShakespeare,
+    Wikitext2,
 )
 DATASETS: dict[str, type[Dataset]] = {kind.name: kind for kind in _KINDS}
 

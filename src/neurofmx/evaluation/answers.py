@@ -16,15 +16,16 @@ def out_of_fold(windows: Windows, answer: Callable[[int], np.ndarray]) -> np.nda
 
     Args:
         windows: Windows of one dataset.
-        answer: Takes a fold, returns its outputs for the fold's test windows, shape `(test windows, task.width)`.
+        answer: Takes a fold, returns its outputs for the fold's test windows, shape `(test windows, width)`, where
+            the width is that of `windows.answer`.
 
     Returns:
-        Outputs of shape `(tested windows, task.width)`, float64.
+        Outputs of shape `(tested windows, width)`, float64.
 
     Raises:
         ValueError: If a window is tested by more than one fold, or by none where there are several.
     """
-    outputs = np.full((len(windows.y), windows.task.width), np.nan)
+    outputs = np.full((len(windows.y), windows.answer), np.nan)
     times = np.zeros(len(windows.y), int)
     for fold in range(windows.folds):
         index = windows.fold(fold).test

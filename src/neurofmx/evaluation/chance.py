@@ -21,6 +21,7 @@ def chance_outputs(windows: Windows, fold: int) -> np.ndarray:
     Returns:
         Shape `(test windows, task.width)`: the logarithm of each class's share (classes without a training window
         count as half a window), the mean value, or the mean of cosine and sine, whose direction is the mean direction.
+        Of a text the logarithm of each true token's share of the training tokens, shape `(test windows, time)`.
 
     Raises:
         ValueError: If the fold has no training window.
@@ -28,6 +29,8 @@ def chance_outputs(windows: Windows, fold: int) -> np.ndarray:
     part = windows.fold(fold)
     if not len(part.train):
         raise ValueError(f"fold {fold} of {windows.dataset} has no training window: chance cannot be learnt")
+    if windows.task.kind == "next_token":
+        return np.log(_shares(windows.y[part.train].ravel(), windows.task.width))[windows.y[part.test]]
     return np.tile(_usual(windows, part.train), (len(part.test), 1))
 
 
@@ -35,6 +38,11 @@ def _usual(windows: Windows, index: np.ndarray) -> np.ndarray:
     """The constant answer of shape `(task.width,)`."""
     y = windows.y[index]
     if windows.task.kind == "classification":
-        count = np.bincount(y, minlength=windows.task.width)
-        return np.log(np.maximum(count, 0.5) / len(y))
+        return np.log(np.maximum(np.bincount(y, minlength=windows.task.width), 0.5) / len(y))
     return as_values(y, windows.task).mean(axis=0)
+
+
+def _shares(tokens: np.ndarray, vocabulary: int) -> np.ndarray:
+    """Share of every token; one that never came counts half, and all shares have the sum 1."""
+    count = np.maximum(np.bincount(tokens, minlength=vocabulary), 0.5)
+    return count / count.sum()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurofmx.atomic import atomic
+from neurofmx.evaluation.table import best_first
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +42,7 @@ def comparison_figure(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
     datasets = sorted({report["dataset"] for report in reports})
     colours = _colours(report["model"] for report in reports)
     groups = [
-        sorted((r for r in reports if r["dataset"] == name), key=lambda r: (r["score"], r["model"]))
+        sorted((r for r in reports if r["dataset"] == name), key=lambda r: (-best_first(r), r["model"]))
         for name in datasets
     ]
     figure, panels = _panels([0.9 + 0.34 * len(group) for group in groups])
@@ -84,6 +85,8 @@ def _compare(panel: Axes, group: Sequence[Mapping[str, Any]], colours: Mapping[s
     panel.set_yticks(range(len(group)), [report["model"] for report in group])
     panel.set_ylim(-0.6, len(group) - 0.4)
     panel.margins(x=0.05)
+    if metric == "perplexity":  # chance would flatten all that differs on a linear axis
+        panel.set_xscale("log")
     _name(panel, group[0]["dataset"], metric)
     _legend(panel)
 

@@ -35,6 +35,7 @@ class Difference:
         value: Score of the model less score of the reference.
         low: Lower end of the interval.
         high: Upper end of the interval.
+        lower_is_better: Whether the better score is the lower one, default no.
 
     Example:
         >>> Difference(0.05, 0.01, 0.09).verdict
@@ -44,16 +45,18 @@ class Difference:
     value: float
     low: float
     high: float
+    lower_is_better: bool = False
 
     @property
     def beats(self) -> bool:
-        """Whether the whole interval lies above zero."""
-        return self.low > 0
+        """Whether the whole interval lies on the better side of zero."""
+        return self.verdict == "wins"
 
     @property
     def verdict(self) -> str:
         """`wins`, `loses`, or `ties` where the interval holds zero."""
-        return "wins" if self.low > 0 else "loses" if self.high < 0 else "ties"
+        better, worse = ("loses", "wins") if self.lower_is_better else ("wins", "loses")
+        return better if self.low > 0 else worse if self.high < 0 else "ties"
 
 
 def paired_difference(
@@ -99,7 +102,7 @@ def paired_difference(
     ours, theirs = redrawn(outputs, y, block, task), redrawn(reference_outputs, y, block, task)
     value = _whole(ours, drawn) - _whole(theirs, drawn)
     spread = _over_seeds(ours, drawn) - _over_seeds(theirs, drawn)
-    return Difference(value, *_percentiles(spread, confidence))
+    return Difference(value, *_percentiles(spread, confidence), lower_is_better=task.lower_is_better)
 
 
 def interval(

@@ -19,15 +19,18 @@ def score(outputs: np.ndarray, y: np.ndarray, task: Task) -> dict[str, float]:
     """All scores of one model's answers.
 
     Args:
-        outputs: Answers, shape `(n, task.width)`: logits, values, or cosine and sine of the angle.
-        y: Truth: labels `(n,)`, values `(n, variables)` or angles `(n,)` in radians.
+        outputs: Answers, shape `(n, task.width)`: logits, values, or cosine and sine of the angle; of a text log
+            probabilities of the true tokens `(n, time)`.
+        y: Truth: labels `(n,)`, values `(n, variables)` or angles `(n,)` in radians; of a text the words and bytes that
+            a window's tokens stand for `(n, 2)`.
         task: What was asked.
 
     Returns:
         By name. Classification: `accuracy`, `balanced_accuracy`, `auc` (one class against the rest, mean over
         classes). Regression: `r2`, `pearson`, `mae`, each the mean over variables; `pearson` is 0 for a variable that
         is answered with a constant. Circular: `r2` (mean of those of cosine and sine), `angular_error_deg` (median of
-        the absolute angle between answer and truth), `angular_error_mean_deg`.
+        the absolute angle between answer and truth), `angular_error_mean_deg`. Next token: `perplexity` of a word,
+        `bits_per_token` and `bits_per_byte`; the first and the last do not depend on what a token is.
 
     Raises:
         ValueError: If shapes disagree, answers are not finite, or `y` leaves a score undefined (a class without a
@@ -84,9 +87,24 @@ def _circular(outputs: np.ndarray, y: np.ndarray, task: Task) -> dict[str, float
     }
 
 
+def _next_token(outputs: np.ndarray, y: np.ndarray, task: Task) -> dict[str, float]:
+    """Surprise at the true tokens, by word, token and byte."""
+    bits, (_, size) = -float(outputs.sum()) / np.log(2), y.sum(axis=0)
+    return {
+        "perplexity": headline(outputs, y, task),
+        "bits_per_token": bits / outputs.size,
+        "bits_per_byte": float(bits / size),
+    }
+
+
 def _pearson(truth: np.ndarray, answer: np.ndarray) -> float:
     """Correlation; a constant answer follows nothing, so it gets 0."""
     return 0.0 if np.ptp(answer) == 0 else float(np.corrcoef(truth, answer)[0, 1])
 
 
-_SCORES = {"classification": _classification, "regression": _regression, "circular": _circular}
+_SCORES = {
+    "classification": _classification,
+    "regression": _regression,
+    "circular": _circular,
+    "next_token": _next_token,
+}

@@ -1,8 +1,9 @@
 """The headline score as a function of how often each block of windows is drawn, for all draws of a bootstrap at once.
 
-Accuracy and R2 are functions of sums over windows, so a draw needs the sums of its blocks only:
+Accuracy, R2 and perplexity are functions of sums over windows, so a draw needs the sums of its blocks only:
 
     accuracy = sum(correct) / n          R2 = 1 - sum((y - p)^2) / (sum(y^2) - sum(y)^2 / n)
+    perplexity = exp(-sum(log p) / words)
 
 and balanced accuracy is the mean of an accuracy for each class. The area under the curve is the share of pairs of one
 window of each class that are in order, ties counting half. With the windows sorted by their margin once, and w the
@@ -65,6 +66,9 @@ def _terms(outputs: np.ndarray, y: np.ndarray, task: Task) -> np.ndarray:
         there = np.eye(task.width)[y] if task.headline == "balanced_accuracy" else np.ones((len(y), 1))
         there = np.broadcast_to(there, (*correct.shape, there.shape[-1]))
         return np.concatenate([there, there * correct[..., None]], axis=-1)
+    if task.kind == "next_token":
+        likelihood = outputs.sum(axis=-1)
+        return np.stack([np.broadcast_to(y[:, 0], likelihood.shape), likelihood], axis=-1)
     truth = as_values(y, task)
     centred = truth - truth.mean(axis=0)  # R2 does not change with an offset, rounding errors do
     constant = np.concatenate([np.ones((len(y), 1)), centred, centred**2], axis=1)
@@ -76,6 +80,8 @@ def _scores(sums: np.ndarray, task: Task) -> np.ndarray:
     if task.kind == "classification":
         there, correct = np.split(sums, 2, axis=-1)
         return np.mean(correct / there, axis=-1)
+    if task.kind == "next_token":
+        return np.exp(-sums[..., 1] / sums[..., 0])
     n = sums[..., :1]
     total, squares, residual = np.split(sums[..., 1:], 3, axis=-1)
     variation = squares - total**2 / n

@@ -72,8 +72,10 @@ def report(
     """Score one model on one dataset, next to chance and to the linear model on the same windows.
 
     Args:
-        outputs: Answers to the test windows of all folds, shape `(seeds, n, task.width)`.
-        y: Truth of these windows: labels `(n,)`, values `(n, variables)` or angles `(n,)` in radians.
+        outputs: Answers to the test windows of all folds, shape `(seeds, n, task.width)`; of a text log probabilities
+            of the true tokens `(seeds, n, time)`.
+        y: Truth of these windows: labels `(n,)`, values `(n, variables)` or angles `(n,)` in radians; of a text the
+            words and bytes of each window `(n, 2)`.
         block: Exchangeable stretch each window lies in, shape `(n,)`.
         task: What was asked.
         linear: Answers of the tuned linear model, shape `(n, task.width)` or `(seeds, n, task.width)`.
@@ -111,7 +113,7 @@ def report(
         "metrics": _mean_scores(outputs, y, task),
         "chance": score(chance, y, task),
         "linear": _mean_scores(linear if linear.ndim == 3 else linear[None], y, task)[task.headline],
-        "difference": asdict(difference),
+        "difference": {name: getattr(difference, name) for name in ("value", "low", "high")},
         "beats_linear": difference.beats,
         "verdict": difference.verdict,
         **asdict(cost),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from neurofmx.task import LOWER_IS_BETTER
+
 COLUMNS = (
     ("dataset", "---"),
     ("model", "---"),
@@ -32,7 +34,7 @@ def comparison_markdown(reports: Sequence[Mapping[str, Any]]) -> str:
 
     Returns:
         Table with columns padded to equal width, so that it reads well as text too. Rows are sorted by dataset, then
-        by falling score; `spikes` are spikes of a neuron in a time step.
+        the best score first; `spikes` are spikes of a neuron in a time step.
 
     Raises:
         ValueError: If there is no report, or the intervals do not share one confidence.
@@ -48,7 +50,12 @@ def comparison_markdown(reports: Sequence[Mapping[str, Any]]) -> str:
 
 def _sorted(reports: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """By dataset, then best first, then by name."""
-    return sorted(reports, key=lambda r: (r["dataset"], -r["score"], r["model"]))
+    return sorted(reports, key=lambda r: (r["dataset"], best_first(r), r["model"]))
+
+
+def best_first(report: Mapping[str, Any]) -> float:
+    """The score as a number that is lower for the better model."""
+    return report["score"] if report["headline"] in LOWER_IS_BETTER else -report["score"]
 
 
 def _confidence(reports: Sequence[Mapping[str, Any]]) -> float:
@@ -72,10 +79,10 @@ def _row(report: Mapping[str, Any]) -> list[str]:
         report["model"],
         str(len(report["seeds"])),
         metric,
-        f"{report['score']:.3f}",
-        f"{ends['low']:.3f} to {ends['high']:.3f}",
-        f"{report['chance'][metric]:.3f}",
-        f"{report['linear']:.3f}",
+        _number(report["score"]),
+        f"{_number(ends['low'])} to {_number(ends['high'])}",
+        _number(report["chance"][metric]),
+        _number(report["linear"]),
         *_against_linear(report),
         f"{report['parameters']:,}",
         f"{report['train_seconds']:.1f}",
@@ -89,7 +96,13 @@ def _against_linear(report: Mapping[str, Any]) -> tuple[str, str]:
     if report["model"] == "linear":
         return ABSENT, "reference"
     d = report["difference"]
-    return f"{d['value']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]", report["verdict"]
+    value, low, high = (_number(d[name], sign="+") for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]", report["verdict"]
+
+
+def _number(value: float, *, sign: str = "-") -> str:
+    """Three digits behind the point; perplexities in the hundreds and above have fewer to show."""
+    return f"{value:{sign},.{3 if abs(value) < 100 else 1 if abs(value) < 10_000 else 0}f}"
 
 
 def _rule(mark: str, width: int) -> str:

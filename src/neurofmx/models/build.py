@@ -11,6 +11,7 @@ from neurofmx.models.configs import HeadConfig
 from neurofmx.models.decoder import Decoder
 from neurofmx.models.head import Head
 from neurofmx.models.table import MODELS
+from neurofmx.models.token_head import TokenHead
 from neurofmx.tables import pick
 from neurofmx.tokenizers.table import build_tokenizer, default_tokenizer
 from neurofmx.tokenizers.tokens import Layout
@@ -37,9 +38,12 @@ def build_decoder(family: str, config: BaseModel, head: HeadConfig, windows: Win
     dim: int = config.hidden_dim  # type: ignore[attr-defined]
     reader = windows.tokenizer or default_tokenizer(windows.modality, windows.montage)
     tokenizer = build_tokenizer(reader, Layout.of(windows), dim, options=windows.tokenizer_options)
+    backbone = getattr(import_module(module), name)(config)
+    if windows.task.kind == "next_token":
+        return Decoder(tokenizer, backbone, TokenHead(dim, vocabulary=windows.task.width, dropout=head.dropout))
     answer = Head(dim, task=windows.task, pool=head.pool, dropout=head.dropout)
     if windows.task.kind == "regression":
         y = torch.as_tensor(windows.y[windows.fold(fold).train], dtype=torch.float32)
         answer.target_mean.copy_(y.mean(0))
         answer.target_std.copy_(y.std(0).clamp_min(1e-6))
-    return Decoder(tokenizer, getattr(import_module(module), name)(config), answer)
+    return Decoder(tokenizer, backbone, answer)

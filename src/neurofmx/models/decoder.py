@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from neurofmx.models.head import Head
+from neurofmx.models.token_head import TokenHead
 from neurofmx.tokenizers.tokens import Sample, Tokenizer
 
 
@@ -21,10 +22,10 @@ class Decoder(nn.Module):
     Args:
         tokenizer: Windows to tokens `(batch, tokens, dim)` with their mask.
         backbone: Tokens to states `(batch, tokens, dim)`; called as `states, state = backbone(tokens, state)`.
-        head: States and their mask to outputs `(batch, task.width)`.
+        head: States and their mask to outputs `(batch, task.width)`; a `TokenHead` answers at every token.
     """
 
-    def __init__(self, tokenizer: Tokenizer, backbone: nn.Module, head: Head) -> None:
+    def __init__(self, tokenizer: Tokenizer, backbone: nn.Module, head: Head | TokenHead) -> None:
         super().__init__()
         self.tokenizer, self.backbone, self.head = tokenizer, backbone, head
 
@@ -46,6 +47,31 @@ class Decoder(nn.Module):
         return self.head(states, mask), state
 
     @torch.inference_mode()
+    def log_likelihood(self, sample: Sample, y: np.ndarray, *, batch_size: int = 256) -> np.ndarray:
+        """Say how probable every true next token of a text was.
+
+        Args:
+            sample: Any number of windows, on the CPU.
+            y: The token that follows each `(windows, time)`.
+            batch_size: Windows answered at once.
+
+        Returns:
+            Natural logarithms `(windows, time)`, float64.
+
+        Raises:
+            TypeError: If the network was built for another task.
+        """
+        if not isinstance(self.head, TokenHead):
+            raise TypeError("this network does not answer at every token; call predict")
+        self.eval()
+        device, logs = next(self.parameters()).device, []
+        for first in range(0, len(sample), batch_size):
+            part = slice(first, first + batch_size)
+            true = torch.as_tensor(y[part], dtype=torch.int64, device=device)
+            logs.append(self.head.log_likelihood(self(sample[part].to(device))[0].float(), true).cpu().numpy())
+        return np.concatenate(logs).astype(np.float64)
+
+    @torch.inference_mode()
     def predict(self, sample: Sample, *, batch_size: int = 256) -> np.ndarray:
         """Answer windows outside of training.
 
@@ -55,11 +81,17 @@ class Decoder(nn.Module):
 
         Returns:
             Logits, values in the target's unit, or cosine and sine, shape `(windows, task.width)`, float64.
+
+        Raises:
+            TypeError: If the network was built for a text.
         """
+        if isinstance(self.head, TokenHead):
+            raise TypeError("this network answers at every token; call log_likelihood")
         self.eval()
         device = next(self.parameters()).device
         batches = [sample[first : first + batch_size] for first in range(0, len(sample), batch_size)]
         return np.concatenate([self._answer(batch.to(device)) for batch in batches]).astype(np.float64)
 
     def _answer(self, batch: Sample) -> np.ndarray:
+        assert isinstance(self.head, Head)
         return self.head.in_units(self(batch)[0]).float().cpu().numpy()

@@ -54,6 +54,7 @@ class LinearConfig(BaseModel):
     )
     csp_components: int = Field(default=4, ge=1, description="Spatial filters of csp.")
     max_iter: int = Field(default=1000, ge=1, description="Most iterations of the logistic regression.")
+    max_order: int = Field(default=8, ge=1, description="Tokens of the longest n-gram, where the next token is asked.")
 
 
 @dataclass(frozen=True, eq=False)

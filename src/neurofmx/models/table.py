@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from neurofmx.models.configs import HybridConfig, LstmConfig, TransformerConfig
 from neurofmx.models.linear import LinearConfig
 from neurofmx.models.pca import PcaConfig
+from neurofmx.task import Task
 
 
 class Family(NamedTuple):
@@ -18,16 +19,27 @@ class Family(NamedTuple):
         config: Pydantic class of the settings, section `model` or `models.<name>` of params.yaml.
         network: `module:class` of a backbone that is trained by gradient descent, or empty.
         classical: `module:class` of a decoder that is fitted in closed form, or empty.
+        text: `module:class` of the one in its place where the next token is asked for, or empty.
     """
 
     config: type[BaseModel]
     network: str = ""
     classical: str = ""
+    text: str = ""
+
+    def decoder(self, task: Task) -> str:
+        """`module:class` of the decoder fitted in closed form for a task; raises ValueError if there is none."""
+        found = self.text if task.kind == "next_token" else self.classical
+        if not found:
+            raise ValueError(f"this model cannot answer a {task.kind} task; leave it out of the models to compare with")
+        return found
 
 
 MODELS: dict[str, Family] = {
     "hybrid": Family(HybridConfig, network="neurofmx.models.hybrid:MambaLiquidSpikingNetwork"),
-    "linear": Family(LinearConfig, classical="neurofmx.models.linear:LinearDecoder"),
+    "linear": Family(
+        LinearConfig, classical="neurofmx.models.linear:LinearDecoder", text="neurofmx.models.ngram:NgramDecoder"
+    ),
     "lstm": Family(LstmConfig, network="neurofmx.models.lstm:Lstm"),
     "pca": Family(PcaConfig, classical="neurofmx.models.pca:PcaDecoder"),
     "transformer": Family(TransformerConfig, network="neurofmx.models.transformer:Transformer"),

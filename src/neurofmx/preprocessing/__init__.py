@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from neurofmx.preprocessing import calcium, ecog, eeg, emg, fmri, ieeg, image, lfp, spikes
+from neurofmx.preprocessing import calcium, ecog, eeg, emg, fmri, ieeg, image, lfp, spikes, text
 from neurofmx.recording import Recording
 
 __all__ = ["PREPROCESS", "Preprocessing"]
@@ -38,4 +38,5 @@ PREPROCESS: dict[str, Preprocessing] = {
     "image": Preprocessing(image.preprocess, image.ImageOptions, "image"),
     "lfp": Preprocessing(lfp.preprocess, lfp.LfpOptions, "lfp"),
     "spikes": Preprocessing(spikes.preprocess, spikes.SpikeOptions, "spikes"),
+    "text": Preprocessing(text.preprocess, text.TextOptions, "tokens"),
 }

@@ -240,6 +240,14 @@ class VideoAudioConfig(BaseModel):
     audio: AudioConfig = AudioConfig()
 
 
+class TextConfig(BaseModel):
+    """Settings of the tokenizer of texts."""
+
+    model_config = FROZEN
+
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of the vectors' numbers dropped in training.")
+
+
 class TrajectoryConfig(BaseModel):
     """Settings of the tokenizer of movements."""
 

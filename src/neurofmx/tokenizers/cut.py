@@ -16,6 +16,7 @@ from neurofmx.timeline import Signal
 from neurofmx.tokenizers.montage import check_montage, column_names, fitting, positions, side_by_side
 from neurofmx.tokenizers.pieces import Pieces, cut_recording
 from neurofmx.tokenizers.scaling import FlatChannels, Moments, learn_scaling
+from neurofmx.tokenizers.text_windows import cut_text
 from neurofmx.tokenizers.windows import Montage, Windows
 
 _JOINED = ("y", "start", "stop", "length")
@@ -105,6 +106,8 @@ def cut(
             recordings with channels of their own are left out as a whole.
         LeakError: If held-out windows share time with training windows.
     """
+    if task.kind == "next_token":
+        return _cut_text(recordings, signal, task, split, options, modality, dataset)
     check_montage(options.montage, split, dataset=dataset)
     signals = fitting(recordings, signal, montage=options.montage)
     pieces = [
@@ -146,6 +149,26 @@ def cut(
         tokenizer=options.tokenizer or "",
         tokenizer_options=options.tokenizer_options,
     )
+
+
+def _cut_text(
+    recordings: list[Recording],
+    signal: str,
+    task: Task,
+    split: Split,
+    options: CutOptions,
+    modality: str,
+    dataset: str,
+) -> Windows:
+    """Windows of tokens, which have a vocabulary in place of a scale."""
+    if options.anchor != "sample" or options.start != 0 or options.patch != 1:
+        raise ValueError(
+            f"datasets.{dataset}.tokenize: a text needs anchor=sample, start=0 and patch=1, got {options.anchor}, "
+            f"{options.start:g} and {options.patch}"
+        )
+    length = round(options.stop * recordings[0].signal(signal).rate)
+    asked = {"signal": signal, "task": task, "split": split, "modality": modality, "dataset": dataset}
+    return cut_text(recordings, length=length, stride=options.stride, **asked)
 
 
 def _split(

@@ -30,6 +30,7 @@ class Layout(NamedTuple):
         grid: Shape of a picture, (rows, columns) or (rows, columns, colours), where windows hold the rows of pictures
             one after the other; empty for no pictures.
         beside: What was recorded at the same time in another form, such as the sound of a video.
+        vocabulary: Where samples are the numbers of a text's tokens, how many tokens there are; 0 for measurements.
     """
 
     shape: tuple[int, ...]
@@ -40,6 +41,7 @@ class Layout(NamedTuple):
     positions: bool = False
     grid: tuple[int, ...] = ()
     beside: Layout | None = None
+    vocabulary: int = 0
 
     @property
     def channels(self) -> int:
@@ -58,6 +60,7 @@ class Layout(NamedTuple):
             varied=windows.montage == "own",
             positions=bool(np.isfinite(windows.positions).all(2).any()),
             grid=grid,
+            vocabulary=windows.task.width if windows.task.kind == "next_token" else 0,
         )
 
 
@@ -66,7 +69,7 @@ class Sample:
     """A batch of windows, padded at the end to one length.
 
     Args:
-        x: Standardised samples (B, T, C), or (B, T, height, width, colours).
+        x: Standardised samples (B, T, C), or (B, T, height, width, colours); of a text numbers of tokens, int64.
         present: Which channels a window's recording has (B, C), bool; None for all.
         length: Samples that were recorded, 1 to T, (B,); what follows is padding. None for all.
         recording: Index of each window's recording (B,); None for the first.
@@ -84,10 +87,10 @@ class Sample:
     @classmethod
     def of(cls, windows: Windows, fold: int, index: np.ndarray) -> Sample:
         """Windows `index` standardised with the training windows of a fold, on the CPU."""
-        group = windows.group[index]
+        group, kind = windows.group[index], torch.int64 if windows.task.kind == "next_token" else torch.float32
         whole = bool((windows.length == windows.x.shape[1]).all())
         return cls(
-            torch.as_tensor(windows.scaled(fold, index), dtype=torch.float32),
+            torch.as_tensor(windows.scaled(fold, index), dtype=kind),
             present=None if windows.present.all() else torch.as_tensor(windows.present[group]),
             length=None if whole else torch.as_tensor(windows.length[index]),
             recording=torch.as_tensor(group, dtype=torch.int64),

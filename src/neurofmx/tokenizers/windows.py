@@ -19,7 +19,8 @@ from neurofmx.hdf5 import read_trees, write_trees
 from neurofmx.parts import TEST, TRAIN, VALIDATION
 from neurofmx.task import Task
 
-_ARRAYS = ("x", "y", "group", "block", "start", "stop", "split", "mean", "std", "present", "length", "positions")
+_PER_WINDOW = ("x", "y", "group", "block", "start", "stop", "length", "sizes")
+_ARRAYS = (*_PER_WINDOW, "split", "mean", "std", "present", "positions")
 _FACTS = ("modality", "rate", "patch", "split_name", "dataset", "montage", "tokenizer")
 
 Montage = Literal["same", "own"]
@@ -38,8 +39,9 @@ class Windows:
     """The windows of one dataset with everything needed to train and score a model on them.
 
     Args:
-        x: Windows, unscaled, shape `(windows, time, channels)`, float32.
-        y: Answers: labels `(windows,)` int64, values `(windows, variables)` float64 or angles `(windows,)` rad.
+        x: Windows, unscaled, shape `(windows, time, channels)`, float32; of a text token numbers, int32.
+        y: Answers: labels `(windows,)` int64, values `(windows, variables)` float64, angles `(windows,)` rad or the
+            token that follows each `(windows, time)` int32.
         group: Recording of each window, shape `(windows,)`.
         block: Stretch of recording that is exchangeable with others (a trial, some seconds), shape `(windows,)`;
             the bootstrap draws blocks, as neighbouring windows are not independent.
@@ -62,6 +64,7 @@ class Windows:
         positions: Where each channel was recorded, m, shape `(recordings, channels, 3)`; NaN where not known (default).
         tokenizer: Which tokenizer a network reads them with; empty for that of the modality.
         tokenizer_options: Its settings.
+        sizes: Words and bytes that the answers of a window stand for, shape `(windows, 2)`, int; empty but for a text.
     """
 
     x: np.ndarray
@@ -86,6 +89,7 @@ class Windows:
     positions: np.ndarray = field(default_factory=lambda: np.zeros(0))
     tokenizer: str = ""
     tokenizer_options: dict[str, Any] = field(default_factory=dict)
+    sizes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
 
     def __post_init__(self) -> None:
         windows, time, channels = self.x.shape
@@ -104,6 +108,19 @@ class Windows:
         return len(self.split)
 
     @property
+    def answer(self) -> int:
+        """Numbers a model answers to a window: `task.width`, or a log probability for every token of a text."""
+        return self.x.shape[1] if self.task.kind == "next_token" else self.task.width
+
+    @property
+    def description(self) -> str:
+        """What a window holds, in words."""
+        time, channels = self.x.shape[1:]
+        if self.task.kind != "next_token":
+            return f"{time} x {channels} at {self.rate:g} Hz"
+        return f"{time} tokens of {self.task.width:,}, every {(self.start[1] - self.start[0]) * self.rate:g}"
+
+    @property
     def tested(self) -> np.ndarray:
         """Indices of the windows that a fold tests, in order: all, unless the source publishes one division."""
         return np.flatnonzero((self.split == TEST).any(axis=0))
@@ -112,11 +129,19 @@ class Windows:
         """Indices of the training, validation and test windows of fold `k`."""
         return Fold(*(np.flatnonzero(self.split[k] == part) for part in (TRAIN, VALIDATION, TEST)))
 
+    @property
+    def truth(self) -> np.ndarray:
+        """What answers to the tested windows are scored against: `y` or, as such answers hold the probabilities of the
+        true tokens already, the `sizes` of a text."""
+        return (self.sizes if self.task.kind == "next_token" else self.y)[self.tested]
+
     def scaled(self, k: int, index: np.ndarray) -> np.ndarray:
         """Windows `index` standardised with the training windows of fold `k`, shape `(index, time, channels)`.
 
-        What was not recorded is 0: the mean of what was.
+        What was not recorded is 0: the mean of what was. Numbers of tokens have no scale and stay as they are.
         """
+        if self.task.kind == "next_token":
+            return self.x[index]
         mean, std = self.mean[k], self.std[k]
         if self.montage == "own":
             mean, std = (each[self.group[index], None] for each in (mean, std))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from neurofmx.tokenizers.windows import Windows
 
 
 class Batches:
-    """The training and validation windows of one fold as tensors on a device.
+    """The training and validation windows of one fold as tensors on a device; `windows` of them make an epoch.
 
     Args:
         windows: All windows of the dataset.
@@ -20,41 +21,51 @@ class Batches:
         batch_size: Windows a batch holds.
         device: Where the tensors live.
         min_batches: Least batches of an epoch; fewer windows are passed over several times.
+        max_batches: Most batches of an epoch; of more windows an epoch draws some, and validation keeps an even share
+            as large. None for all.
     """
 
     def __init__(
-        self, windows: Windows, fold: int, *, batch_size: int, device: torch.device, min_batches: int = 1
+        self,
+        windows: Windows,
+        fold: int,
+        *,
+        batch_size: int,
+        device: torch.device,
+        min_batches: int = 1,
+        max_batches: int | None = None,
     ) -> None:
         parts = windows.fold(fold)
-        kind = torch.int64 if windows.task.kind == "classification" else torch.float32
+        kind = torch.int64 if windows.task.kind in ("classification", "next_token") else torch.float32
         self.batch_size = batch_size
-        self.sample, self.sample_validation = (
-            Sample.of(windows, fold, i).to(device) for i in (parts.train, parts.validation)
-        )
+        self.passes = -(-min_batches * batch_size // len(parts.train))
+        whole = self.passes * len(parts.train)
+        self.windows = whole if max_batches is None else min(whole, max_batches * batch_size)
+        held = _share(parts.validation, min(1.0, self.windows / len(parts.train)))
+        self.sample, self.sample_validation = (Sample.of(windows, fold, i).to(device) for i in (parts.train, held))
         self.y, self.y_validation = (
-            torch.as_tensor(windows.y[i], dtype=kind, device=device) for i in (parts.train, parts.validation)
+            torch.as_tensor(windows.y[i], dtype=kind, device=device) for i in (parts.train, held)
         )
-        self.passes = -(-min_batches * batch_size // len(self.sample))
 
     def __len__(self) -> int:
         """Batches an epoch."""
         return -(-self.windows // self.batch_size)
 
-    @property
-    def windows(self) -> int:
-        """Training windows an epoch, each as often as there are passes."""
-        return self.passes * len(self.sample)
-
     def epoch(self, generator: torch.Generator) -> Iterator[tuple[Sample, Tensor]]:
         """Training batches and answers, in an order drawn from `generator`."""
         order = torch.cat([torch.randperm(len(self.sample), generator=generator) for _ in range(self.passes)])
-        for index in order.split(self.batch_size):
+        for index in order[: self.windows].split(self.batch_size):
             yield self.sample[index.to(self.y.device)], self.y[index]
 
     def validation(self) -> Iterator[tuple[Sample, Tensor]]:
         """Validation batches in order."""
         for index in torch.arange(len(self.sample_validation), device=self.y.device).split(256):
             yield self.sample_validation[index], self.y_validation[index]
+
+
+def _share(index: np.ndarray, share: float) -> np.ndarray:
+    """An even share of some windows, at least one."""
+    return index[np.linspace(0, len(index), max(1, round(share * len(index))), endpoint=False).astype(int)]
 
 
 def corrupt(x: Tensor, *, noise: float, dropout: float, generator: torch.Generator) -> Tensor:

@@ -143,6 +143,7 @@ def _fit(recipe: Recipe, fold: int, seed: int, home: Path) -> None:
         batch_size=recipe.options.batch_size,
         device=torch.device("cuda" if cuda else "cpu"),
         min_batches=recipe.options.min_batches,
+        max_batches=recipe.options.max_batches,
     )
     trainer = Trainer(
         decoder,

@@ -125,7 +125,9 @@ class Trainer:
         return self._finite(total / self.batches.windows, "training")
 
     def _corrupted(self, sample: Sample, generator: torch.Generator) -> Sample:
-        """The windows with noise, and without some channels."""
+        """The windows with noise, and without some channels; numbers of tokens as they are."""
+        if not sample.x.is_floating_point():
+            return sample
         noise, dropout = self.options.input_noise, self.options.input_dropout
         return sample.with_x(corrupt(sample.x, noise=noise, dropout=dropout, generator=generator))
 

@@ -19,6 +19,12 @@ class TrainOptions(BaseModel):
     min_batches: int = Field(
         default=1, ge=1, description="Least batches of an epoch; a small dataset is passed over several times."
     )
+    max_batches: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most batches of an epoch. Of a larger dataset each epoch reads windows drawn anew, and validation "
+        "an even share as large; null for all.",
+    )
     patience: int = Field(default=5, ge=1, description="Epochs without a better validation loss before training stops.")
     warmup_fraction: float = Field(default=0.1, ge=0, lt=1, description="Share of all steps with a rising rate.")
     gradient_clip: float = Field(default=1.0, gt=0, description="Longest gradient, Euclidean norm over all weights.")

@@ -1,0 +1,202 @@
+"""Text: from characters to tokens, by a vocabulary that the training text alone decides.
+
+Whatever a token is, the result says how many words and bytes each token stands for, so that models that read words,
+pieces of words or characters can be compared (`evaluation`). A word is what stands between blanks, and the end of a
+line is one more: the convention behind the published perplexities of WikiText.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from neurofmx.recording import Recording, Signal
+
+TRAINING = "train"  # the session that the vocabulary is learnt from
+UNKNOWN, LINE_END = "<unk>", "<eos>"
+WORD = re.compile(r"\n|\S+")
+BLANK = [point for point in range(0x3001) if chr(point).isspace()]  # what `\S` is not; there are none above
+LINES = 1000  # how many are encoded at once, which bounds the memory
+
+
+class TextOptions(BaseModel):
+    """What a token is; part `preprocess` of a dataset's block."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unit: Literal["word", "character", "bpe"] = Field(
+        default="word", description="a token is a word, a character, or a piece of a word (byte-pair encoding)"
+    )
+    size: int | None = Field(
+        default=None,
+        ge=2,
+        description="tokens of the vocabulary at most, the most frequent ones; null for all; bpe needs 257 or more",
+    )
+
+    @property
+    def rate(self) -> float:
+        """Tokens a second, by convention."""
+        return 1.0
+
+    @model_validator(mode="after")
+    def _pieces_are_counted(self) -> TextOptions:
+        if self.unit == "bpe" and (self.size or 0) < 257:
+            raise ValueError(f"size={self.size}: bpe needs 257 or more, the 256 bytes and a merge; 4096 is usual")
+        return self
+
+
+class _Tokens(NamedTuple):
+    """Tokens `(tokens,)` by number, and the character each ends before `(tokens,)`."""
+
+    ids: np.ndarray
+    ends: np.ndarray
+
+
+class _Vocabulary(NamedTuple):
+    """All tokens in the order of their numbers, and how a text becomes numbers."""
+
+    names: list[str]
+    encode: Callable[[str], _Tokens]
+
+
+def preprocess(recordings: Iterable[Recording], options: TextOptions) -> list[Recording]:
+    """Number the tokens of every text by a vocabulary of the training text.
+
+    Args:
+        recordings: Recordings with a signal `text (characters,)` of code points; those of session `train` decide the
+            vocabulary.
+        options: What a token is.
+
+    Returns:
+        Recordings with two signals on one clock, a token a second: `tokens (tokens,)`, numbers into the array
+        `vocabulary (tokens of the vocabulary,)`, and `size (tokens, 2)`, the words that begin and the bytes that end
+        with each token. Words and characters that training lacks become `<unk>`; an encoding by bytes has none.
+
+    Raises:
+        ValueError: If no recording is of session `train`, or a text is empty.
+        ImportError: If `bpe` is asked for and the package tokenizers is missing.
+    """
+    recordings = list(recordings)
+    texts = {recording.name: _read(recording) for recording in recordings}
+    training = [texts[recording.name] for recording in recordings if recording.session == TRAINING]
+    if not training:
+        raise ValueError(
+            f"no recording of session {TRAINING!r} among {', '.join(texts)}: a vocabulary may be learnt from the "
+            f"training text only; name that session {TRAINING!r}"
+        )
+    vocabulary = _LEARN[options.unit](training, options.size)
+    return [_numbered(recording, texts[recording.name], vocabulary) for recording in recordings]
+
+
+def _read(recording: Recording) -> str:
+    """Code points as a string."""
+    text = recording.signal("text").data.astype("<u4").tobytes().decode("utf-32-le")
+    if not text.strip():
+        raise ValueError(f"recording {recording.name}, signal text: holds no word, check the raw file")
+    return text
+
+
+def _numbered(recording: Recording, text: str, vocabulary: _Vocabulary) -> Recording:
+    """One recording in tokens."""
+    tokens = vocabulary.encode(text)
+    clock = {"rate": 1.0, "start": 0.0}
+    numbers = Signal(tokens.ids.astype(np.int32), unit="token", channels=("token",), **clock)
+    size = Signal(_sizes(text, tokens.ends), unit="1", channels=("words", "bytes"), **clock)
+    arrays = {**recording.arrays, "vocabulary": np.array(vocabulary.names, np.str_)}
+    return replace(recording, signals={"tokens": numbers, "size": size}, arrays=arrays)
+
+
+def _sizes(text: str, ends: np.ndarray) -> np.ndarray:
+    """Words that begin, and bytes of UTF-8, between the end of the token before and that of each token."""
+    points = np.frombuffer(text.encode("utf-32-le"), "<u4")
+    length = 1 + sum((points >= limit).astype(np.int64) for limit in (0x80, 0x800, 0x10000))
+    inside = ~np.isin(points, BLANK)
+    begins = inside & np.r_[True, ~inside[:-1]] | (points == ord("\n"))
+    running = np.concatenate([np.zeros((1, 2), np.int64), np.cumsum(np.stack([begins, length], 1), axis=0)])
+    return np.diff(running[ends], axis=0, prepend=running[:1]).astype(np.int32)
+
+
+def _word_ends(text: str) -> np.ndarray:
+    """The character that each word ends before, `(words,)`."""
+    points = np.frombuffer(text.encode("utf-32-le"), "<u4")
+    inside = ~np.isin(points, BLANK)
+    return 1 + np.flatnonzero(inside & np.r_[~inside[1:], True] | (points == ord("\n")))
+
+
+def _frequent(counts: Counter[str], size: int | None) -> list[str]:
+    """The unknown token and the most frequent others; of equals the first by code points."""
+    counts.pop(UNKNOWN, None)
+    order = sorted(counts, key=lambda name: (-counts[name], name))
+    return [UNKNOWN, *(order if size is None else order[: size - 1])]
+
+
+def _words(training: list[str], size: int | None) -> _Vocabulary:
+    """What stands between blanks; the end of a line is a word of its own."""
+
+    def names_of(text: str) -> list[str]:
+        return [LINE_END if word == "\n" else word for word in WORD.findall(text)]
+
+    names = _frequent(Counter(word for text in training for word in names_of(text)), size)
+    number = {name: index for index, name in enumerate(names)}
+
+    def encode(text: str) -> _Tokens:
+        ids = np.array([number.get(name, 0) for name in names_of(text)])
+        return _Tokens(ids, _word_ends(text))
+
+    return _Vocabulary(names, encode)
+
+
+def _characters(training: list[str], size: int | None) -> _Vocabulary:
+    """Every character."""
+    names = _frequent(Counter(character for text in training for character in text), size)
+    number = {name: index for index, name in enumerate(names)}
+
+    def encode(text: str) -> _Tokens:
+        return _Tokens(np.array([number.get(name, 0) for name in text]), np.arange(1, len(text) + 1))
+
+    return _Vocabulary(names, encode)
+
+
+def _pieces(training: list[str], size: int | None) -> _Vocabulary:
+    """Pieces of words by byte-pair encoding, trained and applied line by line.
+
+    Source: Sennrich et al. 2016, Neural machine translation of rare words with subword units, section 3.2; on bytes,
+    Radford et al. 2019, Language models are unsupervised multitask learners, section 2.2.
+    """
+    try:
+        from tokenizers import Tokenizer, models, pre_tokenizers, trainers  # imported here: only this unit needs it
+    except ImportError as error:
+        raise ImportError(f"preprocess.unit=bpe: needs the package tokenizers ({error}); pip install it") from error
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=size or 0, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False
+    )
+    tokenizer.train_from_iterator((line for text in training for line in text.splitlines(keepends=True)), trainer)
+    numbers = tokenizer.get_vocab()
+
+    def encode(text: str) -> _Tokens:
+        lines, ids, ends, before = text.splitlines(keepends=True), [], [], 0
+        for first in range(0, len(lines), LINES):
+            some = lines[first : first + LINES]
+            for line, pieces in zip(some, tokenizer.encode_batch(some), strict=True):
+                ids.extend(pieces.ids)
+                ends.extend(before + end for _, end in pieces.offsets)
+                before += len(line)
+        return _Tokens(np.array(ids), np.array(ends))
+
+    return _Vocabulary(sorted(numbers, key=lambda name: numbers[name]), encode)
+
+
+_LEARN: dict[str, Callable[[list[str], int | None], _Vocabulary]] = {
+    "word": _words,
+    "character": _characters,
+    "bpe": _pieces,
+}
