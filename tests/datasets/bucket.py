@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 import boto3
 import requests
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import get_canned_acl, s3_backends
 from werkzeug.serving import make_server
 
 
@@ -64,16 +65,12 @@ class Buckets:
 
     def fill(self, bucket: str, files: dict[str, bytes]) -> None:
         """Make a bucket with files by key."""
-        owner = self.owner()
-        owner.create_bucket(Bucket=bucket)
+        backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]  # past the line: a request for each file takes its time
+        backend.create_bucket(bucket, "us-east-1")
         for key, body in files.items():
-            owner.put_object(Bucket=bucket, Key=key, Body=body, ACL="public-read")
+            backend.put_object(bucket, key, body)
+            backend.put_object_acl(bucket, key, get_canned_acl("public-read"))
         self.asked, self.signed = [], False
-
-    def fill_from(self, bucket: str, folder: Path, prefix: str) -> None:
-        """Make a bucket with the files of a folder below a prefix."""
-        paths = [path for path in folder.rglob("*") if path.is_file()]
-        self.fill(bucket, {f"{prefix}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in paths})
 
     def _answer(self, environ: dict[str, Any], start: Callable) -> Iterable[bytes]:
         name = environ["PATH_INFO"].rpartition("/")[2]

@@ -46,14 +46,14 @@ def flanker() -> list[tuple[float, float | str, str]]:
     return [(10.0 + 10 * i, 2.0 if i else "n/a", kinds[i % 3]) for i in range(9)]
 
 
-def write_fmri(root: Path, *, people: tuple[str, ...] = ("01", "02", "03")) -> dict[str, np.ndarray]:
+def write_fmri(root: Path) -> dict[str, np.ndarray]:
     """A task with fMRIPrep's derivatives; returns the images by person and run."""
     images = {}
     write(root / "openneuro.org/ds000102/task-flanker_bold.json", {"RepetitionTime": INTERVAL, "TaskName": "Flanker"})
     write(root / "openneuro.org/ds000102/participants.tsv", "participant_id\n")
     derived = root / "openneuro-derivatives/fmriprep/ds000102-fmriprep"
     write(derived / "dataset_description.json", {"Name": "fMRIPrep"})
-    for person in people:
+    for person in ("01", "02", "03"):
         for run in ("1", "2"):
             stem = f"sub-{person}/func/sub-{person}_task-flanker_run-{run}"
             bold = RNG.normal(1000, 10, (*GRID, VOLUMES)).astype(np.float32)
@@ -74,25 +74,55 @@ def write_fmri(root: Path, *, people: tuple[str, ...] = ("01", "02", "03")) -> d
     return images
 
 
-def serve(buckets: Buckets, root: Path) -> None:
-    for bucket in ("openneuro.org", "openneuro-derivatives"):
-        if (root / bucket).is_dir():
-            files = {p.relative_to(root / bucket).as_posix(): p.read_bytes() for p in (root / bucket).rglob("*.*")}
-            buckets.fill(bucket, files)
+Site = dict[str, dict[str, bytes]]  # files by bucket and key
 
 
-def read(dataset: OpenneuroFmri | OpenneuroIeeg, folder: Path) -> list[Recording]:
-    dataset.download(folder / "raw", mirror=None, cache=folder / "cache")
+def packed(root: Path) -> Site:
+    """What was written, as buckets."""
+    return {
+        bucket.name: {path.relative_to(bucket).as_posix(): path.read_bytes() for path in bucket.rglob("*.*")}
+        for bucket in root.iterdir()
+    }
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, dict[str, np.ndarray]]:
+    """A task with derivatives, written once, and its images."""
+    root = tmp_path_factory.mktemp("fmri")
+    images = write_fmri(root)
+    return packed(root), images
+
+
+@pytest.fixture
+def images(written: tuple[Site, dict[str, np.ndarray]], buckets: Buckets) -> dict[str, np.ndarray]:
+    """The task on a server, and its images by person and run."""
+    serve(buckets, written[0])
+    return written[1]
+
+
+def serve(buckets: Buckets, site: Site) -> None:
+    for bucket, files in site.items():
+        buckets.fill(bucket, files)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Finished downloads, for tests that do not look at the requests themselves."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def read(dataset: OpenneuroFmri | OpenneuroIeeg, folder: Path, cache: Path | None = None) -> list[Recording]:
+    dataset.download(folder / "raw", mirror=None, cache=cache or folder / "cache")
     return dataset.read(folder / "raw")
 
 
 FMRI = OpenneuroFmri(subjects=("01", "02", "03"))
 
 
-def test_derivatives_become_recordings_with_time_mask_confounds_and_trials(buckets: Buckets, tmp_path: Path) -> None:
-    images = write_fmri(tmp_path / "site")
-    serve(buckets, tmp_path / "site")
-    recordings = read(FMRI, tmp_path)
+def test_derivatives_become_recordings_with_time_mask_confounds_and_trials(
+    images: dict[str, np.ndarray], buckets: Buckets, tmp_path: Path, cache: Path
+) -> None:
+    recordings = read(FMRI, tmp_path, cache)
     assert [one.name for one in recordings] == [f"ds000102-sub-0{s}/run-{r}" for r in (1, 2) for s in (1, 2, 3)]
     for one in recordings:
         bold, mask = one.signal("bold"), one.array("mask")
@@ -111,11 +141,9 @@ def test_derivatives_become_recordings_with_time_mask_confounds_and_trials(bucke
     assert not buckets.signed
 
 
-def test_cleaning_takes_the_confounds_out_and_folds_leave_people_out(buckets: Buckets, tmp_path: Path) -> None:
-    write_fmri(tmp_path / "site")
-    serve(buckets, tmp_path / "site")
+def test_cleaning_takes_the_confounds_out_and_folds_leave_people_out(images, tmp_path: Path, cache: Path) -> None:
     fmri = PREPROCESS["fmri"]
-    raw = read(FMRI, tmp_path)
+    raw = read(FMRI, tmp_path, cache)
     clean = fmri.preprocess(raw, fmri.options(mask=False, confounds=("trans_*", "csf")))
     for before, one in zip(raw, clean, strict=True):
         moved = before.signal("confounds").data[:, 0]
@@ -139,11 +167,9 @@ def test_cleaning_takes_the_confounds_out_and_folds_leave_people_out(buckets: Bu
         assert not validation & train
 
 
-def test_runs_are_left_out_of_everyone(buckets: Buckets, tmp_path: Path) -> None:
-    write_fmri(tmp_path / "site")
-    serve(buckets, tmp_path / "site")
+def test_runs_are_left_out_of_everyone(images, tmp_path: Path, cache: Path) -> None:
     dataset = OpenneuroFmri(subjects=("01", "02"), leave_out="runs")
-    recordings = read(dataset, tmp_path)
+    recordings = read(dataset, tmp_path, cache)
     options = CutOptions(anchor="trial", start=0.0, stop=4.0, validation_fraction=0.3)
     fmri = PREPROCESS["fmri"]
     clean = fmri.preprocess(recordings, fmri.options(mask=False))
@@ -154,20 +180,16 @@ def test_runs_are_left_out_of_everyone(buckets: Buckets, tmp_path: Path) -> None
     assert [set(sessions[windows.fold(k).test]) for k in range(2)] == [{"run-1"}, {"run-2"}]
 
 
-def test_only_the_chosen_people_are_asked_for(buckets: Buckets, tmp_path: Path) -> None:
-    write_fmri(tmp_path / "site")
-    serve(buckets, tmp_path / "site")
+def test_only_the_chosen_people_are_asked_for(images, buckets: Buckets, tmp_path: Path) -> None:
     buckets.faults[f"sub-02_task-flanker_run-1_space-{SPACE}_desc-preproc_bold.nii.gz"] = [Fault(stop_after=500)]
     dataset = OpenneuroFmri(subjects=("02",), leave_out="runs")
     assert [one.name for one in read(dataset, tmp_path)] == ["ds000102-sub-02/run-1", "ds000102-sub-02/run-2"]
     assert not [name for name, _ in buckets.asked if name.startswith(("sub-01", "sub-03"))]
 
 
-def test_the_scanners_images_take_their_time_from_an_inherited_sidecar(buckets: Buckets, tmp_path: Path) -> None:
-    write_fmri(tmp_path / "site")
-    serve(buckets, tmp_path / "site")
+def test_the_scanners_images_take_their_time_from_an_inherited_sidecar(images, tmp_path: Path, cache: Path) -> None:
     dataset = OpenneuroFmri(subjects=("01",), space=None, leave_out="runs")
-    (first, _) = read(dataset, tmp_path)
+    (first, _) = read(dataset, tmp_path, cache)
     assert first.signal("bold").data.shape == (3, *GRID)
     assert (first.signal("bold").rate, first.signal("bold").start) == (0.5, 0.0)
     assert "mask" not in first.arrays
@@ -183,11 +205,11 @@ def test_the_scanners_images_take_their_time_from_an_inherited_sidecar(buckets: 
         ({"dataset": "ds000999"}, r"s3://openneuro\.org/ds000999 is empty; correct options\.dataset"),
     ],
 )
-def test_what_the_archive_does_not_hold_is_named(buckets: Buckets, tmp_path: Path, options: dict, message: str) -> None:
-    write_fmri(tmp_path / "site", people=("01",))
-    serve(buckets, tmp_path / "site")
+def test_what_the_archive_does_not_hold_is_named(
+    images, tmp_path: Path, cache: Path, options: dict, message: str
+) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        read(OpenneuroFmri(**{"subjects": ("01",), "leave_out": "runs"} | options), tmp_path)
+        read(OpenneuroFmri(**{"subjects": ("01",), "leave_out": "runs"} | options), tmp_path, cache)
 
 
 @pytest.mark.parametrize(
@@ -200,13 +222,15 @@ def test_what_the_archive_does_not_hold_is_named(buckets: Buckets, tmp_path: Pat
         ("desc-brain_mask.nii.gz", b"", "is no sound NIfTI file"),
     ],
 )  # fmt: skip
-def test_damaged_files_are_named(buckets: Buckets, tmp_path: Path, stem: str, content, message: str) -> None:
-    write_fmri(tmp_path / "site", people=("01",))
-    (path,) = (tmp_path / "site").rglob(f"sub-01_task-flanker_run-1_space-{SPACE}_{stem}")
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    serve(buckets, tmp_path / "site")
+def test_damaged_files_are_named(
+    written, buckets: Buckets, tmp_path: Path, cache: Path, stem: str, content, message: str
+) -> None:
+    body = content if isinstance(content, bytes) else content.encode()
+    key = f"fmriprep/ds000102-fmriprep/sub-01/func/sub-01_task-flanker_run-1_space-{SPACE}_{stem}"
+    site = written[0]
+    serve(buckets, site | {"openneuro-derivatives": site["openneuro-derivatives"] | {key: body}})
     with pytest.raises(ValueError, match=message):
-        read(OpenneuroFmri(subjects=("01",), leave_out="runs"), tmp_path)
+        read(OpenneuroFmri(subjects=("01",), leave_out="runs"), tmp_path, cache)
 
 
 def test_divisions_that_cannot_be_are_refused_before_any_work() -> None:
@@ -228,13 +252,13 @@ TYPES = ("ecog", "ecog", "ecog", "seeg", "seeg", "ecg")
 RATE = 200.0
 
 
-def write_ieeg(root: Path, *, runs: tuple[str, ...] = ("1",), bad: tuple[str, ...] = ("G2",)) -> np.ndarray:
+def write_ieeg(root: Path, *, runs: tuple[str, ...], envelope: np.ndarray | float = 1.0) -> np.ndarray:
     """Runs of a film in BrainVision files with positions, by mne-bids; returns the samples in V."""
-    data = RNG.normal(0, 5e-5, (len(NAMES), int(RATE * 120)))
+    data = envelope * RNG.normal(0, 5e-5, (len(NAMES), int(RATE * 120)))
     for run in runs:
         raw = mne.io.RawArray(data, mne.create_info(list(NAMES), RATE, list(TYPES), verbose="ERROR"), verbose="ERROR")
         raw.info["line_freq"] = 50
-        raw.info["bads"] = list(bad)
+        raw.info["bads"] = ["G2"]
         places = {name: np.array([0.01 * i, -0.02, 0.03]) for i, name in enumerate(NAMES[:5])}
         raw.set_montage(
             mne.channels.make_dig_montage(places, coord_frame="mni_tal"), on_missing="ignore", verbose="ERROR"
@@ -256,16 +280,25 @@ def write_ieeg(root: Path, *, runs: tuple[str, ...] = ("1",), bad: tuple[str, ..
     return data
 
 
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, np.ndarray]:
+    """Three runs, written once, and the samples of each."""
+    root = tmp_path_factory.mktemp("ieeg")
+    data = write_ieeg(root, runs=("1", "2", "3"))
+    return packed(root), data
+
+
 @pytest.fixture
-def film(buckets: Buckets, tmp_path: Path) -> np.ndarray:
-    """A bucket with one run."""
-    data = write_ieeg(tmp_path / "site")
-    serve(buckets, tmp_path / "site")
-    return data
+def film(filmed: tuple[Site, np.ndarray], buckets: Buckets) -> np.ndarray:
+    """The film on a server, and its samples."""
+    serve(buckets, filmed[0])
+    return filmed[1]
 
 
-def test_ieeg_has_types_units_positions_and_trials(film: np.ndarray, buckets: Buckets, tmp_path: Path) -> None:
-    (one,) = read(OpenneuroIeeg(), tmp_path)
+def test_ieeg_has_types_units_positions_and_trials(
+    film: np.ndarray, buckets: Buckets, tmp_path: Path, cache: Path
+) -> None:
+    (one,) = read(OpenneuroIeeg(), tmp_path, cache)
     assert one.name == "ds003688-sub-01/ses-iemu_run-1"
     assert one.signal("ecog").channels == ("G1", "G3"), "G2 is marked bad"
     assert one.signal("ieeg").channels == ("G1", "G3", "D1", "D2"), "EKG is no brain"
@@ -279,9 +312,9 @@ def test_ieeg_has_types_units_positions_and_trials(film: np.ndarray, buckets: Bu
 
 
 @pytest.mark.parametrize("modality", ["ecog", "ieeg"])
-def test_ieeg_is_cleaned_and_cut_into_blocks(film: np.ndarray, tmp_path: Path, modality: str) -> None:
+def test_ieeg_is_cleaned_and_cut_into_blocks(film: np.ndarray, tmp_path: Path, cache: Path, modality: str) -> None:
     dataset, kind = OpenneuroIeeg(), PREPROCESS[modality]
-    clean = kind.preprocess(read(dataset, tmp_path), kind.options(high=90.0, notch=50.0))
+    clean = kind.preprocess(read(dataset, tmp_path, cache), kind.options(high=90.0, notch=50.0))
     windows = cut(
         clean,
         signal=kind.signal,
@@ -295,9 +328,7 @@ def test_ieeg_is_cleaned_and_cut_into_blocks(film: np.ndarray, tmp_path: Path, m
     assert len(film) == len(NAMES)
 
 
-def test_runs_of_ieeg_are_chosen_and_left_out(buckets: Buckets, tmp_path: Path) -> None:
-    write_ieeg(tmp_path / "site", runs=("1", "2", "3"))
-    serve(buckets, tmp_path / "site")
+def test_runs_of_ieeg_are_chosen_and_left_out(film: np.ndarray, buckets: Buckets, tmp_path: Path) -> None:
     dataset = OpenneuroIeeg(runs=("1", "3"), leave_out="runs")
     assert [one.session for one in read(dataset, tmp_path)] == ["ses-iemu_run-1", "ses-iemu_run-3"]
     assert dataset.split.folds == 2
@@ -309,20 +340,22 @@ def test_runs_of_ieeg_are_chosen_and_left_out(buckets: Buckets, tmp_path: Path) 
     [
         ({"subject": "77"}, r"has no iEEG of sub-77, ses-iemu, task-film, runs \['1'\]; correct options\.subject"),
         ({"task_name": "rest"}, "has no iEEG of sub-01"),
-        ({"runs": ("1", "2"), "leave_out": "runs"}, r"expected one recording of sub-01 run 2, found \[\]"),
+        ({"runs": ("1", "9"), "leave_out": "runs"}, r"expected one recording of sub-01 run 9, found \[\]"),
         ({"conditions": ("a", "b")}, r"none of \['a', 'b'\] occurs in trial_type \(music, speech\)"),
     ],
 )
-def test_ieeg_that_is_not_there_is_named(film, tmp_path: Path, options: dict, message: str) -> None:
+def test_ieeg_that_is_not_there_is_named(film, tmp_path: Path, cache: Path, options: dict, message: str) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        read(OpenneuroIeeg(**options), tmp_path)
+        read(OpenneuroIeeg(**options), tmp_path, cache)
 
 
-def test_ieeg_whose_parts_do_not_fit_is_refused(buckets: Buckets, tmp_path: Path) -> None:
-    write_ieeg(tmp_path / "site")
-    (header,) = (tmp_path / "site").rglob("*_ieeg.vhdr")
-    header.write_text("Brain Vision Data Exchange Header File Version 1.0\n[Common Infos]\n")
-    serve(buckets, tmp_path / "site")
+def test_ieeg_whose_parts_do_not_fit_is_refused(filmed, buckets: Buckets, tmp_path: Path) -> None:
+    files = filmed[0]["openneuro.org"]
+    broken = {
+        key: b"Brain Vision Data Exchange Header File Version 1.0\n[Common Infos]\n" if key.endswith(".vhdr") else body
+        for key, body in files.items()
+    }
+    serve(buckets, {"openneuro.org": broken})
     with pytest.raises(ValueError, match="is no sound iEEG in BIDS"):
         read(OpenneuroIeeg(), tmp_path)
 
