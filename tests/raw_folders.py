@@ -14,6 +14,7 @@ import pytest
 from tests.datasets.own_files import example
 
 from neurofmx.datasets import DATASETS, Dataset
+from neurofmx.datasets.archive import Archive
 from neurofmx.datasets.own.base import OwnRecordings
 
 CACHE = Path(__file__).resolve().parents[1] / ".downloads"
@@ -45,6 +46,8 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 def _download(name: str, folder: Path) -> Path | str:
     """From the mirror of the environment, else from the public source; or the reason why it cannot be had."""
+    if issubclass(DATASETS[name], Archive) and "NEUROFMX_ARCHIVES" not in os.environ:
+        return f"{name} is a large archive: set NEUROFMX_ARCHIVES=1 to take its default selection from there"
     try:
         dataset_of(name).download(folder, mirror=os.environ.get("NEUROFMX_MIRROR"), cache=CACHE)
     except ConnectionError as error:

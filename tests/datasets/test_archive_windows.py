@@ -5,21 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ruamel.yaml import YAML
-from sklearn.linear_model import LogisticRegression, Ridge
 from tests.datasets import nwb_files
 from tests.datasets.dandi_server import DandiServer
+from tests.datasets.scored import block_of, score
 
 from neurofmx.datasets.ajile12 import Ajile12
 from neurofmx.datasets.allen_2p import Allen2p
 from neurofmx.datasets.allen_neuropixels_lfp import AllenNeuropixelsLfp
 from neurofmx.datasets.dandiset import Dandiset
 from neurofmx.datasets.seizure_ieeg import SeizureIeeg
-from neurofmx.preprocessing import PREPROCESS
-from neurofmx.tokenizers.cut import CutOptions, cut
 
 pytestmark = pytest.mark.filterwarnings("ignore:The linked table for DynamicTableRegion:UserWarning")
-ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
 
 
@@ -30,25 +26,12 @@ def dandi() -> Iterator[DandiServer]:
         yield running
 
 
-def score(kind: type[Dandiset], server: DandiServer, files: dict[str, bytes], folder: Path, **options) -> float:
+def scored(kind: type[Dandiset], server: DandiServer, files: dict[str, bytes], folder: Path, **options) -> float:
     """Accuracy or R2 of a linear model on the first fold."""
-    block = YAML(typ="safe").load(ROOT / "params.yaml")["datasets"][kind.name]
-    dataset = kind(**block["options"] | options, api=server.api)
+    dataset = kind(**block_of(kind.name)["options"] | options, api=server.api)
     server.dandisets[dataset.dandiset, dataset.version] = files
     dataset.download(folder / "raw", mirror=None, cache=folder / "cache")
-    (modality,) = dataset.modalities
-    clean = PREPROCESS[modality]
-    recordings = clean.preprocess(dataset.read(folder / "raw"), clean.options(**block["preprocess"]))
-    facts = {"signal": clean.signal, "task": dataset.task, "split": dataset.split}
-    windows = cut(recordings, **facts, options=CutOptions(**block["tokenize"]), modality=modality, dataset=kind.name)
-    train, _, test = windows.fold(0)
-    classes = dataset.task.kind == "classification"
-    x, y = windows.scaled(0, np.arange(len(windows.x))), windows.y.ravel()
-    if modality in ("ieeg", "ecog"):  # power, which a linear model does not see in a voltage
-        x = np.log(x.var(axis=1, keepdims=True))
-    x = x.reshape(len(x), -1)
-    model = LogisticRegression(max_iter=1000) if classes else Ridge(alpha=10.0)
-    return float(model.fit(x[train], y[train]).score(x[test], y[test]))
+    return score(dataset, dataset.read(folder / "raw"))
 
 
 def test_running_from_calcium(dandi: DandiServer, tmp_path: Path) -> None:
@@ -57,7 +40,7 @@ def test_running_from_calcium(dandi: DandiServer, tmp_path: Path) -> None:
     traces = 0.1 * running[:, None] * np.array([1, -1, 0.5, 0]) + 0.3 * RNG.standard_normal((9_000, 4))
     file = nwb_files.two_photon(traces, times, running, [(10.0, 12.0, 45.0, 0.8)])
     files = {Allen2p().assets[0]: nwb_files.written(file, tmp_path)}
-    assert score(Allen2p, dandi, files, tmp_path) > 0.9
+    assert scored(Allen2p, dandi, files, tmp_path) > 0.9
 
 
 def test_running_from_field_potentials(dandi: DandiServer, tmp_path: Path) -> None:
@@ -72,7 +55,7 @@ def test_running_from_field_potentials(dandi: DandiServer, tmp_path: Path) -> No
         path: nwb_files.written(nwb_files.lfp_probe(lfp, times, chunk=2_500), tmp_path),
         AllenNeuropixelsLfp().partners(path)[0]: nwb_files.written(session, tmp_path),
     }
-    assert score(AllenNeuropixelsLfp, dandi, files, tmp_path) > 0.8
+    assert scored(AllenNeuropixelsLfp, dandi, files, tmp_path) > 0.8
 
 
 def test_seizures_from_depth_electrodes(dandi: DandiServer, tmp_path: Path) -> None:
@@ -81,7 +64,7 @@ def test_seizures_from_depth_electrodes(dandi: DandiServer, tmp_path: Path) -> N
         series[f"B6_2023_5_19-ictal{k}"] = 3 * RNG.standard_normal((15_000, 3)).astype(np.float32)
         series[f"B6_2023_5_19-non{k}"] = RNG.standard_normal((15_000, 3)).astype(np.float32)
     files = {"sub-RatB6/sub-RatB6_ecephys.nwb": nwb_files.written(nwb_files.fragments(series, rate=1000.0), tmp_path)}
-    assert score(SeizureIeeg, dandi, files, tmp_path) == 1.0
+    assert scored(SeizureIeeg, dandi, files, tmp_path) == 1.0
 
 
 def test_reaches_from_a_cortical_grid(dandi: DandiServer, tmp_path: Path) -> None:
@@ -92,4 +75,4 @@ def test_reaches_from_a_cortical_grid(dandi: DandiServer, tmp_path: Path) -> Non
     data = size[:, None] * RNG.standard_normal((305_000, 4)).astype(np.float32)
     file = nwb_files.grid(data, [True] * 4, reaches, rate=500.0)
     files = {Ajile12().assets[0]: nwb_files.written(file, tmp_path)}
-    assert score(Ajile12, dandi, files, tmp_path, start=0.0, stop=610.0) == 1.0
+    assert scored(Ajile12, dandi, files, tmp_path, start=0.0, stop=610.0) == 1.0

@@ -1,5 +1,7 @@
 """The dandisets, read out of files that pynwb wrote in their layouts: streamed and whole."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from tests.datasets import nwb_files
 from tests.datasets.dandi_server import DandiServer
 from tests.datasets.range_server import Trouble
 
+from neurofmx.datasets import nwb_series
 from neurofmx.datasets.ajile12 import Ajile12
 from neurofmx.datasets.allen_2p import Allen2p
 from neurofmx.datasets.allen_neuropixels_lfp import AllenNeuropixelsLfp
@@ -185,6 +188,25 @@ def test_a_server_without_ranges_is_refused_with_the_way_out(dandi: DandiServer,
         read(AllenNeuropixelsLfp, dandi, tmp_path)
 
 
+def test_a_part_says_which_bytes_it_was_read_from(dandi: DandiServer, tmp_path: Path) -> None:
+    files, *_ = neuropixels(tmp_path)
+    put(dandi, AllenNeuropixelsLfp, files)
+    read(AllenNeuropixelsLfp, dandi, tmp_path, start=1600.0, stop=1610.0)
+    stated = json.loads((tmp_path / "raw" / f"{PROBE.removesuffix('.nwb')}_part.h5.json").read_text())
+    assert {each["path"]: each["sha256"] for each in stated["files"]} == {
+        path: hashlib.sha256(body).hexdigest() for path, body in files.items()
+    }
+
+
+def test_a_stretch_that_does_not_fit_in_memory_is_refused(
+    dandi: DandiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(dandi, AllenNeuropixelsLfp, neuropixels(tmp_path)[0])
+    monkeypatch.setattr(nwb_series, "LARGEST", 1 << 20)
+    with pytest.raises(ValueError, match=r"the stretch holds 0.0 GiB, over .*; choose a shorter one"):
+        read(AllenNeuropixelsLfp, dandi, tmp_path)
+
+
 def test_a_stretch_without_samples_and_a_stimulus_that_is_not_there(dandi: DandiServer, tmp_path: Path) -> None:
     put(dandi, AllenNeuropixelsLfp, neuropixels(tmp_path)[0])
     with pytest.raises(ValueError, match=r"lfp_data: no sample from 10.0 to 20.0 s; choose another stretch"):
@@ -253,7 +275,7 @@ def test_damaged_files_end_in_our_error(tmp_path: Path) -> None:
 
 def test_reaches_and_rest_on_good_electrodes(dandi: DandiServer, tmp_path: Path) -> None:
     data = RNG.standard_normal((20_000, 6)).astype(np.float32)
-    reaches = [(10.0, 11.0), (30.0, 31.0), (31.5, 32.0), (39.9, 40.5)]
+    reaches = [(1.0, 2.0), (10.0, 11.0), (30.0, 31.0), (31.5, 32.0), (39.9, 40.5)]
     file = nwb_files.grid(data, [True, True, False, True, True, True], reaches, rate=500.0)
     put(dandi, Ajile12, {Ajile12().assets[0]: nwb_files.written(file, tmp_path)})
     (recording,) = read(Ajile12, dandi, tmp_path, start=4.0, stop=40.0)
@@ -267,6 +289,6 @@ def test_reaches_and_rest_on_good_electrodes(dandi: DandiServer, tmp_path: Path)
     assert trials.start[reach].tolist() == [9.5, 29.5, 31.0]  # the last one is not over at the end
     np.testing.assert_allclose(trials.stop - trials.start, 2.0)
     assert (~reach).sum() == 3
-    onsets = np.array([start for start, _ in reaches[:3]])
+    onsets = np.array([start for start, _ in reaches])
     for start in trials.start[~reach]:
         assert (np.maximum(onsets - (start + 2.0), start - onsets) >= 5.0).all()

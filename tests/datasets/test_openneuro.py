@@ -252,9 +252,9 @@ TYPES = ("ecog", "ecog", "ecog", "seeg", "seeg", "ecg")
 RATE = 200.0
 
 
-def write_ieeg(root: Path, *, runs: tuple[str, ...]) -> np.ndarray:
+def write_ieeg(root: Path, *, runs: tuple[str, ...], envelope: np.ndarray | float = 1.0) -> np.ndarray:
     """Runs of a film in BrainVision files with positions, by mne-bids; returns the samples in V."""
-    data = RNG.normal(0, 5e-5, (len(NAMES), int(RATE * 120)))
+    data = envelope * RNG.normal(0, 5e-5, (len(NAMES), int(RATE * 120)))
     for run in runs:
         raw = mne.io.RawArray(data, mne.create_info(list(NAMES), RATE, list(TYPES), verbose="ERROR"), verbose="ERROR")
         raw.info["line_freq"] = 50

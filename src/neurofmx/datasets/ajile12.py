@@ -85,7 +85,7 @@ class Ajile12(Dandiset):
         good = np.asarray(electrode_table(file)["good"][:], bool)[rows]
         span = {"start": self.start, "stop": self.stop}
         signal = read_series(series, channels=electrode_names(file, rows), rate=RATE, keep=good, **span)
-        reaches = read_intervals(item(file, "intervals/reaches"), columns=(), **span)
+        reaches = read_intervals(item(file, "intervals/reaches"), columns=(), start=0.0, stop=None)
         placed = electrode_positions(file, rows, metre=MILLIMETRE)
         return [
             Recording(
@@ -126,7 +126,8 @@ def quiet(events: np.ndarray, *, begin: float, end: float, length: float, distan
         >>> quiet(np.array([10.0]), begin=0.0, end=20.0, length=3.0, distance=2.0).tolist()
         [0.0, 3.0, 12.0, 15.0]
     """
-    edges = np.concatenate([[begin - distance], np.sort(events), [end + distance]])
+    near = np.sort(events[(events > begin - distance) & (events < end + distance)])
+    edges = np.concatenate([[begin - distance], near, [end + distance]])
     starts = [
         first + distance + length * np.arange(max(0, int((last - first - 2 * distance) / length + 1e-9)))
         for first, last in pairwise(edges)

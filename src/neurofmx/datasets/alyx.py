@@ -109,17 +109,20 @@ def _files(one: Client, session: str, patterns: Sequence[str]) -> list[AlfFile]:
         if not any(fnmatchcase(path, pattern) for path in current["rel_path"]):
             held = ", ".join(sorted(listed["rel_path"])[:10]) or "nothing"
             raise FileNotFoundError(f"session {session} has no file {pattern!r}; it has {held}")
-    wanted = [any(fnmatchcase(path, pattern) for pattern in patterns) for path in current["rel_path"]]
-    return [_described(one, row) for _, row in current[wanted].iterrows()]
+    wanted = current[[any(fnmatchcase(path, pattern) for pattern in patterns) for path in current["rel_path"]]]
+    folder = Path(str(one.eid2path(session))).relative_to(one.cache_dir).as_posix()
+    return [_described(one, folder, row) for _, row in wanted.iterrows()]
 
 
-def _described(one: Client, row: Any) -> AlfFile:
+def _described(one: Client, folder: str, row: Any) -> AlfFile:
     """Path, address and sum of a dataset."""
-    session = Path(str(one.eid2path(row.name[0])))
-    path = f"{session.relative_to(one.cache_dir).as_posix()}/{row['rel_path']}"
-    require_inside(path, what="sessions")
-    parts = urlsplit(one.record2url(row), allow_fragments=False)  # the # of a revision's folder is part of the path
-    return AlfFile(path, parts._replace(path=quote(parts.path)).geturl(), str(row["hash"]) or None)
+    from one.alf.path import PurePosixALFPath
+
+    path = PurePosixALFPath(folder, row["rel_path"])
+    require_inside(path.as_posix(), what="sessions")
+    url = one.alyx.rel_path2url(path.with_uuid(row.name[1]).as_posix())
+    parts = urlsplit(url, allow_fragments=False)  # the # of a revision's folder is part of the path
+    return AlfFile(path.as_posix(), parts._replace(path=quote(parts.path)).geturl(), str(row["hash"]) or None)
 
 
 @contextmanager

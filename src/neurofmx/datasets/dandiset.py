@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Self, final
 import h5py
 from pydantic import Field, model_validator
 
+from neurofmx.atomic import atomic
 from neurofmx.datasets.archive import Archive
 from neurofmx.datasets.dandi_archive import API, Asset, fetch_asset, find_assets, open_asset
 from neurofmx.datasets.nwb_series import readable
@@ -22,6 +23,7 @@ from neurofmx.datasets.unpinned import put
 from neurofmx.recording import Recording, Source, load, save
 
 _PART = "_part.h5"
+_ORIGIN = ".json"  # beside a part: which bytes of the archive it was read from
 Version = Annotated[str, Field(pattern=r"^(draft|\d+\.\d{6}\.\d{4})$", description="version of the dandiset")]
 Patterns = Annotated[tuple[str, ...], Field(min_length=1, description="shell patterns of the files to take")]
 
@@ -30,7 +32,8 @@ class Dandiset(Archive):
     """Recordings out of NWB files on DANDI.
 
     With `by_range` a file is never fetched whole: the wanted series are read by ranges of bytes between `start` and
-    `stop` and stand in the raw folder as `<path>_part.h5`. Without it the files are downloaded as they are, checked
+    `stop` and stand in the raw folder as `<path>_part.h5`, beside a JSON file that names the archive's own files with
+    their SHA-256 sums. Without it the files are downloaded as they are, checked
     against the archive's own SHA-256 sums, and the same reader runs on them.
 
     Args:
@@ -92,7 +95,8 @@ class Dandiset(Archive):
                     self._take_parts(asset, folder / self._name(asset.path), remote, cache=cache)
                 else:
                     fetch_asset(asset, folder / asset.path, cache=cache)
-        return tuple(self._name(asset.path) for asset in wanted)
+        made = tuple(self._name(asset.path) for asset in wanted)
+        return made + tuple(f"{name}{_ORIGIN}" for name in made if self.by_range)
 
     @final
     def parse(self, folder: Path, sources: dict[str, Source]) -> list[Recording]:
@@ -101,7 +105,7 @@ class Dandiset(Archive):
         for name in sorted(sources):
             if name.endswith(_PART):
                 found, used = load(folder / name), (name,)
-            elif self._selected(name):
+            elif not name.endswith(_ORIGIN) and self._selected(name):
                 used = (name, *self.partners(name))
                 found = self._read({path: folder / path for path in used}, name)
             else:
@@ -129,6 +133,9 @@ class Dandiset(Archive):
                 files = {asset.path: main} | {each.path: remote.open(each.path) for each in partners}
                 save(kept, self.extract(asset.path, files))
         put(kept, target)
+        facts = [{"path": each.path, "bytes": each.size, "sha256": each.sha256} for each in (asset, *partners)]
+        with atomic(target.with_name(f"{target.name}{_ORIGIN}")) as path:
+            path.write_text(json.dumps({"dandiset": self.dandiset, "files": facts}, indent=1) + "\n", encoding="utf-8")
 
     def _read(self, paths: Mapping[str, Path], name: str) -> list[Recording]:
         """Read whole files of the raw folder."""

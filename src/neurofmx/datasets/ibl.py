@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal, Self, final
 
 import numpy as np
 from pydantic import Field, model_validator
-from scipy.signal import butter, sosfiltfilt
 
 from neurofmx.datasets.alyx import DATA_SERVER, DATABASE, fetch_file, find_files
 from neurofmx.datasets.archive import Archive
@@ -195,6 +194,8 @@ def wheel_velocity(position: np.ndarray, stamps: np.ndarray) -> Signal:
     Raises:
         ValueError: If there are no samples for a tenth of a second, or more or fewer times than positions.
     """
+    from scipy.signal import butter, sosfiltfilt  # imported here: half a second that only this reader needs
+
     if position.shape != stamps.shape or len(stamps) < 2 or stamps[-1] - stamps[0] < 0.1:
         raise ValueError(
             f"ibl: wheel needs a position and a time for each of its samples, got {position.shape}, {stamps.shape}"

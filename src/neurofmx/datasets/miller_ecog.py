@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import StringConstraints
 
 from neurofmx.datasets.archive import Archive
-from neurofmx.datasets.base import Expected, Modality, Split
+from neurofmx.datasets.base import Modality, Split
 from neurofmx.datasets.matfile import read_mat, require_rows, stretches
 from neurofmx.datasets.unpack import unpack
 from neurofmx.datasets.unpinned import fetch_unpinned
@@ -109,9 +109,8 @@ class MillerEcog(Archive):
         return Split("blocks-5fold-v1", kind="blocks", folds=5, validation="tail", gap=1.0)
 
     @property
-    def expected(self) -> Expected:
-        """One session; the grid differs from patient to patient, 64 contacts are common."""
-        return Expected("ecog", recordings=1, channels=64, rate=RATE)
+    def expected(self) -> None:
+        """Nothing: grids differ from patient to patient, and nobody here has met one."""
 
     def retrieve(self, names: tuple[str, ...], *, folder: Path, cache: Path) -> tuple[str, ...]:
         """Take the patient's files out of the experiment's archive, 0.6 to 0.9 GB once."""

@@ -18,6 +18,7 @@ from neurofmx.timeline import Signal, Trials
 
 Node = Any  # a group or dataset of h5py, whose types do not tell which one a path leads to
 _UNITS = {"volts": "V", "volt": "V", "v": "V"}
+LARGEST = 1 << 30  # bytes of one series in memory; it is held twice while it is brought to another clock
 _GAP = 2.5  # samples without a time stamp that make a gap
 
 
@@ -78,31 +79,21 @@ def read_series(
         Samples `(time, channels)`, float32, in the unit of the file after its conversion factor.
 
     Raises:
-        ValueError: If no sample lies there, or the shape does not fit the channels.
+        ValueError: If no sample lies there, more than 1 GiB does, or the shape does not fit the channels.
     """
-    data = series["data"]
-    across = _channels_first(data, channels, name=str(series.name))
-    length = data.shape[1 if across else 0]
-    times, clock = _clock(series, start=start, stop=stop, length=length)
-    first, last = clock
-    if last - first < 1:
-        raise ValueError(f"{series.name}: no sample from {start} to {stop} s; choose another stretch of time")
-    raw = data[:, first:last].T if across else data[first:last]
-    values = _convert(series, np.asarray(raw, np.float32).reshape(last - first, -1))
+    across = _channels_first(series["data"], channels, name=str(series.name))
+    length = series["data"].shape[1 if across else 0]
+    times, first, last = _clock(series, start=start, stop=stop, length=length)
+    values = _values(series, first, last, across=across, channels=channels)
     if keep is not None:
         values, channels = values[:, keep], [name for name, use in zip(channels, keep, strict=True) if use]
-    unit = _text(data.attrs.get("unit", "")) or "a.u."
-    unit = _UNITS.get(unit.lower(), unit)
-    if times is None:
-        origin, own = _regular(series)
-        if rate is not None and abs(rate - own) > 1e-6 * own:
-            values, begin = _interpolated(origin + np.arange(first, last) / own, values, rate)
-            return Signal(values, rate, unit, tuple(channels), begin)
-        return Signal(values, own, unit, tuple(channels), origin + first / own)
-    if rate is None:
+    own = None if "timestamps" in series else _regular(series)[1]
+    if rate is None and own is None:
         raise ValueError(f"{series.name}: has a time stamp for each sample; name the rate to bring it to")
-    values, begin = _interpolated(times[first:last], values, rate)
-    return Signal(values, rate, unit, tuple(channels), begin)
+    begin = float(times[0])
+    if own is None or (rate is not None and abs(rate - own) > 1e-6 * own):
+        values, own = _interpolated(times, values, rate or 0.0), rate
+    return Signal(values, own or 0.0, _unit(series), tuple(channels), begin)
 
 
 def electrode_table(file: h5py.File) -> Node:
@@ -180,20 +171,40 @@ def _channels_first(data: Node, channels: Sequence[str], *, name: str) -> bool:
     raise ValueError(f"{name}: data {data.shape} do not fit {len(channels)} channels")
 
 
-def _clock(series: Node, *, start: float, stop: float | None, length: int) -> tuple[np.ndarray | None, tuple[int, int]]:
-    """Time stamps, if there are any, and the samples of a stretch of time."""
-    if "timestamps" not in series:
+def _clock(series: Node, *, start: float, stop: float | None, length: int) -> tuple[np.ndarray, int, int]:
+    """Times of the samples of a stretch, the first of them, and the first behind them."""
+    until = np.inf if stop is None else stop
+    if "timestamps" in series:
+        stamps = series["timestamps"]
+        row: Any = _Row(stamps) if stamps.ndim == 2 else stamps  # older files: begin and end of each sample
+        first, last = bisect_left(row, start), bisect_left(row, until)
+        times = np.asarray(row[first:last], np.float64)
+    else:
         origin, rate = _regular(series)
-        first = int(np.ceil((start - origin) * rate - 1e-6))
-        last = length if stop is None else int(np.ceil((stop - origin) * rate - 1e-6))
-        return None, (min(max(first, 0), length), min(max(last, 0), length))
-    stamps = series["timestamps"]
-    row: Any = _Row(stamps) if stamps.ndim == 2 else stamps  # older files: begin and end of each sample
-    first = bisect_left(row, start)
-    last = length if stop is None else bisect_left(row, stop)
-    times = np.full(length, np.nan)
-    times[first:last] = row[first:last]
-    return times, (first, last)
+        first, last = (int(np.clip(np.ceil((time - origin) * rate - 1e-6), 0, length)) for time in (start, until))
+        times = origin + np.arange(first, last) / rate
+    if last <= first:
+        raise ValueError(f"{series.name}: no sample from {start} to {stop} s; choose another stretch of time")
+    return times, first, last
+
+
+def _values(series: Node, first: int, last: int, *, across: bool, channels: Sequence[str]) -> np.ndarray:
+    """Samples `(time, channels)` of a stretch, float32, in the unit of the file."""
+    size = 4 * (last - first) * len(channels)
+    if size > LARGEST:
+        raise ValueError(
+            f"{series.name}: the stretch holds {size / 2**30:.1f} GiB, over {LARGEST / 2**30:g} GiB; choose a shorter "
+            "one with `start` and `stop`"
+        )
+    data = series["data"]
+    raw = data[:, first:last].T if across else data[first:last]
+    return _convert(series, np.asarray(raw, np.float32).reshape(last - first, -1))
+
+
+def _unit(series: Node) -> str:
+    """The unit that the file states."""
+    stated = _text(series["data"].attrs.get("unit", "")) or "a.u."
+    return _UNITS.get(stated.lower(), stated)
 
 
 class _Row:
@@ -227,16 +238,16 @@ def _convert(series: Node, values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _interpolated(times: np.ndarray, values: np.ndarray, rate: float) -> tuple[np.ndarray, float]:
-    """Values on a regular clock from the first time on, and that time; pauses become NaN."""
+def _interpolated(times: np.ndarray, values: np.ndarray, rate: float) -> np.ndarray:
+    """Values on a regular clock that begins with the first time; pauses become NaN."""
     clock = times[0] + np.arange(int((times[-1] - times[0]) * rate + 1e-6) + 1) / rate
     moved = np.empty((len(clock), values.shape[1]), np.float32)
-    for k, column in enumerate(values.T):  # one after the other: long recordings must not be held twice as float64
+    for k, column in enumerate(values.T):  # one after the other: long recordings must not be held as float64 as well
         moved[:, k] = np.interp(clock, times, column)
     step = max(1 / rate, float(np.median(np.diff(times))) if len(times) > 1 else 0.0)
     for pause in np.flatnonzero(np.diff(times) > _GAP * step):
         moved[(clock > times[pause] + 1e-9) & (clock < times[pause + 1] - 1e-9)] = np.nan
-    return moved, float(times[0])
+    return moved
 
 
 def _text(value: Any) -> str:

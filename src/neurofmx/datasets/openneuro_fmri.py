@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, StringConstraints, model_validator
 
 from neurofmx.datasets.archive import Archive, Labels, LeaveOut, division
-from neurofmx.datasets.base import Expected, Modality, Split
+from neurofmx.datasets.base import Modality, Split
 from neurofmx.datasets.bids_tree import Named, named, numbers, select, sidecar, table, trials
 from neurofmx.datasets.s3 import Stored, fetch_stored, listing
 from neurofmx.datasets.volumes import read_volumes, repetition_time
@@ -108,9 +108,8 @@ class OpenneuroFmri(Archive):
         return division(self.leave_out, subjects=len(self.subjects), runs=runs, gap=12.0)
 
     @property
-    def expected(self) -> Expected:
-        """Of the default: 2 mm images in MNI space every 2 s."""
-        return Expected("bold", recordings=len(self._runs), channels=97 * 115 * 97, rate=0.5)
+    def expected(self) -> None:
+        """Nothing: grid and time between volumes differ from dataset to dataset."""
 
     def retrieve(self, names: tuple[str, ...], *, folder: Path, cache: Path) -> tuple[str, ...]:
         """Take images, masks, confounds, events and sidecars out of the buckets."""

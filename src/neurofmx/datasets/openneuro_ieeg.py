@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, StringConstraints, model_validator
 
 from neurofmx.datasets.archive import Archive, Labels, LeaveOut, division
-from neurofmx.datasets.base import Expected, Modality, Split
+from neurofmx.datasets.base import Modality, Split
 from neurofmx.datasets.bids_tree import Named, named, select, trials
 from neurofmx.datasets.s3 import fetch_stored, listing
 from neurofmx.recording import Recording, Signal, Source
@@ -87,9 +87,8 @@ class OpenneuroIeeg(Archive):
         return division(self.leave_out, subjects=1, runs=max(len(self.runs), 1), gap=1.0)
 
     @property
-    def expected(self) -> Expected:
-        """Of the default, as far as its description says; the number of channels differs from patient to patient."""
-        return Expected("ieeg", recordings=max(len(self.runs), 1), channels=64, rate=2048.0)
+    def expected(self) -> None:
+        """Nothing: electrodes differ from patient to patient, and nobody here has met one."""
 
     def retrieve(self, names: tuple[str, ...], *, folder: Path, cache: Path) -> tuple[str, ...]:
         """Take the patient's recordings of the task, with everything that describes them."""

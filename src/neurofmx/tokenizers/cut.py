@@ -186,7 +186,7 @@ def _split(
     if split.kind == "groups":
         parts = splits.leave_groups_out(unit, folds=split.folds)
     elif split.kind == "given":
-        each = units if split.by == "subject" and split.folds > 1 else None
+        each = units.tolist() if split.by == "subject" and split.folds > 1 else None
         parts = splits.as_given(group, [r.session for r in recordings], test=split.test, held=split.held, unit=each)
     else:
         parts = splits.contiguous_blocks(group, start, stop, folds=split.folds, gap=split.gap)
