@@ -106,3 +106,24 @@ def test_the_parent_never_waits_actively():
     words = "import benchmarks, os; print(os.environ['OMP_WAIT_POLICY'])"
     found = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "PASSIVE"
+
+
+def test_cleaning_is_measured_for_every_modality_that_has_a_case(tmp_path):
+    from benchmarks.preprocessing import CASES, run, table, write
+
+    row = run("lfp", mib=1, folder=tmp_path, options={"low": 10.0})
+    assert row.recorded_s == 60  # the least that is made
+    assert row.mib == pytest.approx(60 * 1250 * 64 * 4 / 2**20, rel=0.01)
+    assert row.clean_mib == pytest.approx(row.mib, rel=0.01)  # float32 at the same rate
+    assert 0 < row.peak_mib < 2000
+    assert row.seconds > 0
+    write([row], tmp_path)
+    assert "| lfp | 64 channels, 1250 Hz | low 10.0 | 18 |" in (tmp_path / "preprocessing.md").read_text()
+    assert json.loads((tmp_path / "preprocessing.json").read_text())["rows"][0]["modality"] == "lfp"
+    assert table([row]).count("\n") == 3
+    assert set(CASES) >= {"ecog", "eeg", "emg", "fmri", "ieeg", "lfp", "spikes"}
+    with pytest.raises(
+        RuntimeError, match=r"(?s)emg: cleaning ended with 1: .*preprocess\.high must be below half the rate"
+    ):
+        run("emg", mib=1, folder=tmp_path, options={"high": 1000.0})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["preprocessing.json", "preprocessing.md"]

@@ -1,13 +1,23 @@
 """Features of oscillations against MNE, pyRiemann, scikit-learn and what they must not depend on."""
 
+import itertools
+
 import mne
 import numpy as np
 import pytest
 from mne.decoding import CSP
 from pyriemann.estimation import Covariances
 from pyriemann.tangentspace import TangentSpace as PyRiemannTangentSpace
+from scipy.signal import periodogram
 
-from neurofmx.models.features import CommonSpatialPatterns, Flat, TangentSpace, shrunk_covariances
+from neurofmx.models.features import (
+    BandPower,
+    CommonSpatialPatterns,
+    Flat,
+    TangentSpace,
+    band_edges,
+    shrunk_covariances,
+)
 
 
 @pytest.fixture
@@ -83,3 +93,27 @@ def test_covariances_leave_out_what_pads_a_window() -> None:
     whole = np.random.default_rng(0).normal(size=(3, 20, 4)) + 0.5
     padded = np.concatenate([whole, np.zeros((3, 11, 4))], axis=1)
     np.testing.assert_allclose(shrunk_covariances(padded), shrunk_covariances(whole), rtol=1e-12)
+
+
+def test_band_powers_are_means_of_scipys_periodogram(trials: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = trials
+    window = np.hanning(100)
+    _, density = periodogram(x, 1.0, window=window, detrend="constant", axis=1, scaling="density")
+    density[:, 1:-1] /= 2  # ours counts each line once
+    edges = band_edges(100)
+    expected = np.stack([density[:, a:b].mean(axis=1) for a, b in itertools.pairwise(edges)], axis=1)
+    expected = np.log(expected * np.sum(window**2) / 100).reshape(len(x), -1)
+    np.testing.assert_allclose(BandPower.fit(x, y).transform(x), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3, 4, 5, 7, 50, 52, 250, 1000])
+def test_bands_hold_every_line_but_that_of_the_mean_once(samples: int) -> None:
+    edges = band_edges(samples)
+    assert (edges[0], edges[-1]) == (min(1, samples // 2), samples // 2 + 1)
+    assert np.all(np.diff(edges) >= 1)
+    wide = edges[1:][np.diff(edges) > 2]
+    assert np.all(np.diff(edges)[np.isin(edges[1:], wide)] / wide < 0.3)
+    x = np.random.default_rng(0).normal(size=(2, samples, 3))
+    rows = BandPower.fit(x, np.zeros(2)).transform(x)
+    assert rows.shape == (2, 3 * (len(edges) - 1))
+    assert np.isfinite(rows).all()

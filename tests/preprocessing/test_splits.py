@@ -9,6 +9,7 @@ from neurofmx.parts import GAP, TEST, TRAIN, VALIDATION
 from neurofmx.preprocessing.splits import (
     LeakError,
     add_validation,
+    as_given,
     check_no_leak,
     contiguous_blocks,
     leave_groups_out,
@@ -117,3 +118,12 @@ def test_errors_name_the_way_out() -> None:
         contiguous_blocks(group, start, stop, folds=5, gap=0)
     with pytest.raises(ValueError, match="by='run'"):
         add_validation(np.zeros((1, 3), np.int8), group, start, stop, by="run", gap=0, fraction=0.2)
+
+
+def test_a_given_division_by_subject_keeps_people_apart() -> None:
+    sessions = ("train", "late", "train", "last", "late")
+    group, unit = np.array([0, 0, 1, 2, 3, 4]), [0, 0, 1, 1, 1]
+    split = as_given(group, sessions, test=["late"], held=["last"], unit=unit)
+    assert split.tolist() == [[TRAIN, TRAIN, TEST, GAP, GAP, GAP], [GAP, GAP, GAP, TRAIN, VALIDATION, TEST]]
+    with pytest.raises(ValueError, match=r"folds \[1\]: every subject needs sessions to train and to test on"):
+        as_given(np.array([0, 1, 2]), ("train", "late", "train"), test=["late"], held=[], unit=[0, 0, 1])
