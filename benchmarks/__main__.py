@@ -12,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
+CLEANING = "preprocessing"  # measured by itself, without peers
 EPILOG = """\
 examples:
   python -m benchmarks                          everything, on one and on two threads: about an hour
@@ -19,6 +20,8 @@ examples:
   python -m benchmarks --quick                  everything at tiny sizes: does it run, do both sides compute the same?
   python -m benchmarks.compare HEAD~1 .         the same kernels at two revisions; the dot is the working tree
   python -m benchmarks.gpu                      the kernels for GPUs
+  python -m benchmarks --only preprocessing     how fast each modality is cleaned, and with how much memory
+  python -m benchmarks.preprocessing ieeg --mib 10240 --folder DIR  the same for one recording of 10 GiB
 
 What is compared with: `pip install -e '.[bench]'`; what is missing is skipped and named. Every benchmark writes NAME.md
 and NAME.json into the results folder; `length` draws length.png as well. Ends with 1 if two sides did not agree.
@@ -35,7 +38,8 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--only", nargs="+", choices=NAMES, default=list(NAMES), metavar="NAME", help=", ".join(NAMES))
+    known = (*NAMES, CLEANING)
+    made.add_argument("--only", nargs="+", choices=known, default=list(NAMES), metavar="NAME", help=", ".join(known))
     made.add_argument(
         "--threads", nargs="+", type=int, default=[1, 2], metavar="N", help="numbers of threads (default: 1 2)"
     )
@@ -68,6 +72,14 @@ def main(words: Sequence[str] | None = None) -> int:
         The exit code.
     """
     chosen = parser().parse_args(words)
+    if CLEANING in chosen.only:
+        from benchmarks.preprocessing import run_all
+        from benchmarks.preprocessing import table as table_of_cleaning
+
+        print(table_of_cleaning(run_all(quick=chosen.quick, folder=chosen.out)), f"written to {chosen.out}", sep="\n")
+        chosen.only = [name for name in chosen.only if name != CLEANING]
+        if not chosen.only:
+            return 0
     threads = [count for count in dict.fromkeys(chosen.threads) if 0 < count <= (os.cpu_count() or 1)]
     if not threads:
         print(f"--threads {chosen.threads}: this machine has {os.cpu_count()} cores", file=sys.stderr)

@@ -86,15 +86,13 @@ def headlines(full: dict[str, Any]) -> dict[str, Any]:
 
 def classical(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
     """Answers of a model that was fitted once a fold, whatever the seeds."""
+    from neurofmx.models.per_recording import load_decoder
+
     module, name = MODELS[model.family].classical.split(":")
     decoder = getattr(import_module(module), name)
-    folds = [
-        decoder.from_arrays(
-            {k: v.numpy() for k, v in load_checkpoint(checkpoints / f"best_fold{fold}.safetensors")[0].items()}
-        )
-        for fold in range(windows.folds)
-    ]
-    outputs = out_of_fold(windows, lambda fold: folds[fold].predict(windows.scaled(fold, windows.fold(fold).test)))
+    stored = [load_checkpoint(checkpoints / f"best_fold{fold}.safetensors")[0] for fold in range(windows.folds)]
+    folds = [load_decoder(decoder, {name: array.numpy() for name, array in arrays.items()}) for arrays in stored]
+    outputs = out_of_fold(windows, lambda fold: folds[fold].answer(windows, fold, windows.fold(fold).test))
     return Answered(outputs[None], (0,), folds[0].parameters)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from neurofmx.preprocessing.splits import add_validation, contiguous_blocks
@@ -54,4 +57,31 @@ def synthetic_windows(
         patch=1,
         split_name=f"blocks-{folds}fold-test",
         dataset="synthetic",
+    )
+
+
+def ragged_windows(recordings: Sequence[Windows]) -> Windows:
+    """Windows of several recordings, each with its own channels, in one object; they share task, time and folds."""
+    first, columns = recordings[0], max(each.x.shape[2] for each in recordings)
+
+    def padded(array: np.ndarray, filler: float) -> np.ndarray:
+        missing = columns - array.shape[-1]
+        return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)], constant_values=filler)
+
+    return replace(
+        first,
+        x=np.concatenate([padded(each.x, 0.0) for each in recordings]),
+        group=np.repeat(np.arange(len(recordings)), [len(each.y) for each in recordings]),
+        block=np.concatenate([each.block + 1000 * i for i, each in enumerate(recordings)]),
+        split=np.concatenate([each.split for each in recordings], axis=1),
+        mean=np.stack([padded(each.mean, 0.0) for each in recordings], axis=1),
+        std=np.stack([padded(each.std, 1.0) for each in recordings], axis=1),
+        **{
+            name: np.concatenate([getattr(each, name) for each in recordings])
+            for name in ("y", "start", "stop", "length")
+        },
+        channels=tuple(f"column-{i}" for i in range(columns)),
+        montage="own",
+        present=np.stack([np.arange(columns) < each.x.shape[2] for each in recordings]),
+        positions=np.full((len(recordings), columns, 3), np.nan),
     )

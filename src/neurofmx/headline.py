@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurofmx.task import Task, TaskKind
-
-HEADLINE: dict[TaskKind, str] = {"classification": "accuracy", "regression": "r2", "circular": "r2"}
+from neurofmx.task import Task
 
 
 def headline(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
-    """The one score models are compared by: `HEADLINE[task.kind]`.
+    """The one score models are compared by: `task.headline`.
 
-    Unlike `score` it needs no window of every class, so it also serves on small validation sets.
+    Unlike `score` it does without a window of every class, unless it is the area under the curve, so it also serves on
+    small validation sets.
 
     Args:
         outputs: Answers, shape `(n, task.width)`.
@@ -23,15 +22,22 @@ def headline(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
         task: What was asked.
 
     Returns:
-        Accuracy (0 to 1) or R2 (1 at best, 0 for the mean of `y`, below for worse).
+        Accuracy, mean accuracy of the classes there are, area under the receiver operating curve (all 0 to 1), or R2
+        (1 at best, 0 for the mean of `y`, below for worse).
 
     Raises:
-        ValueError: If shapes disagree, answers are not finite, or `y` never changes in a regression.
+        ValueError: If shapes disagree, answers are not finite, `y` never changes in a regression, or holds one class
+            only where the area under the curve is asked.
     """
     check_answers(outputs, y, task)
-    if task.kind == "classification":
-        return float(np.mean(np.argmax(outputs, axis=1) == y))
-    return _r2(as_values(y, task), np.asarray(outputs, np.float64), task)
+    return {"accuracy": _accuracy, "balanced_accuracy": _balanced, "auc": _area, "r2": _r2}[task.headline](
+        np.asarray(outputs, np.float64), y, task
+    )
+
+
+def margin(outputs: np.ndarray) -> np.ndarray:
+    """How much more the second of two classes is believed: logits `(..., n, 2)` to `(..., n)`."""
+    return outputs[..., 1] - outputs[..., 0]
 
 
 def as_values(y: np.ndarray, task: Task) -> np.ndarray:
@@ -76,10 +82,34 @@ def check_answers(outputs: np.ndarray, y: np.ndarray, task: Task) -> None:
             )
 
 
-def _r2(truth: np.ndarray, outputs: np.ndarray, task: Task) -> float:
+def _accuracy(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
+    """Share of right answers."""
+    return float(np.mean(np.argmax(outputs, axis=1) == y))
+
+
+def _balanced(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
+    """Mean over the classes in `y` of the share of right answers."""
+    right = np.argmax(outputs, axis=1) == y
+    return float(np.mean([right[y == k].mean() for k in np.unique(y)]))
+
+
+def _area(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
+    """Area under the receiver operating curve of two classes."""
+    from sklearn.metrics import roc_auc_score
+
+    if len(np.unique(y)) < 2:
+        raise ValueError(
+            f"y ({task.target}) holds one class only in these {len(y)} windows: the area under the curve is undefined. "
+            "Use fewer or larger folds."
+        )
+    return float(roc_auc_score(y, margin(outputs)))
+
+
+def _r2(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
     """Coefficient of determination, mean over columns."""
     from sklearn.metrics import r2_score
 
+    truth = as_values(y, task)
     if np.any(np.ptp(truth, axis=0) == 0):
         raise ValueError(
             f"y ({task.target}) never changes in these {len(truth)} windows: R2 is undefined. "

@@ -129,12 +129,12 @@ def is_lazy(data: Any) -> bool:
     return all(hasattr(data, name) for name in ("shape", "ndim", "__len__", "__getitem__"))
 
 
-def pieces(data: Any, *, values: int = PIECE) -> Iterator[tuple[int, int]]:
+def pieces(data: Any, *, values: int | None = None) -> Iterator[tuple[int, int]]:
     """Cut the time of an array into stretches that fit the memory.
 
     Args:
         data: An array of either kind, `(time, ...)`.
-        values: Most values in a piece; a piece has one sample at least.
+        values: Most values in a piece, default `PIECE`; a piece has one sample at least.
 
     Yields:
         First sample and one past the last sample of each piece, in order.
@@ -143,7 +143,7 @@ def pieces(data: Any, *, values: int = PIECE) -> Iterator[tuple[int, int]]:
         >>> list(pieces(np.zeros((5, 3)), values=6))
         [(0, 2), (2, 4), (4, 5)]
     """
-    size = max(1, values // max(1, int(np.prod(data.shape[1:]))))
+    size = max(1, (values or PIECE) // max(1, int(np.prod(data.shape[1:]))))
     for first in range(0, len(data), size):
         yield first, min(first + size, len(data))
 
@@ -175,7 +175,7 @@ def gather(data: Any, index: np.ndarray) -> np.ndarray:
     if not is_lazy(data):
         return data[index]
     found = np.empty((*index.shape, *data.shape[1:]), data.dtype)
-    rows = index.reshape(len(index), -1)
+    rows = index.reshape(len(index), int(np.prod(index.shape[1:])))
     low, high = rows.min(1, initial=len(data)), rows.max(1, initial=-1) + 1
     room = max(1, PIECE // max(1, int(np.prod(data.shape[1:]))))
     for batch in _batches(low, high, room):

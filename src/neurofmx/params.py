@@ -21,6 +21,7 @@ from neurofmx.preprocessing import PREPROCESS
 from neurofmx.sections import ParamsError, build, mapping, problems_of, say
 from neurofmx.tables import pick
 from neurofmx.tokenizers.cut import CutOptions
+from neurofmx.tokenizers.montage import check_montage
 from neurofmx.training.options import TrainOptions
 
 STUDIED = "hybrid"  # the family of section `model`
@@ -173,6 +174,7 @@ class Params(BaseModel):
                 f"datasets.{name}.preprocess: {'smoothing' if smoothed else 'filtering'} reaches {reach:.3g} s, over "
                 f"the gap of {gap:g} s that split {dataset.split.name} leaves; {way_out}"
             )
+        check_montage(prepared.tokenize.montage, dataset.split, dataset=name)
         self._tokens_divide(name, prepared)
         features = getattr(self.named("linear").config, "features", "auto")
         if features == "csp" and dataset.task.kind != "classification":

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score, roc_auc_score
 
 from neurofmx.evaluation.gate import Difference, interval, paired_difference
 from neurofmx.headline import headline
@@ -14,13 +14,15 @@ from neurofmx.task import Task
 SIDES = Task("classification", "side", ("left", "right"))
 PLACE = Task("regression", "place", ("x", "y"))
 HEADING = Task("circular", "heading", ("heading",))
-TASKS = {"classification": SIDES, "regression": PLACE, "circular": HEADING}
+RANKED = Task("classification", "side", ("left", "right"), score="auc")
+BALANCED = Task("classification", "side", ("left", "right"), score="balanced_accuracy")
+TASKS = {"classification": SIDES, "auc": RANKED, "balanced": BALANCED, "regression": PLACE, "circular": HEADING}
 
 
 def session(kind: str, *, n: int = 90, seeds: int = 2, noise: float = 0.8) -> tuple[np.ndarray, ...]:
     """Outputs of two models `(seeds, n, width)`, truth, and blocks of unequal size in no order."""
     rng = np.random.default_rng(7)
-    if kind == "classification":
+    if kind in ("classification", "auc", "balanced"):
         y = rng.integers(0, 2, n)
         truth = np.eye(2)[y]
     elif kind == "regression":
@@ -34,8 +36,11 @@ def session(kind: str, *, n: int = 90, seeds: int = 2, noise: float = 0.8) -> tu
 
 def plain_score(outputs: np.ndarray, y: np.ndarray, kind: str) -> float:
     """Headline by scikit-learn."""
-    if kind == "classification":
-        return float(accuracy_score(y, outputs.argmax(1)))
+    if kind == "auc":
+        return float(roc_auc_score(y, outputs[:, 1] - outputs[:, 0]))
+    if kind in ("classification", "balanced"):
+        count = accuracy_score if kind == "classification" else balanced_accuracy_score
+        return float(count(y, outputs.argmax(1)))
     return float(r2_score(np.stack([np.cos(y), np.sin(y)], 1) if kind == "circular" else y, outputs))
 
 
@@ -179,3 +184,32 @@ def test_a_draw_without_variation_is_refused() -> None:
     task = Task("regression", "level", ("level",))
     with pytest.raises(ValueError, match="level does not vary in some draw"):
         interval(y + 0.1, y, np.repeat([0, 1], 10), task)
+
+
+@pytest.mark.parametrize("kind", ["auc", "balanced"])
+def test_draws_that_lack_a_class_are_left_out(kind: str) -> None:
+    ours, theirs, _, _ = session(kind, n=40, seeds=1)
+    block = np.arange(40) // 4
+    y = (block == 3).astype(int)  # a draw misses that block in about a third of the cases
+    found = paired_difference(ours, theirs, y, block, TASKS[kind], draws=60, seed=2)
+    drawn = np.random.default_rng(2).multinomial(10, np.full(10, 0.1), size=60)
+    assert 0 < np.sum(drawn[:, 3] == 0) < 60
+    spread = []
+    for of_block in drawn[drawn[:, 3] > 0]:
+        index = np.concatenate([np.tile(np.flatnonzero(block == b), k) for b, k in enumerate(of_block)])
+        spread.append(plain_score(ours[0, index], y[index], kind) - plain_score(theirs[0, index], y[index], kind))
+    np.testing.assert_allclose((found.low, found.high), np.quantile(spread, [0.025, 0.975]), atol=1e-10)
+
+
+def test_windows_with_level_answers_count_half() -> None:
+    rng = np.random.default_rng(4)
+    y, block = rng.integers(0, 2, 200), np.arange(200) // 5
+    outputs = np.stack([np.zeros(200), np.round(rng.normal(y, 1.0), 0)], 1)  # many ties
+    assert interval(outputs, y, block, RANKED, draws=20).value == pytest.approx(plain_score(outputs, y, "auc"))
+
+
+def test_a_class_that_no_draw_can_hold_is_refused() -> None:
+    ours, _, y, block = session("auc", seeds=1)
+    with pytest.raises(ValueError, match="no draw of blocks holds every class of side, so auc is undefined"):
+        interval(ours, np.zeros_like(y), block, RANKED)
+    assert interval(ours, np.zeros_like(y), block, SIDES).value >= 0

@@ -6,7 +6,7 @@ from scipy.stats import pearsonr
 from sklearn.metrics import r2_score, roc_auc_score
 
 from neurofmx.evaluation.metrics import score
-from neurofmx.headline import HEADLINE, headline
+from neurofmx.headline import headline
 from neurofmx.task import Task
 
 FACES = Task("classification", "label", ("face", "house", "cat"))
@@ -87,7 +87,42 @@ def test_angular_error_goes_the_short_way_round() -> None:
 @pytest.mark.parametrize("kind", ["classification", "regression", "circular"])
 def test_the_headline_is_one_of_the_scores(kind: str) -> None:
     outputs, y, task = some(kind)
-    assert headline(outputs, y, task) == pytest.approx(score(outputs, y, task)[HEADLINE[task.kind]], abs=1e-12)
+    scores = score(outputs, y, task)
+    assert headline(outputs, y, task) == pytest.approx(scores[task.headline], abs=1e-12)
+    assert task.headline == ("accuracy" if kind == "classification" else "r2")
+
+
+@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy", "auc"])
+def test_a_task_may_ask_for_another_headline(name: str) -> None:
+    rng = np.random.default_rng(0)
+    y = (rng.random(50) > 0.8).astype(int)
+    outputs = np.eye(2)[y] + rng.normal(size=(50, 2))
+    task = Task("classification", "side", ("left", "right"), score=name)
+    scores = score(outputs, y, task)
+    assert headline(outputs, y, task) == pytest.approx(scores[name], abs=1e-12)
+    assert len({round(value, 6) for value in scores.values()}) == 3
+
+
+def test_a_headline_that_does_not_fit_the_task_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"score='auc': a regression is scored by r2"):
+        Task("regression", "place", ("x",), score="auc")
+    with pytest.raises(ValueError, match=r"score='auc' tells two classes apart, label has 3; use balanced_accuracy"):
+        Task("classification", "label", ("a", "b", "c"), score="auc")
+    ranked = Task("classification", "side", ("left", "right"), score="auc")
+    with pytest.raises(ValueError, match=r"side.*one class only"):
+        headline(np.eye(2)[[0, 1]], np.array([1, 1]), ranked)
+
+
+def test_a_balanced_headline_takes_the_classes_there_are() -> None:
+    task = Task("classification", "label", ("face", "house", "cat"), score="balanced_accuracy")
+    y, answer = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
+    assert headline(np.eye(3)[answer], y, task) == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_certain_answers_are_still_ranked() -> None:
+    margin = np.array([40.0, 50.0, 60.0, 70.0])  # as probabilities in float64 all of them are 1
+    y = np.array([0, 1, 0, 1])
+    assert score(np.stack([0 * margin, margin], 1), y, SIDES)["auc"] == 0.75
 
 
 def test_a_class_without_windows_is_refused_by_name_but_has_an_accuracy() -> None:

@@ -66,3 +66,15 @@ def test_one_output_per_seed() -> None:
     facts = Provenance("haxby2001", "hybrid", "runs-6fold-v1", "ab" * 32, "", (0, 1))
     with pytest.raises(ValueError, match=r"outputs has shape \(3, 80, 2\); 2 seeds need"):
         made(3, provenance=facts)
+
+
+def test_the_headline_is_the_task_s() -> None:
+    outputs, y, block, linear, chance = pieces(2)
+    task = Task("classification", "side", ("left", "right"), score="auc")
+    facts = Provenance("haxby2001", "hybrid", "runs-6fold-v1", "ab" * 32, "", (0, 1))
+    found = report(outputs, y, block, task, linear=linear, chance=chance, provenance=facts, cost=Cost(1, 1.0, 1.0))
+    assert found["headline"] == "auc"
+    assert found["score"] == found["metrics"]["auc"] != found["metrics"]["accuracy"]
+    assert found["linear"] == pytest.approx(score(linear[0], y, SIDES)["auc"], abs=1e-6)
+    assert found["chance"]["auc"] == 0.5
+    assert found["interval"]["low"] < found["score"] < found["interval"]["high"]

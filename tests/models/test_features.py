@@ -77,3 +77,9 @@ def test_tangent_vectors_of_the_training_windows_average_to_nothing(trials: tupl
 def test_a_constant_offset_of_a_channel_changes_nothing(trials: tuple[np.ndarray, np.ndarray]) -> None:
     x, _ = trials
     np.testing.assert_allclose(shrunk_covariances(x + np.arange(6)), shrunk_covariances(x), atol=1e-9)
+
+
+def test_covariances_leave_out_what_pads_a_window() -> None:
+    whole = np.random.default_rng(0).normal(size=(3, 20, 4)) + 0.5
+    padded = np.concatenate([whole, np.zeros((3, 11, 4))], axis=1)
+    np.testing.assert_allclose(shrunk_covariances(padded), shrunk_covariances(whole), rtol=1e-12)

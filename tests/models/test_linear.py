@@ -139,7 +139,8 @@ def assemble(x: np.ndarray, y: np.ndarray, split: np.ndarray, task: Task, modali
     train = [x[row == 0] for row in split]
     std = np.stack([np.maximum(t.std((0, 1)), 1e-9) for t in train])
     mean = np.stack([t.mean((0, 1)) for t in train])
-    return replace(like, x=x.astype(np.float32), y=y, split=split, task=task, mean=mean, std=std)
+    whole = {"length": np.full(len(y), x.shape[1]), "present": np.ones((1, x.shape[2]), bool)}
+    return replace(like, x=x.astype(np.float32), y=y, split=split, task=task, mean=mean, std=std, **whole)
 
 
 def test_reaches_the_reference_on_digits() -> None:
@@ -179,3 +180,19 @@ def test_reaches_the_reference_on_motor_imagery(runs: tuple[int, ...], reference
     windows = assemble(1e6 * np.array(x), np.array(y), split, task, "eeg")
     outputs, truth = out_of_fold(windows, LinearDecoder, LinearConfig())
     assert headline(outputs, truth, task) > reference - 0.03
+
+
+def test_padding_counts_for_nothing() -> None:
+    """Windows cut short give the same covariances, whatever stands behind their end."""
+    windows = synthetic_windows(time=12)
+    length = np.where(np.arange(len(windows.y)) % 2, 12, 8)
+    short = replace(windows, length=length)
+    rubbish = short.x.copy()
+    rubbish[~short.recorded(np.arange(len(length)))] = 1e6
+    for features in ("riemann", "flat"):
+        config = LinearConfig(features=features)
+        plain, spoilt = (LinearDecoder.fit(w, 0, config).arrays() for w in (short, replace(short, x=rubbish)))
+        for name, array in plain.items():
+            np.testing.assert_array_equal(spoilt[name], array)
+    with pytest.raises(ValueError, match="features='csp' needs windows of one length"):
+        LinearDecoder.fit(short, 0, LinearConfig(features="csp"))

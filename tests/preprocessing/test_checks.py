@@ -49,3 +49,12 @@ def test_good_recordings_pass_untouched(recordings: list[Recording]) -> None:
 def test_no_channel_left_is_an_error(recordings: list[Recording]) -> None:
     with pytest.raises(ValueError, match=r"recording s/run-1, signal eeg: no usable channel is left"):
         drop_channels(recordings[0], "eeg", ("Fz", "Cz", "Pz"))
+
+
+def test_positions_go_with_their_channels() -> None:
+    signal = Signal(np.arange(6.0).reshape(2, 3), 1.0, "V", ("a", "b", "c"))
+    places = np.arange(9.0).reshape(3, 3)
+    made = Recording("s", "1", {"eeg": signal}, arrays={"eeg_positions": places, "other": places})
+    kept = drop_channels(made, "eeg", ["b"])
+    np.testing.assert_array_equal(kept.array("eeg_positions"), places[[0, 2]])
+    np.testing.assert_array_equal(kept.array("other"), places)

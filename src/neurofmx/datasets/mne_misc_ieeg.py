@@ -13,13 +13,14 @@ from neurofmx.datasets.repository import fetch_repository_files
 from neurofmx.recording import Recording, Signal, Source, Trials
 from neurofmx.task import Task
 
-COMMIT = "2aaab38ff69dbeeb015ec59db81e0106857775cf"
 STEM = "sub-pat01_ses-test_acq-ecog"
 EDF, ELECTRODES = f"{STEM}_ieeg.edf", f"{STEM}_electrodes.tsv"
 SHA256 = {
     EDF: "45d04f492c404abcefdf6e91d7adb1a071ae32bb10fa3112e583a1e0f649fa29",
     ELECTRODES: "352f4f1a5eb60ac9a33f691e13b26b4cc7560839928c99072bd42d7453e33ecc",
 }
+# in the history alone: the files were renamed later
+COMMITS = {EDF: "07aae0d337d1673e931fc7f9f4f749ed23210a12", ELECTRODES: "2aaab38ff69dbeeb015ec59db81e0106857775cf"}
 RATE = 999.4121105232217  # Hz
 ONSET = "eeg sz start"
 STATES = ("pre-ictal", "ictal")
@@ -44,12 +45,12 @@ class MneMiscIeeg(Dataset):
     licence: ClassVar[str] = "BSD-3-Clause (repository); none stated for the recording"
     citation: ClassVar[str] = "MNE developers, mne-misc-data; Gramfort et al. 2013, Front Neurosci 7:267"
     homepage: ClassVar[str] = "https://github.com/mne-tools/mne-misc-data"
-    source: ClassVar[str] = f"repository mne-tools/mne-misc-data at {COMMIT[:12]}, ecog"
+    source: ClassVar[str] = f"repository mne-tools/mne-misc-data at {COMMITS[EDF][:12]}, ecog"
 
     @property
     def task(self) -> Task:
         """Whether the seizure has begun."""
-        return Task("classification", "state", STATES)
+        return Task("classification", "state", STATES, score="auc")
 
     @property
     def split(self) -> Split:
@@ -66,11 +67,16 @@ class MneMiscIeeg(Dataset):
         return SHA256
 
     def retrieve(self, names: tuple[str, ...], *, folder: Path, cache: Path) -> tuple[str, ...]:
-        """Download the files at the commit that still had them."""
-        paths = {name: f"ecog/{name}" for name in names}
-        fetch_repository_files(
-            "mne-tools/mne-misc-data", COMMIT, paths=paths, checksums=SHA256, folder=folder, cache=cache
-        )
+        """Download the files at the commits that had them."""
+        for name in names:
+            fetch_repository_files(
+                "mne-tools/mne-misc-data",
+                COMMITS[name],
+                paths={name: f"ecog/{name}"},
+                checksums=SHA256,
+                folder=folder,
+                cache=cache,
+            )
         return names
 
     def parse(self, folder: Path, sources: dict[str, Source]) -> list[Recording]:

@@ -4,9 +4,8 @@ Neighbouring windows share time, so the bootstrap draws blocks (trials, stretche
 the windows of a block together; both models are scored on the same draw, which removes what is hard for both. Seeds are
 drawn with replacement as well, so that a model that depends on its initialisation gets a wider interval.
 
-Accuracy and R2 are functions of sums over windows, so a draw needs the sums of its blocks only:
-
-    accuracy = sum(correct) / n          R2 = 1 - sum((y - p)^2) / (sum(y^2) - sum(y)^2 / n)
+Balanced accuracy and the area under the curve need every class. Draws that lack one are left out: the interval holds
+for sets of blocks in which every class stands, and both models of a comparison lose the same draws.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurofmx.headline import as_values, check_answers
+from neurofmx.evaluation.redrawn import Redrawn, redrawn
 from neurofmx.task import Task
 
 
@@ -87,21 +86,19 @@ def paired_difference(
         Difference with its percentile interval.
 
     Raises:
-        ValueError: If shapes disagree, there are fewer than 2 blocks, or a draw leaves R2 undefined.
+        ValueError: If shapes disagree, there are fewer than 2 blocks, a draw leaves R2 undefined, or no draw holds
+            every class where the headline needs all.
 
     Source:
         Efron and Tibshirani 1993, An Introduction to the Bootstrap, sections 8.5 (blocks) and 13.3 (percentiles).
     """
-    ours, theirs = _sums(outputs, y, block, task), _sums(reference_outputs, y, block, task)
-    if min(len(ours), len(theirs)) > 1 and len(ours) != len(theirs):
-        raise ValueError(
-            f"outputs has {len(ours)} seeds, reference_outputs {len(theirs)}: give the same number, or one"
-        )
-    seeds = max(len(ours), len(theirs))
-    ours, theirs = (np.broadcast_to(s, (seeds, *s.shape[1:])) for s in (ours, theirs))
-    drawn = _draw(seeds, ours.shape[1], draws, seed)
-    value = _mean_score(ours, task) - _mean_score(theirs, task)
-    spread = _redrawn(ours, drawn, task) - _redrawn(theirs, drawn, task)
+    seeds = (_seeds(outputs), _seeds(reference_outputs))
+    if min(seeds) > 1 and seeds[0] != seeds[1]:
+        raise ValueError(f"outputs has {seeds[0]} seeds, reference_outputs {seeds[1]}: give the same number, or one")
+    drawn = _draw(y, block, task, seeds=max(seeds), draws=draws, seed=seed)
+    ours, theirs = redrawn(outputs, y, block, task), redrawn(reference_outputs, y, block, task)
+    value = _whole(ours, drawn) - _whole(theirs, drawn)
+    spread = _over_seeds(ours, drawn) - _over_seeds(theirs, drawn)
     return Difference(value, *_percentiles(spread, confidence))
 
 
@@ -130,11 +127,12 @@ def interval(
         Mean over seeds with its percentile interval.
 
     Raises:
-        ValueError: If shapes disagree, there are fewer than 2 blocks, or a draw leaves R2 undefined.
+        ValueError: If shapes disagree, there are fewer than 2 blocks, a draw leaves R2 undefined, or no draw holds
+            every class where the headline needs all.
     """
-    sums = _sums(outputs, y, block, task)
-    drawn = _draw(len(sums), sums.shape[1], draws, seed)
-    return Interval(_mean_score(sums, task), *_percentiles(_redrawn(sums, drawn, task), confidence))
+    drawn = _draw(y, block, task, seeds=_seeds(outputs), draws=draws, seed=seed)
+    score = redrawn(outputs, y, block, task)
+    return Interval(_whole(score, drawn), *_percentiles(_over_seeds(score, drawn), confidence))
 
 
 class _Drawn(NamedTuple):
@@ -144,66 +142,50 @@ class _Drawn(NamedTuple):
     seeds: np.ndarray
 
 
-def _draw(seeds: int, blocks: int, draws: int, seed: int) -> _Drawn:
+def _seeds(outputs: np.ndarray) -> int:
+    """Number of seeds of outputs `(n, width)` or `(seeds, n, width)`."""
+    return len(outputs) if outputs.ndim == 3 else 1
+
+
+def _draw(y: np.ndarray, block: np.ndarray, task: Task, *, seeds: int, draws: int, seed: int) -> _Drawn:
     """Draw blocks and seeds with replacement; the blocks do not depend on the number of seeds."""
-    if draws < 1:
-        raise ValueError(f"draws={draws}: must be at least 1")
-    generator = np.random.default_rng(seed)
-    of_blocks = generator.multinomial(blocks, np.full(blocks, 1 / blocks), size=draws)
-    of_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws)
-    return _Drawn(of_blocks.astype(np.float64), of_seeds.astype(np.float64))
-
-
-def _sums(outputs: np.ndarray, y: np.ndarray, block: np.ndarray, task: Task) -> np.ndarray:
-    """Sums over the windows of each block, shape `(seeds, blocks, terms)`."""
-    outputs = outputs if outputs.ndim == 3 else outputs[None]
-    for answers in outputs:
-        check_answers(answers, y, task)
     if block.shape != (len(y),):
         raise ValueError(f"block has shape {block.shape}; {len(y)} windows need {(len(y),)}")
+    if draws < 1:
+        raise ValueError(f"draws={draws}: must be at least 1")
     names, member = np.unique(block, return_inverse=True)
     if len(names) < 2:
         raise ValueError("block holds a single block: a bootstrap over blocks needs at least 2, better 20")
-    terms = _terms(np.asarray(outputs, np.float64), y, task)
-    order = np.argsort(member, kind="stable")
-    first = np.searchsorted(member[order], np.arange(len(names)))
-    return np.add.reduceat(terms[:, order], first, axis=1)
+    generator = np.random.default_rng(seed)
+    blocks = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
+    of_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws)
+    keep = _complete(blocks, y, member, task)
+    return _Drawn(blocks[keep].astype(np.float64), of_seeds[keep].astype(np.float64))
 
 
-def _terms(outputs: np.ndarray, y: np.ndarray, task: Task) -> np.ndarray:
-    """What each window adds to the sums, shape `(seeds, n, terms)`."""
-    if task.kind == "classification":
-        correct = outputs.argmax(axis=-1) == y
-        return np.stack([np.ones(correct.shape), correct], axis=-1)
-    truth = as_values(y, task)
-    centred = truth - truth.mean(axis=0)  # R2 does not change with an offset, rounding errors do
-    constant = np.concatenate([np.ones((len(y), 1)), centred, centred**2], axis=1)
-    return np.concatenate([np.broadcast_to(constant, (len(outputs), *constant.shape)), (truth - outputs) ** 2], -1)
-
-
-def _scores(sums: np.ndarray, task: Task) -> np.ndarray:
-    """Headline score from sums of shape `(..., terms)`."""
-    n = sums[..., :1]
-    if task.kind == "classification":
-        return sums[..., 1] / n[..., 0]
-    total, squares, residual = np.split(sums[..., 1:], 3, axis=-1)
-    variation = squares - total**2 / n
-    if np.any(variation <= 1e-12 * squares):
+def _complete(blocks: np.ndarray, y: np.ndarray, member: np.ndarray, task: Task) -> np.ndarray:
+    """Which draws `(draws, blocks)` define the headline: those with every class, where it needs all."""
+    if task.headline not in ("balanced_accuracy", "auc"):
+        return np.full(len(blocks), True)
+    holds = np.zeros((blocks.shape[1], task.width), bool)
+    holds[member, y] = True
+    complete = np.all(blocks @ holds > 0, axis=1)
+    if not complete.any():
         raise ValueError(
-            f"{task.target} does not vary in some draw of blocks, so R2 is undefined there: use more, shorter blocks"
+            f"no draw of blocks holds every class of {task.target}, so {task.headline} is undefined: use more, "
+            "shorter blocks"
         )
-    return np.mean(1 - residual / variation, axis=-1)
+    return complete
 
 
-def _mean_score(sums: np.ndarray, task: Task) -> float:
-    """Mean over seeds of the score on all windows."""
-    return float(np.mean(_scores(sums.sum(axis=1), task)))
+def _whole(score: Redrawn, drawn: _Drawn) -> float:
+    """Mean over seeds of the score on all windows, each once."""
+    return float(np.mean(score(np.ones((1, drawn.blocks.shape[1])))))
 
 
-def _redrawn(sums: np.ndarray, drawn: _Drawn, task: Task) -> np.ndarray:
-    """Score of each draw, mean over its seeds, shape `(draws,)`."""
-    totals = np.tensordot(drawn.blocks, sums, axes=([1], [1]))
-    return (drawn.seeds * _scores(totals, task)).sum(axis=1) / drawn.seeds.sum(axis=1)
+def _over_seeds(score: Redrawn, drawn: _Drawn) -> np.ndarray:
+    """Score of each draw, mean over its seeds, shape `(draws,)`; one seed stands for as many as were drawn."""
+    return (drawn.seeds * score(drawn.blocks)).sum(axis=1) / drawn.seeds.sum(axis=1)
 
 
 def _percentiles(values: np.ndarray, confidence: float) -> tuple[float, float]:

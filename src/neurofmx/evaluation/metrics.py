@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import softmax
 
-from neurofmx.headline import HEADLINE, as_values, check_answers, headline
+from neurofmx.headline import as_values, check_answers, headline, margin
 from neurofmx.task import Task
 
-__all__ = ["HEADLINE", "headline", "score"]
+__all__ = ["headline", "score"]
 
 
 def score(outputs: np.ndarray, y: np.ndarray, task: Task) -> dict[str, float]:
@@ -53,11 +53,12 @@ def _classification(outputs: np.ndarray, y: np.ndarray, task: Task) -> dict[str,
             "Use fewer or larger folds, or leave the class out of the task."
         )
     answer = outputs.argmax(axis=1)
-    chances = softmax(outputs, axis=1)
+    # of two classes the difference of the logits ranks windows without the rounding that a probability near 1 has
+    belief = margin(outputs) if task.width == 2 else softmax(outputs, axis=1)
     return {
         "accuracy": float(accuracy_score(y, answer)),
         "balanced_accuracy": float(balanced_accuracy_score(y, answer)),
-        "auc": float(roc_auc_score(y, chances[:, 1] if task.width == 2 else chances, multi_class="ovr")),
+        "auc": float(roc_auc_score(y, belief, multi_class="ovr")),
     }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from neurofmx.evaluation.gate import interval, paired_difference
 from neurofmx.evaluation.metrics import score
-from neurofmx.headline import HEADLINE, headline
+from neurofmx.headline import headline
 from neurofmx.task import Task
 
 DIGITS = 6
@@ -104,13 +104,13 @@ def report(
         "target": task.target,
         "windows": len(y),
         "blocks": len(np.unique(block)),
-        "headline": HEADLINE[task.kind],
+        "headline": task.headline,
         "score": chosen.value,
         "interval": {"low": chosen.low, "high": chosen.high, "confidence": confidence, "draws": draws},
         "std_over_seeds": _spread(outputs, y, task),
         "metrics": _mean_scores(outputs, y, task),
         "chance": score(chance, y, task),
-        "linear": _mean_scores(linear if linear.ndim == 3 else linear[None], y, task)[HEADLINE[task.kind]],
+        "linear": _mean_scores(linear if linear.ndim == 3 else linear[None], y, task)[task.headline],
         "difference": asdict(difference),
         "beats_linear": difference.beats,
         "verdict": difference.verdict,

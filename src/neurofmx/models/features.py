@@ -1,7 +1,8 @@
 """What a linear model reads of a window: samples as they are, or what they say about oscillations.
 
 Each kind learns a few arrays from training windows and afterwards needs numpy only. Symbols: n windows, t samples,
-c channels; `X (t, c)` one window, `S = X'X / t` its covariance.
+c channels; `X (t, c)` one window, `S = X'X / t` its covariance. Samples that pad a short window are 0 in all channels
+(`Windows.scaled`): a covariance leaves them out, and among flat samples they say no more than the mean.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def shrunk_covariances(x: np.ndarray) -> np.ndarray:
     """Covariance of each window's channels, pulled towards a multiple of the identity so that it has full rank.
 
     Args:
-        x: Windows, shape `(n, t, c)`.
+        x: Windows, shape `(n, t, c)`; samples that are 0 in all channels pad a short window and do not count.
 
     Returns:
         Oracle-approximating shrunk covariances, shape `(n, c, c)`.
@@ -166,8 +167,10 @@ def shrunk_covariances(x: np.ndarray) -> np.ndarray:
     Source:
         Chen et al. 2010, Shrinkage algorithms for MMSE covariance estimation, equation 23.
     """
-    centred = np.asarray(x, np.float64) - np.mean(x, axis=1, keepdims=True)
-    t, c = centred.shape[1:]
+    recorded = np.any(x != 0, axis=2, keepdims=True)
+    t, c = recorded.sum(axis=1, keepdims=True), x.shape[2]
+    total = np.asarray(x, np.float64)
+    centred = (total - total.sum(axis=1, keepdims=True) / t) * recorded
     covariance = np.einsum("nti,ntj->nij", centred, centred, optimize=True) / t
     scale = np.trace(covariance, axis1=1, axis2=2)[:, None, None] / c
     mean_square = np.mean(covariance**2, axis=(1, 2))[:, None, None]

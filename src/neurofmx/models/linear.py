@@ -33,6 +33,7 @@ AUTO = {
     "ieeg": ("flat", "bands"),
     "lfp": ("flat", "bands"),
 }
+WHOLE = ("bands", "csp")  # features that need windows without padding
 FitFeatures = Callable[[np.ndarray, np.ndarray], Features]
 
 
@@ -114,6 +115,10 @@ class ClassicalDecoder(ABC):
         """
         with one_thread():
             return self.readout(self.features.transform(x))
+
+    def answer(self, windows: Windows, fold: int, index: np.ndarray) -> np.ndarray:
+        """Answer windows `index` of a fold, shape `(index, task.width)`."""
+        return self.predict(windows.scaled(fold, index))
 
     @property
     def parameters(self) -> int:
@@ -222,7 +227,14 @@ def _agreement(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
 
 def _readers(config: LinearConfig, windows: Windows) -> list[FitFeatures]:
     """The features the settings ask for, simplest first."""
+    padded = bool(np.any(windows.length < windows.x.shape[1]))
     kinds = AUTO.get(windows.modality, ("flat",)) if config.features == "auto" else (config.features,)
+    if config.features == "auto" and padded:
+        kinds = tuple(kind for kind in kinds if kind not in WHOLE)
+    if padded and (wrong := [kind for kind in kinds if kind in WHOLE]):
+        raise ValueError(
+            f"features={wrong[0]!r} needs windows of one length, {windows.dataset} pads some: use 'riemann'"
+        )
     if "csp" in kinds and windows.task.kind != "classification":
         raise ValueError(
             f"features='csp' needs classes; {windows.dataset} asks for {windows.task.kind}: use 'riemann' or 'flat'"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from neurofmx.preprocessing import ecog, eeg, emg, fmri, ieeg, image, lfp, spikes
+from neurofmx.preprocessing import calcium, ecog, eeg, emg, fmri, ieeg, image, lfp, spikes
 from neurofmx.recording import Recording
 
 __all__ = ["PREPROCESS", "Preprocessing"]
@@ -29,6 +29,7 @@ class Preprocessing:
 
 
 PREPROCESS: dict[str, Preprocessing] = {
+    "calcium": Preprocessing(calcium.preprocess, calcium.CalciumOptions, "calcium"),
     "ecog": Preprocessing(ecog.preprocess, ecog.EcogOptions, "ecog"),
     "eeg": Preprocessing(eeg.preprocess, eeg.EegOptions, "eeg"),
     "emg": Preprocessing(emg.preprocess, emg.EmgOptions, "emg"),

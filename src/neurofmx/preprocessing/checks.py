@@ -77,7 +77,7 @@ def drop_channels(recording: Recording, name: str, gone: Iterable[str]) -> Recor
         gone: Names of the channels to leave out; unknown names are ignored.
 
     Returns:
-        The recording without them.
+        The recording without them, also in the arrays `<name>_positions` and `<name>_quality` where they are.
 
     Raises:
         ValueError: If no channel is left.
@@ -87,7 +87,9 @@ def drop_channels(recording: Recording, name: str, gone: Iterable[str]) -> Recor
     if not keep:
         raise ValueError(f"recording {recording.name}, signal {name}: no usable channel is left, check the raw data")
     kept = replace(signal, data=columns(signal.data, keep), channels=tuple(signal.channels[index] for index in keep))
-    return recording.with_signal(name, kept)
+    facts = (f"{name}_positions", f"{name}_quality")
+    places = {key: recording.arrays[key][keep] for key in facts if key in recording.arrays}
+    return replace(recording.with_signal(name, kept), arrays=recording.arrays | places)
 
 
 def complaint(where: str, name: str, reasons: dict[str, str], *, option: str) -> str:

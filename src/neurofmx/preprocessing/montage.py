@@ -88,24 +88,24 @@ def group(name: str) -> str:
     return re.sub(r"\d+$", "", name)
 
 
-def subtract_mean(data: np.ndarray, names: Sequence[str], good: np.ndarray, *, reference: Reference) -> np.ndarray:
+def subtract_mean(rows: np.ndarray, names: Sequence[str], good: np.ndarray, *, reference: Reference) -> np.ndarray:
     """Measure each channel against the mean of all, or of its electrode.
 
     Args:
-        data: Samples `(time, channels)`.
+        rows: Samples `(channels, time)`.
         names: The channels.
         good: Which channels enter a mean, shape `(channels,)`.
         reference: `average`, or `group` for the mean of the contacts of one electrode; a contact alone stays as it is.
 
     Returns:
-        Samples `(time, channels)`.
+        Samples `(channels, time)`.
     """
     if reference == "average":
-        return data - (data if good.all() else data[:, good]).mean(axis=1, keepdims=True)
+        return rows - (rows if good.all() else rows[good]).mean(axis=0)
     electrode = np.array([group(name) for name in names])
-    data = data.copy()
+    rows = rows.copy()
     for one in np.unique(electrode):
         members = np.flatnonzero((electrode == one) & good)
         if len(members) > 1:
-            data[:, electrode == one] -= data[:, members].mean(axis=1, keepdims=True)
-    return data
+            rows[electrode == one] -= rows[members].mean(axis=0)
+    return rows

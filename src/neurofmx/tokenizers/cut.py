@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neurofmx.datasets.base import Split
-from neurofmx.lazy import gather
 from neurofmx.parts import TRAIN, VALIDATION
 from neurofmx.preprocessing import splits
 from neurofmx.recording import Recording
 from neurofmx.task import Task
 from neurofmx.timeline import Signal
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.tokenizers.montage import check_montage, column_names, fitting, positions, side_by_side
+from neurofmx.tokenizers.pieces import Pieces, cut_recording
+from neurofmx.tokenizers.scaling import FlatChannels, Moments, learn_scaling
+from neurofmx.tokenizers.windows import Montage, Windows
+
+_JOINED = ("y", "start", "stop", "length")
 
 
 class CutOptions(BaseModel):
@@ -32,6 +36,17 @@ class CutOptions(BaseModel):
     scale: Literal["channel", "global"] = Field(
         default="channel", description="Standardise each channel, or all with one mean and deviation."
     )
+    montage: Montage = Field(
+        default="same",
+        description="All recordings have the `same` channels, or each its `own`: then each is scaled by itself.",
+    )
+    incomplete: Literal["error", "drop"] = Field(
+        default="error",
+        description="Windows that hold NaN, as marked stretches do, or have no answer: refuse, or drop.",
+    )
+    pad: bool = Field(
+        default=False, description="Windows that reach over the end of their trial stop there and are filled up."
+    )
     validation_fraction: float = Field(
         default=0.15, gt=0, lt=1, description="Share of each fold's training windows set aside for validation."
     )
@@ -40,17 +55,9 @@ class CutOptions(BaseModel):
     def _some_length(self) -> CutOptions:
         if self.stop <= self.start:
             raise ValueError(f"stop={self.stop} must lie after start={self.start}")
+        if self.pad and self.anchor != "trial":
+            raise ValueError("pad=true needs anchor=trial: it is the end of a trial that a window stops at")
         return self
-
-
-class _Pieces(NamedTuple):
-    """Windows of one recording, before they are joined with the others."""
-
-    x: np.ndarray
-    y: np.ndarray
-    block: np.ndarray
-    start: np.ndarray
-    stop: np.ndarray
 
 
 def cut(
@@ -66,8 +73,9 @@ def cut(
     """Turn a dataset's clean recordings into windows with split and scaling.
 
     Args:
-        recordings: Clean recordings, all with the signal, channels and rate the first one has; of a lazily held signal
-            the windows alone are read.
+        recordings: Clean recordings, all with the signal, its rate and, unless `options.montage` is `own`, the
+            channels that the first one has. Arrays `<signal>_positions (channels, 3)`, m, are kept where there are any.
+            Of a lazily held signal the windows alone are read.
         signal: Name of the signal that is cut.
         task: What a window is asked; a classification reads the trial column `task.target`, the others the signal.
         split: The dataset's named split.
@@ -80,28 +88,27 @@ def cut(
 
     Raises:
         ValueError: If a recording lacks the signal, the trials or the target, if recordings do not fit each
-            other, a window holds NaN, a channel is constant in training, or a class is absent from training.
+            other, a window holds NaN, a channel is constant in training, a class is absent from training, or
+            recordings with channels of their own are left out as a whole.
         LeakError: If held-out windows share time with training windows.
     """
-    first = recordings[0].signal(signal)
-    pieces = [_pieces(recording, recording.signal(signal), task, split, options, first) for recording in recordings]
-    if not sum(len(p.y) for p in pieces):
-        raise ValueError(
-            f"{dataset}: no window of {options.start} to {options.stop} s fits; shorten datasets.{dataset}.tokenize"
-        )
+    check_montage(options.montage, split, dataset=dataset)
+    signals = fitting(recordings, signal, montage=options.montage)
+    pieces = [
+        cut_recording(recording, each, task, split, options)
+        for recording, each in zip(recordings, signals, strict=True)
+    ]
+    _check_pieces(pieces, recordings, signals, task, options, dataset)
     group = np.repeat(np.arange(len(pieces)), [len(p.y) for p in pieces])
     offset = np.cumsum([0, *(int(p.block.max(initial=-1)) + 1 for p in pieces)])
     block = np.concatenate([p.block + o for p, o in zip(pieces, offset, strict=False)])
-    x, y, start, stop = (np.concatenate([getattr(p, name) for p in pieces]) for name in ("x", "y", "start", "stop"))
-    if x.shape[1] % options.patch:
-        raise ValueError(
-            f"datasets.{dataset}.tokenize.patch={options.patch}: must divide the {x.shape[1]} samples of a window"
-        )
-    _check_finite(x, y, first, task, dataset)
+    y, start, stop, length = (np.concatenate([getattr(p, name) for p in pieces]) for name in _JOINED)
+    x = side_by_side([p.x for p in pieces])
     parts = _split(split, options, recordings, group=group, start=start, stop=stop)
     if task.kind == "classification":
         _check_classes(parts, y, task, dataset)
-    mean, std = _scaling(x, parts, first, options, dataset)
+    present = np.arange(x.shape[2]) < np.array([p.x.shape[2] for p in pieces])[:, None]
+    moments = _moments(x, parts, group, length, present, options, recordings, signals, dataset)
     return Windows(
         x=x,
         y=y,
@@ -110,81 +117,20 @@ def cut(
         start=start,
         stop=stop,
         split=parts,
-        mean=mean,
-        std=std,
+        mean=moments.mean,
+        std=moments.std,
         task=task,
         modality=modality,
-        rate=first.rate,
-        channels=first.channels,
+        rate=signals[0].rate,
+        channels=column_names(signals),
         patch=options.patch,
         split_name=split.name,
         dataset=dataset,
+        montage=options.montage,
+        present=present,
+        length=length,
+        positions=positions(recordings, signal, columns=x.shape[2]),
     )
-
-
-def _pieces(
-    recording: Recording, signal: Signal, task: Task, split: Split, options: CutOptions, first: Signal
-) -> _Pieces:
-    """Cut one recording."""
-    if signal.channels != first.channels or signal.rate != first.rate:
-        raise ValueError(
-            f"recording {recording.name}: the signal has {len(signal.channels)} channels at {signal.rate} Hz, "
-            f"the first recording {len(first.channels)} at {first.rate} Hz; give all the same montage and rate."
-        )
-    anchor, y, block = _anchors(recording, signal, task, split, options)
-    low, high = round(options.start * signal.rate), round(options.stop * signal.rate)
-    fits = (anchor + low >= 0) & (anchor + high <= len(signal.data))
-    anchor, y, block = anchor[fits], y[fits], block[fits]
-    index = anchor[:, None] + np.arange(low, high)
-    x = gather(signal.data, index).astype(np.float32)
-    if x.ndim == 4:  # an image: its rows are read one after the other
-        x = x.reshape(len(x), -1, x.shape[-1])
-    seconds = signal.start + anchor / signal.rate
-    return _Pieces(x, y, block, seconds + low / signal.rate, seconds + high / signal.rate)
-
-
-def _anchors(
-    recording: Recording, signal: Signal, task: Task, split: Split, options: CutOptions
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sample index, answer and block of every anchor."""
-    if options.anchor == "trial":
-        index = np.round((recording.require_trials().start - signal.start) * signal.rate).astype(int)
-        return index, _labels(recording, task), np.arange(len(index))
-    index = np.arange(0, len(signal.data), options.stride)
-    if task.kind == "classification":
-        return _within_trials(recording, signal, task, split, index)
-    target = recording.signal(task.target)
-    if len(target.data) != len(signal.data) or target.rate != signal.rate or target.start != signal.start:
-        raise ValueError(f"recording {recording.name}: {task.target!r} and the signal must share one clock; resample")
-    y = gather(target.data, index).astype(np.float64)
-    block = ((index / signal.rate) // split.block).astype(int)
-    return index, y.reshape(len(y)) if task.kind == "circular" else y.reshape(len(y), -1), block
-
-
-def _within_trials(
-    recording: Recording, signal: Signal, task: Task, split: Split, index: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Anchors that fall into a trial; the rest between trials has no class."""
-    trials = recording.require_trials()
-    seconds = signal.start + index / signal.rate + 1e-6
-    trial = np.searchsorted(trials.start, seconds, side="right") - 1
-    inside = (trial >= 0) & (seconds < trials.stop[np.maximum(trial, 0)])
-    # a trial is a block of its own, unless it is shorter than the stretches that are independent
-    longer = np.median(trials.stop - trials.start) >= split.block
-    block = trial if longer else ((trials.start[trial] - signal.start) // split.block).astype(int)
-    return index[inside], _labels(recording, task)[trial[inside]], block[inside]
-
-
-def _labels(recording: Recording, task: Task) -> np.ndarray:
-    """Index of each trial's class in `task.names`."""
-    column = recording.require_trials().column(task.target)
-    known = {name: i for i, name in enumerate(task.names)}
-    unknown = sorted({str(value) for value in column} - set(known))
-    if unknown:
-        raise ValueError(
-            f"recording {recording.name}: {task.target!r} holds {unknown}, not among the classes {list(task.names)}"
-        )
-    return np.array([known[str(value)] for value in column], np.int64)
 
 
 def _split(
@@ -229,17 +175,43 @@ def _units(recordings: list[Recording], *, by: str) -> np.ndarray:
     return np.array([order[name] for name in names])
 
 
-def _check_finite(x: np.ndarray, y: np.ndarray, signal: Signal, task: Task, dataset: str) -> None:
-    if not np.isfinite(y).all():
+def _check_pieces(
+    pieces: list[Pieces],
+    recordings: list[Recording],
+    signals: list[Signal],
+    task: Task,
+    options: CutOptions,
+    dataset: str,
+) -> None:
+    """Refuse windows that are none, of a length that tokens do not divide, or hold NaN."""
+    if not sum(len(p.y) for p in pieces):
         raise ValueError(
-            f"{dataset}: {task.target!r} is NaN or infinite in {np.sum(~np.isfinite(y))} windows; drop them first"
+            f"{dataset}: no window of {options.start} to {options.stop} s fits; shorten datasets.{dataset}.tokenize"
         )
-    bad = np.flatnonzero(~np.isfinite(x).all(axis=(0, 1)))
-    if len(bad):
-        names = [signal.channels[i] for i in bad[:5]] if len(signal.channels) == x.shape[-1] else bad[:5].tolist()
+    time = pieces[0].x.shape[1]
+    if time % options.patch:
         raise ValueError(
-            f"{dataset}: windows hold NaN or infinite values in channels {names}; mend or drop them in preprocess"
+            f"datasets.{dataset}.tokenize.patch={options.patch}: must divide the {time} samples of a window"
         )
+    lost = sum(int(np.sum(~np.isfinite(p.y))) for p in pieces)
+    if lost:
+        raise ValueError(
+            f"{dataset}: {task.target!r} is NaN or infinite in {lost} windows; drop them first, or set "
+            f"datasets.{dataset}.tokenize.incomplete to 'drop'"
+        )
+    for piece, recording, signal in zip(pieces, recordings, signals, strict=True):
+        bad = np.flatnonzero(~np.isfinite(piece.x).all(axis=(0, 1)))
+        if len(bad):
+            raise ValueError(
+                f"{dataset}: windows of recording {recording.name} hold NaN or infinite values in channels "
+                f"{_named(bad, signal)}; mend or drop them in preprocess, or leave out the windows with "
+                f"datasets.{dataset}.tokenize.incomplete=drop"
+            )
+
+
+def _named(columns: np.ndarray, signal: Signal) -> list[str]:
+    """The first few of some channels, by name where they have names."""
+    return [signal.channels[i] if i < len(signal.channels) else str(i) for i in columns[:5]]
 
 
 def _check_classes(parts: np.ndarray, y: np.ndarray, task: Task, dataset: str) -> None:
@@ -252,21 +224,24 @@ def _check_classes(parts: np.ndarray, y: np.ndarray, task: Task, dataset: str) -
             )
 
 
-def _scaling(
-    x: np.ndarray, parts: np.ndarray, signal: Signal, options: CutOptions, dataset: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each fold's training windows, per channel, shape `(folds, channels)` each."""
-    axis = (0, 1) if options.scale == "channel" else None
-    shape = (len(parts), x.shape[-1])
-    mean, std = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    for fold, row in enumerate(parts):
-        train = x[row == TRAIN].astype(np.float64)
-        mean[fold], std[fold] = train.mean(axis), train.std(axis)
-        flat = np.flatnonzero(std[fold] <= 1e-6 * np.abs(train).max(initial=0))
-        if len(flat):
-            names = [signal.channels[i] for i in flat[:5]] if len(signal.channels) == x.shape[-1] else flat[:5].tolist()
-            raise ValueError(
-                f"{dataset}: channels {names} are constant in the training windows of fold {fold}; drop them in "
-                f"preprocess, or set tokenize scale to 'global'."
-            )
-    return mean, std
+def _moments(
+    x: np.ndarray,
+    parts: np.ndarray,
+    group: np.ndarray,
+    length: np.ndarray,
+    present: np.ndarray,
+    options: CutOptions,
+    recordings: list[Recording],
+    signals: list[Signal],
+    dataset: str,
+) -> Moments:
+    """The scaling of each fold, or which channels cannot be scaled."""
+    own = options.montage == "own"
+    try:
+        return learn_scaling(x, parts, group, length, present, own=own, scale=options.scale)
+    except FlatChannels as flat:
+        whose = "" if flat.recording is None else f" of recording {recordings[flat.recording].name}"
+        raise ValueError(
+            f"{dataset}: channels {_named(flat.columns, signals[flat.recording or 0])}{whose} are constant in the "
+            f"training windows of fold {flat.fold}; drop them in preprocess, or set tokenize scale to 'global'."
+        ) from None

@@ -9,6 +9,7 @@ from neurofmx.tokenizers.linear import LinearTokenizer
 from neurofmx.tokenizers.log_power import LogPowerTokenizer
 
 TOKENIZERS: dict[str, type[nn.Module]] = {
+    "calcium": LinearTokenizer,
     "ecog": LogPowerTokenizer,
     "eeg": LogPowerTokenizer,
     "emg": LogPowerTokenizer,

@@ -1,10 +1,16 @@
-"""Windows: what every model reads. Equal pieces of clean recordings, their answers, splits and scaling."""
+"""Windows: what every model reads. Pieces of clean recordings, their answers, splits and scaling.
+
+Windows are stored in one array. Where recordings have different channels (units of different sessions), the columns are
+padded to the widest recording, and `present` says which of them a recording has; column 3 of one recording and column 3
+of another are then different channels. Where windows are shorter than the longest, `length` says how much of them was
+recorded. What pads is 0 after scaling.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -12,8 +18,10 @@ from neurofmx.hdf5 import read_trees, write_trees
 from neurofmx.parts import TEST, TRAIN, VALIDATION
 from neurofmx.task import Task
 
-_ARRAYS = ("x", "y", "group", "block", "start", "stop", "split", "mean", "std")
-_FACTS = ("modality", "rate", "patch", "split_name", "dataset")
+_ARRAYS = ("x", "y", "group", "block", "start", "stop", "split", "mean", "std", "present", "length", "positions")
+_FACTS = ("modality", "rate", "patch", "split_name", "dataset", "montage")
+
+Montage = Literal["same", "own"]
 
 
 class Fold(NamedTuple):
@@ -37,15 +45,20 @@ class Windows:
         start: First instant each window reads, seconds, shape `(windows,)`.
         stop: End of what each window reads, seconds, shape `(windows,)`.
         split: `TRAIN`, `VALIDATION`, `TEST` or `GAP` for each fold, shape `(folds, windows)`.
-        mean: Mean of each fold's training windows, shape `(folds, channels)`.
-        std: Standard deviation of each fold's training windows, shape `(folds, channels)`.
+        mean: Mean of each fold's training windows, shape `(folds, channels)`; `(folds, recordings, channels)` where
+            each recording has its own channels.
+        std: Standard deviation of each fold's training windows, of the same shape; 1 where there is no channel.
         task: What is asked of a model.
         modality: `fmri`, `spikes`, `image`, `eeg`, ...
         rate: Samples a second inside a window, Hz.
-        channels: Name of each channel.
+        channels: Name of each column; `column-<i>` where recordings have different channels there.
         patch: Samples that share a token.
         split_name: Name of the split, e.g. `runs-6fold-v1`.
         dataset: Name of the dataset.
+        montage: `same` channels in all recordings, or each its `own`; default `same`.
+        present: Which columns a recording has, shape `(recordings, channels)`, bool; default all.
+        length: Samples of each window that were recorded, shape `(windows,)`, int; the rest is at the end. Default all.
+        positions: Where each channel was recorded, m, shape `(recordings, channels, 3)`; NaN where not known (default).
     """
 
     x: np.ndarray
@@ -64,6 +77,21 @@ class Windows:
     patch: int
     split_name: str
     dataset: str
+    montage: Montage = "same"
+    present: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    length: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    positions: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        windows, time, channels = self.x.shape
+        recordings = len(self.present) or int(self.group.max(initial=0)) + 1
+        for name, whole in {
+            "present": np.ones((recordings, channels), bool),
+            "length": np.full(windows, time),
+            "positions": np.full((recordings, channels, 3), np.nan),
+        }.items():
+            if not getattr(self, name).size:
+                object.__setattr__(self, name, whole)
 
     @property
     def folds(self) -> int:
@@ -80,15 +108,38 @@ class Windows:
         return Fold(*(np.flatnonzero(self.split[k] == part) for part in (TRAIN, VALIDATION, TEST)))
 
     def scaled(self, k: int, index: np.ndarray) -> np.ndarray:
-        """Windows `index` standardised with the training windows of fold `k`, shape `(index, time, channels)`."""
-        return (self.x[index] - self.mean[k]) / self.std[k]
+        """Windows `index` standardised with the training windows of fold `k`, shape `(index, time, channels)`.
+
+        What was not recorded is 0: the mean of what was.
+        """
+        mean, std = self.mean[k], self.std[k]
+        if self.montage == "own":
+            mean, std = (each[self.group[index], None] for each in (mean, std))
+        x = (self.x[index] - mean) / std
+        if np.any(self.length[index] < x.shape[1]):
+            x[~self.recorded(index)] = 0
+        return x
+
+    def recorded(self, index: np.ndarray) -> np.ndarray:
+        """Which samples of windows `index` were recorded and are no padding, shape `(index, time)`, bool."""
+        return np.arange(self.x.shape[1]) < self.length[index, None]
 
     def save(self, path: Path) -> None:
         """Write one HDF5 file, the same bytes for the same windows; it appears only when complete."""
         facts = {name: getattr(self, name) for name in _FACTS}
-        task = {"kind": self.task.kind, "target": self.task.target, "names": np.array(self.task.names)}
+        task = {name: value for name, value in vars(self.task).items() if value is not None}
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        write_trees(path, [{**facts, "task": task, "channels": np.array(self.channels), **arrays}])
+        write_trees(
+            path,
+            [
+                {
+                    **facts,
+                    "task": task | {"names": np.array(self.task.names)},
+                    "channels": np.array(self.channels),
+                    **arrays,
+                }
+            ],
+        )
 
 
 def load_windows(path: Path) -> Windows:
@@ -101,6 +152,6 @@ def load_windows(path: Path) -> Windows:
     if not path.is_file():
         raise FileNotFoundError(f"no windows at {path}; make them with `dvc repro tokenize@{path.stem}`")
     (tree,) = read_trees(path)
-    task = tree.pop("task")
-    channels = tuple(tree.pop("channels").tolist())
-    return Windows(**tree, channels=channels, task=Task(task["kind"], task["target"], tuple(task["names"].tolist())))
+    task, channels = tree.pop("task"), tuple(tree.pop("channels").tolist())
+    asked = Task(**task | {"names": tuple(task["names"].tolist())})
+    return Windows(**tree, channels=channels, task=asked)

@@ -1,0 +1,76 @@
+"""Mean and deviation of the training windows of each fold, from samples that were recorded and from no other."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from neurofmx.parts import TRAIN
+
+Scale = Literal["channel", "global"]
+
+
+class Moments(NamedTuple):
+    """Mean and deviation, each `(folds, channels)`, or `(folds, recordings, channels)` where each has its own."""
+
+    mean: np.ndarray
+    std: np.ndarray
+
+
+def learn_scaling(
+    x: np.ndarray,
+    parts: np.ndarray,
+    group: np.ndarray,
+    length: np.ndarray,
+    present: np.ndarray,
+    *,
+    own: bool,
+    scale: Scale,
+) -> Moments:
+    """Learn how to standardise windows from the training windows of each fold.
+
+    Args:
+        x: Windows, shape `(windows, time, channels)`.
+        parts: Split, shape `(folds, windows)`.
+        group: Recording of each window, shape `(windows,)`.
+        length: Samples of each window that were recorded, shape `(windows,)`.
+        present: Which columns of `x` hold a channel, shape `(recordings, channels)`.
+        own: Whether each recording has its own channels, and so its own moments.
+        scale: One pair of moments for each `channel`, or a `global` one for all.
+
+    Returns:
+        The moments; mean 0 and deviation 1 where there is no channel.
+
+    Raises:
+        FlatChannels: If a channel is constant in the training windows of a fold.
+    """
+    units = range(len(present)) if own else [None]
+    shape = (len(parts), len(units), x.shape[2])
+    mean, std = np.zeros(shape, np.float32), np.ones(shape, np.float32)
+    for fold, row in enumerate(parts):
+        for place, unit in enumerate(units):
+            chosen = np.flatnonzero((row == TRAIN) if unit is None else (row == TRAIN) & (group == unit))
+            there = np.flatnonzero(present[0 if unit is None else unit])
+            samples = _recorded(x[chosen], length[chosen])[:, there].astype(np.float64)
+            axis = 0 if scale == "channel" else None
+            mean[fold, place, there], std[fold, place, there] = samples.mean(axis), samples.std(axis)
+            flat = there[std[fold, place, there] <= 1e-6 * np.abs(samples).max(initial=0)]
+            if len(flat):
+                raise FlatChannels(fold, unit, flat)
+    return Moments(mean, std) if own else Moments(mean[:, 0], std[:, 0])
+
+
+class FlatChannels(Exception):
+    """Columns of the windows that are constant in the training windows of a fold, of one recording or all."""
+
+    def __init__(self, fold: int, recording: int | None, columns: np.ndarray) -> None:
+        super().__init__(fold, recording, columns)
+        self.fold, self.recording, self.columns = fold, recording, columns
+
+
+def _recorded(x: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Samples `(samples, channels)` of windows `(windows, time, channels)` without what pads them."""
+    if np.all(length == x.shape[1]):
+        return x.reshape(-1, x.shape[2])
+    return x[np.arange(x.shape[1]) < length[:, None]]
