@@ -10,7 +10,7 @@ from neurofmx.recording import save
 def main(params: Params, dataset: str) -> None:
     """Write data/clean/DATASET.h5."""
     chosen = params.dataset(dataset)
-    recordings = chosen.dataset.read(Path("data/raw") / dataset)
+    recordings = chosen.dataset.stream(Path("data/raw") / dataset)
     clean = PREPROCESS[chosen.modality].preprocess(recordings, chosen.preprocess)
     save(Path(f"data/clean/{dataset}.h5"), clean)
 

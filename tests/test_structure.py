@@ -38,16 +38,30 @@ NO_TRACE = {
     "sections",
     "parts",
     "datasets.fetch",
+    "datasets.alyx",
+    "datasets.dandi_archive",
     "datasets.distribution",
+    "datasets.http_range",
     "datasets.mirror",
+    "datasets.patience",
     "datasets.politeness",
     "datasets.progress",
     "datasets.repository",
+    "datasets.s3",
+    "datasets.unpack",
+    "datasets.unpinned",
 }
 # of a dataset's file: what its download does not use, and what its facts do not
 UNUSED = {
-    "download": {"hdf5", "lazy", "recording", "task", "timeline"},
-    "tokenize": {"datasets.checksum", "datasets.manifest"},
+    "download": {"datasets.matfile", "datasets.volumes", "hdf5", "lazy", "recording", "task", "timeline"},
+    "tokenize": {
+        "datasets.bids_tree",
+        "datasets.checksum",
+        "datasets.manifest",
+        "datasets.matfile",
+        "datasets.nwb_series",
+        "datasets.volumes",
+    },
 }
 
 

@@ -1,5 +1,6 @@
 """What the readers make of real files, compared with what other code or the archive says about them."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,17 +8,18 @@ import h5py
 import mne
 import numpy as np
 import pytest
-from edfio import Edf, EdfSignal
+from edfio import Edf, EdfAnnotation, EdfSignal
 from nibabel import nifti1
 from pydantic import ValidationError
 from sklearn.datasets import load_digits
-from tests.datasets.server import Server
+from tests.datasets.server import Fault, Server
 
 from neurofmx.datasets.digits import Digits
 from neurofmx.datasets.eegbci import Eegbci
 from neurofmx.datasets.haxby2001 import Haxby2001
 from neurofmx.datasets.manifest import write_manifest
 from neurofmx.datasets.peyrache_a2929 import PeyracheA2929
+from neurofmx.tokenizers.cut import CutOptions, cut
 
 Raw = Callable[[str], Path]
 
@@ -163,12 +165,84 @@ def test_eegbci_refuses_people_it_does_not_have(subjects: tuple[int, ...]) -> No
         Eegbci(subjects=subjects)
 
 
+def test_eegbci_refuses_people_of_another_rate_unless_they_are_resampled() -> None:
+    with pytest.raises(ValidationError, match=r"subjects \[88, 100\] were sampled at 128 Hz.*other_rate='resample'"):
+        Eegbci(subjects=(1, 100, 88))
+    everyone = Eegbci(subjects=tuple(range(1, 110)), other_rate="resample", leave_out="subjects")
+    assert len(everyone.checksums()) == everyone.expected.recordings == 327
+    assert (everyone.split.name, everyone.split.by) == ("subjects-10fold-v1", "subject")
+    assert Eegbci(subjects=tuple(range(1, 88))).split.name == "runs-3fold-v1"
+    with pytest.raises(ValidationError, match="leave_out='subjects' needs 3 subjects"):
+        Eegbci(subjects=(1, 2), leave_out="subjects")
+
+
+def write_eegbci(folder: Path, subjects: tuple[int, ...], *, rate: int = 160) -> None:
+    """Three runs of 40 s a person with ten cues, as EDF+ with the archive's names, and a manifest, by edfio."""
+    montage = mne.channels.make_standard_montage("colin27_1005").ch_names
+    labels = [name.ljust(4, ".") for name in montage if len(name) <= 4][:64]
+    names = []
+    for subject in subjects:
+        for run in (6, 10, 14):
+            names.append(f"S{subject:03d}/S{subject:03d}R{run:02d}.edf")
+            (folder / names[-1]).parent.mkdir(parents=True, exist_ok=True)
+            time = np.arange(40 * rate) / rate
+            wave = 50 * np.sin(2 * np.pi * (5 + subject % 7) * time)
+            signals = [EdfSignal(wave * (1 + i), rate, label=x, physical_dimension="uV") for i, x in enumerate(labels)]
+            cues = [EdfAnnotation(4.0 * i, 4.0, f"T{i % 3}") for i in range(10)]
+            Edf(signals, annotations=cues).write(folder / names[-1])
+    write_manifest(folder, names, dataset="eegbci", source="test", licence="none", options={})
+
+
+def test_eegbci_resamples_people_of_another_rate_in_time(tmp_path: Path) -> None:
+    write_eegbci(tmp_path, (88,), rate=128)
+    (first, *_) = Eegbci(subjects=(88,), other_rate="resample").read(tmp_path)
+    eeg = first.signal("eeg")
+    assert (eeg.rate, eeg.data.shape) == (160.0, (6400, 64))
+    wave = 50e-6 * np.sin(2 * np.pi * 9 * eeg.times)
+    np.testing.assert_allclose(eeg.data[800:-800, 0], wave[800:-800], atol=2e-6)
+    np.testing.assert_allclose(first.require_trials().start, [4, 8, 16, 20, 28, 32])
+    assert first.require_trials().column("label").tolist() == ["fists", "feet"] * 3
+
+
+@pytest.mark.parametrize("leave_out", ["runs", "subjects"])
+def test_eegbci_folds_leave_out_what_is_asked(tmp_path: Path, leave_out: str) -> None:
+    write_eegbci(tmp_path, (1, 2, 3, 4))
+    dataset = Eegbci(subjects=(1, 2, 3, 4), leave_out=leave_out)
+    recordings = dataset.read(tmp_path)
+    windows = cut(
+        recordings,
+        signal="eeg",
+        task=dataset.task,
+        split=dataset.split,
+        options=CutOptions(anchor="trial", start=0.5, stop=1.0, validation_fraction=0.3),
+        modality="eeg",
+        dataset="eegbci",
+    )
+    units = [one.subject if leave_out == "subjects" else one.session for one in recordings]
+    tested = [{units[i] for i in windows.group[windows.fold(k).test]} for k in range(windows.folds)]
+    assert tested == [{name} for name in dict.fromkeys(units)]
+    for k in range(windows.folds):
+        train, _, test = windows.fold(k)
+        assert not {units[i] for i in windows.group[train]} & {units[i] for i in windows.group[test]}
+
+
 def test_eegbci_refuses_a_file_of_another_rate(tmp_path: Path) -> None:
-    files = tuple(f"S088/S088R{run:02d}.edf" for run in (6, 10, 14))
-    (tmp_path / "S088").mkdir()
-    for name in files:
-        noise = np.random.default_rng(0).normal(size=1280)
-        Edf([EdfSignal(noise, sampling_frequency=128, label="C3..", physical_dimension="uV")]).write(tmp_path / name)
-    write_manifest(tmp_path, files, dataset="eegbci", source="test", licence="none", options={})
-    with pytest.raises(ValueError, match=r"S088R06\.edf: rate must be 160\.0 Hz, got 128\.0; leave this subject out"):
-        Eegbci(subjects=(88,)).read(tmp_path)
+    write_eegbci(tmp_path, (5,), rate=128)
+    with pytest.raises(ValueError, match=r"S005R06\.edf: rate must be 160\.0 Hz, got 128\.0; leave this subject out"):
+        Eegbci(subjects=(5,)).read(tmp_path)
+
+
+def test_eegbci_of_many_people_comes_through_mne_from_one_server(server: Server, tmp_path: Path, monkeypatch) -> None:
+    write_eegbci(tmp_path / "site", (2, 3))
+    base = "/files/eegmmidb/1.0.0"
+    files = {p.relative_to(tmp_path / "site").as_posix(): p.read_bytes() for p in (tmp_path / "site").rglob("*.edf")}
+    server.files = {f"{base}/{name}": body for name, body in files.items()}
+    server.faults[f"{base}/S003/S003R10.edf"] = [Fault(status=500)]
+    monkeypatch.setattr("mne.datasets.eegbci.eegbci.EEGMI_URL", f"{server.url}{base}/")
+    sums = {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}
+    monkeypatch.setattr(Eegbci, "checksums", lambda self: sums)
+    monkeypatch.setattr("pooch.Pooch.load_registry", lambda self, file: self.registry.update(sums))
+    dataset = Eegbci(subjects=(2, 3))
+    dataset.download(tmp_path / "raw", mirror=None, cache=tmp_path / "cache")
+    assert len(dataset.read(tmp_path / "raw")) == 6
+    assert len(server.answers) == 7, "six runs, one of them asked for twice"

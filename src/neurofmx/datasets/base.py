@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, final
@@ -152,8 +153,8 @@ class Dataset(BaseModel, ABC):
         """
 
     @abstractmethod
-    def parse(self, folder: Path, sources: dict[str, Source]) -> list[Recording]:
-        """Read verified files.
+    def parse(self, folder: Path, sources: dict[str, Source]) -> Iterable[Recording]:
+        """Read verified files; a generator reads one recording at a time, for those that do not fit in memory together.
 
         Args:
             folder: The raw folder.
@@ -217,7 +218,12 @@ class Dataset(BaseModel, ABC):
             FileNotFoundError: If the download is missing or was interrupted.
             ValueError: If a file is truncated, changed or does not hold what is expected.
         """
-        return self.parse(folder, verify_manifest(folder, dataset=self.name))
+        return list(self.stream(folder))
+
+    @final
+    def stream(self, folder: Path) -> Iterator[Recording]:
+        """Read a raw folder one recording at a time; arguments and errors are those of `read`."""
+        yield from self.parse(folder, verify_manifest(folder, dataset=self.name))
 
     def _describe(self, folder: Path, files: set[str]) -> None:
         """Write the manifest."""

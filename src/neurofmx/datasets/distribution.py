@@ -19,6 +19,7 @@ from urllib3.util import Retry
 from neurofmx.atomic import atomic
 from neurofmx.datasets.checksum import matches, require
 from neurofmx.datasets.fetch import WAY_OUT, fetch_cached
+from neurofmx.datasets.unpack import require_inside
 
 
 def fetch_distribution_members(
@@ -50,20 +51,13 @@ def fetch_distribution_members(
         ValueError: If a checksum differs, or a member is not a plain file below the archive's root.
     """
     for member in members:
-        _require_inside(member)
+        require_inside(member, what="members")
     archive = cache / sha256
     if not matches(archive, sha256):
         archive = fetch_cached(_locate(project, filename, index=index), sha256=sha256, cache=cache)
     with _open(archive, filename) as read:
         for member, expected in members.items():
             _extract(read(member), folder / PurePosixPath(member).name, expected, origin=f"{filename}: {member}")
-
-
-def _require_inside(member: str) -> None:
-    """Refuse a path that could lead out of a folder."""
-    path = PurePosixPath(member)
-    if path.is_absolute() or ".." in path.parts or not path.name or "\\" in member:
-        raise ValueError(f"members: a path must lie inside the archive, got {member!r}; name it relative, without '..'")
 
 
 def _locate(project: str, filename: str, *, index: str | None) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, final
 
 import numpy as np
 import requests
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from neurofmx.atomic import atomic
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
@@ -21,6 +21,8 @@ from neurofmx.task import Task
 if TYPE_CHECKING:
     from mne.io import BaseRaw
 
+RATE = 160.0  # Hz
+SLOW = (88, 92, 100)  # people who were sampled at 128 Hz
 Paradigm = Literal["fists_feet", "left_right", "executed_left_right"]
 RUNS: dict[Paradigm, tuple[int, ...]] = {
     "fists_feet": (6, 10, 14),
@@ -48,9 +50,15 @@ class Eegbci(Dataset):
     Signal `eeg` is `(time, 64)` in V with the standard 10-05 names; trials carry the cue as `label`, rest is no trial.
 
     Args:
-        subjects: Which of the 109 people, default the first. Three of them (88, 92, 100) were sampled at another
-            rate and are refused.
+        subjects: Which of the 109 people, default the first.
         paradigm: `fists_feet` (imagined, default), `left_right` (imagined fist) or `executed_left_right`.
+        leave_out: What a fold tests on: a run of every person, `runs` (default), or `subjects` that training never saw
+            (three or more people, at most ten folds).
+        other_rate: What becomes of the three people who were sampled at 128 Hz (88, 92, 100): `refuse` (default), as
+            models read samples and a decoder could tell these people by their noise floor, or `resample` to 160 Hz.
+
+    People 38, 89, 104 and 106 are often left out as well, for their cues (from general knowledge); they are read as
+    they are.
 
     Source: Schalk et al., BCI2000, a general-purpose brain-computer interface system, IEEE TBME 51 (2004).
     """
@@ -67,6 +75,20 @@ class Eegbci(Dataset):
         tuple[Annotated[int, Field(ge=1, le=109)], ...], Field(min_length=1), AfterValidator(_distinct)
     ] = (1,)
     paradigm: Paradigm = "fists_feet"
+    leave_out: Literal["runs", "subjects"] = "runs"
+    other_rate: Literal["refuse", "resample"] = "refuse"
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> Self:
+        slow = sorted(set(SLOW) & set(self.subjects))
+        if slow and self.other_rate == "refuse":
+            raise ValueError(
+                f"subjects {slow} were sampled at 128 Hz, the others at {RATE:g} Hz; leave them out, or set "
+                "other_rate='resample'"
+            )
+        if self.leave_out == "subjects" and len(self.subjects) < 3:
+            raise ValueError(f"leave_out='subjects' needs 3 subjects to train, validate and test, got {self.subjects}")
+        return self
 
     @property
     def task(self) -> Task:
@@ -75,20 +97,23 @@ class Eegbci(Dataset):
 
     @property
     def split(self) -> Split:
-        """One run is left out at a time."""
-        folds = len(self.checksums())
+        """One run of every person is left out at a time, or people."""
+        if self.leave_out == "subjects":
+            folds = min(len(self.subjects), 10)
+            return Split(f"subjects-{folds}fold-v1", "groups", folds, validation="groups", by="subject")
+        folds = len(RUNS[self.paradigm])
         return Split(f"runs-{folds}fold-v1", kind="groups", folds=folds, validation="tail")
 
     @property
     def expected(self) -> Expected:
         """Three runs a subject."""
-        return Expected("eeg", recordings=3 * len(self.subjects), channels=64, rate=160.0)
+        return Expected("eeg", recordings=3 * len(self.subjects), channels=64, rate=RATE)
 
     def checksums(self) -> dict[str, str]:
-        """The wanted runs, with the sums of PhysioNet that MNE ships."""
+        """The wanted runs, all people of a run after one another, with the sums of PhysioNet that MNE ships."""
         table = files("mne").joinpath("data", "eegbci_checksums.txt").read_text(encoding="utf-8")
         known = dict(line.split() for line in table.splitlines() if line.strip())
-        names = [f"S{s:03d}/S{s:03d}R{run:02d}.edf" for s in self.subjects for run in RUNS[self.paradigm]]
+        names = [f"S{s:03d}/S{s:03d}R{run:02d}.edf" for run in RUNS[self.paradigm] for s in self.subjects]
         return {name: known[name] for name in names}
 
     def retrieve(self, names: tuple[str, ...], *, folder: Path, cache: Path) -> tuple[str, ...]:
@@ -110,14 +135,25 @@ class Eegbci(Dataset):
 
         raw = mne.io.read_raw_edf(path, preload=True, verbose="ERROR")
         mne.datasets.eegbci.standardize(raw)
+        if raw.info["sfreq"] != RATE:
+            raw = self._at_rate(raw, path)
         rate = raw.info["sfreq"]
-        if rate != self.expected.rate:
-            raise ValueError(f"{path.name}: rate must be {self.expected.rate} Hz, got {rate}; leave this subject out")
         signal = Signal(
             np.ascontiguousarray(np.transpose(raw.get_data(return_times=False))), rate, "V", tuple(raw.ch_names)
         )
         subject, run = path.stem[:4], path.stem[5:]
         return Recording(subject, f"run-{run}", {"eeg": signal}, trials=self._trials(raw), sources=(source,))
+
+    def _at_rate(self, raw: BaseRaw, path: Path) -> BaseRaw:
+        """The samples at the rate of the other people, if that is asked for; the cues keep their times."""
+        found = raw.info["sfreq"]
+        if self.other_rate == "refuse":
+            raise ValueError(
+                f"{path.name}: rate must be {RATE} Hz, got {found}; leave this subject out, "
+                "or set other_rate='resample'"
+            )
+        raw.resample(RATE, method="polyphase", verbose="ERROR")
+        return raw
 
     def _trials(self, raw: BaseRaw) -> Trials:
         """The cues T1 and T2, under their names in this paradigm."""

@@ -6,6 +6,8 @@ import logging
 import os
 import shutil
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -74,8 +76,7 @@ def fetch_cached(
         cache: Folder of partial (`<sha256>.part`) and finished (`<sha256>`) downloads.
         retries: Attempts in a row that may fail without a byte gained, default 4.
         timeout: Longest silence of the server, s, default 30.
-        backoff: Pause after the first failure, s, doubled after each further one, default 0.5; longer if the server
-            asks for it (Retry-After).
+        backoff: Pause after the first failure, s, doubled after each further one, default 0.5.
         progress: Whether to draw a progress bar, default yes.
 
     Returns:
@@ -92,7 +93,8 @@ def fetch_cached(
         if matches(finished, sha256):
             return finished
         if not matches(part, sha256):
-            _persist(url, part, retries=retries, timeout=timeout, backoff=backoff, progress=progress)
+            attempt = partial(ask_for_rest, url, part, timeout=timeout, progress=progress)
+            persist(attempt, part, origin=url, retries=retries, backoff=backoff)
             _verify(part, sha256, url=url)
         os.replace(part, finished)
     return finished
@@ -107,26 +109,56 @@ def _verify(part: Path, sha256: str, *, url: str) -> None:
         raise
 
 
-def _persist(url: str, part: Path, *, retries: int, timeout: float, backoff: float, progress: bool) -> None:
-    """Try until the file is complete or `retries` attempts in a row gained nothing."""
+def persist(attempt: Callable[[], None], part: Path, *, origin: str, retries: int, backoff: float) -> None:
+    """Try until a file is complete or `retries` attempts in a row gained nothing.
+
+    Args:
+        attempt: Asks for the bytes that `part` still lacks; raises `requests.RequestException` where it may be
+        repeated.
+        part: The partial file.
+        origin: Where it comes from, for messages.
+        retries: Attempts in a row that may fail without a byte gained.
+        backoff: Pause after the first failure, s, doubled after each further one.
+
+    Raises:
+        ConnectionError: If the attempts are used up.
+    """
     failures = 0
     while True:
         before = _size(part)
         try:
-            return _attempt(url, part, timeout=timeout, progress=progress)
+            return attempt()
         except requests.RequestException as error:
             failures = 0 if _size(part) > before else failures + 1
             if failures > retries or unknown_host(error):
-                raise ConnectionError(f"cannot download {url}: {error}; {WAY_OUT}") from error
-            _log.warning("download of %s interrupted at %d bytes (%s), trying again", url, _size(part), error)
+                raise ConnectionError(f"cannot download {origin}: {error}; {WAY_OUT}") from error
+            _log.warning("download of %s interrupted at %d bytes (%s), trying again", origin, _size(part), error)
             time.sleep(backoff * 2 ** max(0, failures - 1))
 
 
-def _attempt(url: str, part: Path, *, timeout: float, progress: bool) -> None:
-    """One request for the bytes that are still missing."""
+def ask_for_rest(url: str, part: Path, *, timeout: float, progress: bool, mark: Path | None = None) -> None:
+    """Make one request for the bytes that are still missing.
+
+    Args:
+        url: Address of the file.
+        part: The partial file, continued at its end.
+        timeout: Longest silence of the server, s.
+        progress: Whether to draw a progress bar.
+        mark: Where to keep the server's own name of this version of the file. With it, a partial file is continued only
+            if the server still has that version; needed where no checksum would notice a mixture of two.
+
+    Raises:
+        FileNotFoundError: If the server does not have the file.
+        ConnectionError: If it refuses.
+        requests.RequestException: Where asking again may help.
+    """
+    if mark is not None and not (mark.is_file() and mark.read_text()):
+        part.unlink(missing_ok=True)  # nothing says that the server's file is still the same one
     have = _size(part)
     # without compression, so that offsets and lengths count the file's own bytes
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    if mark is not None and have:
+        headers["If-Range"] = mark.read_text()
     polite = turn(url, cache=part.parent)
     with polite, requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
         _refuse_for_good(response)
@@ -134,8 +166,16 @@ def _attempt(url: str, part: Path, *, timeout: float, progress: bool) -> None:
         if response.status_code == 416:
             part.unlink()  # no such range: the partial file is longer than the file, begin anew
         response.raise_for_status()
+        if mark is not None:
+            mark.write_text(_version(response))
         resumed = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         _append(response, part, at=have if resumed else 0, progress=progress)
+
+
+def _version(response: requests.Response) -> str:
+    """What the server calls this version of the file; a weak tag may stand for several."""
+    tag = response.headers.get("ETag", "")
+    return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
 
 
 def _refuse_for_good(response: requests.Response) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
 from neurofmx.datasets.distribution import fetch_distribution_members
-from neurofmx.recording import Recording, Signal, Source, Trials
+from neurofmx.datasets.volumes import blocks
+from neurofmx.recording import Recording, Signal, Source
 from neurofmx.task import Task
 
 REPETITION_TIME = 2.5  # s
@@ -89,28 +90,6 @@ class Haxby2001(Dataset):
             )
             for run in sorted(set(runs), key=int)
         ]
-
-
-def blocks(labels: np.ndarray, *, interval: float, rest: str) -> Trials:
-    """Turn one label a volume into trials, one per stretch of equal labels.
-
-    Args:
-        labels: Label `(volumes,)` of every volume.
-        interval: Time from one volume to the next, s.
-        rest: The label that is no trial.
-
-    Returns:
-        Trials with their `label`, from the start of the first volume to the end of the last.
-
-    Example:
-        >>> trials = blocks(np.array(["rest", "cat", "cat", "rest"]), interval=2.5, rest="rest")
-        >>> trials.start, trials.stop, trials.columns["label"]
-        (array([2.5]), array([7.5]), array(['cat'], dtype='<U4'))
-    """
-    first = np.flatnonzero(np.r_[True, labels[1:] != labels[:-1]])
-    last = np.r_[first[1:], len(labels)]
-    shown = labels[first] != rest
-    return Trials(first[shown] * interval, last[shown] * interval, {"label": labels[first][shown]})
 
 
 def _read_images(folder: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:

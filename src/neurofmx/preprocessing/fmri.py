@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from scipy.signal import butter, detrend, sosfiltfilt
+from scipy.sparse import csr_array
 
+from neurofmx.preprocessing.atlas import SCHAEFER, Atlas, load_atlas
 from neurofmx.preprocessing.checks import Bad, screen
+from neurofmx.preprocessing.confounds import choose, regress_out
 from neurofmx.recording import Recording, Signal
 
 _ORDER = 5  # of the Butterworth high-pass, run forwards and backwards
@@ -22,7 +25,12 @@ class FmriOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mask: bool = Field(default=True, description="keep the voxels of the recording's mask, not the whole grid")
-    atlas: str | None = Field(default=None, description="label image: means over its parcels instead of voxels")
+    atlas: str | None = Field(
+        default=None, description="means over parcels instead of voxels: `schaefer400`, or the path of a label image"
+    )
+    confounds: tuple[str, ...] = Field(
+        default=(), description="columns of the recording's confounds to regress out; `*` stands for anything"
+    )
     detrend: bool = Field(default=True, description="remove the linear trend of every voxel in every run")
     high_pass: float | None = Field(default=None, gt=0, description="corner of a zero-phase Butterworth high-pass, Hz")
     standardize: bool = Field(default=True, description="zero mean and unit variance per voxel and run")
@@ -31,8 +39,8 @@ class FmriOptions(BaseModel):
     @field_validator("atlas")
     @classmethod
     def _is_there(cls, atlas: str | None) -> str | None:
-        if atlas is not None and not Path(atlas).is_file():
-            raise ValueError("no such file; give the path of a NIfTI label image, or null for voxels")
+        if atlas is not None and atlas != SCHAEFER and not Path(atlas).is_file():
+            raise ValueError(f"no such file; give {SCHAEFER}, the path of a NIfTI label image, or null for voxels")
         return atlas
 
 
@@ -40,18 +48,24 @@ def preprocess(recordings: Iterable[Recording], options: FmriOptions) -> list[Re
     """Clean every run on its own, so that nothing passes from a test run to a training run.
 
     Args:
-        recordings: Recordings with a signal `bold (time, x, y, z)` and the arrays `mask` and `affine`.
+        recordings: Recordings with a signal `bold (time, x, y, z)` and the arrays `mask` and `affine`; a generator is
+            read one recording at a time, and only its features stay in memory.
         options: What to do.
 
     Returns:
-        The same recordings with `bold (time, features)`; features are named `voxel-x-y-z` or `parcel-label`.
+        The same recordings with `bold (time, features)`; features are named `voxel-x-y-z` or `parcel-label`. With an
+        atlas there is also the array `bold_positions (features, 3)`, the centre of every parcel in m.
 
     Raises:
-        ValueError: If the signal is no volume, a voxel is unusable, or the atlas does not meet the image.
+        ConnectionError: If the atlas cannot be had.
+        ValueError: If the signal is no volume, a voxel is unusable, the atlas does not meet the image, or the confounds
+            are not those that are asked for. A parcel without a voxel in the image counts as unusable: see `bad`.
     """
-    chosen = (recording.with_signal("bold", _select(recording, options)) for recording in recordings)
+    atlas = None if options.atlas is None else load_atlas(options.atlas)
+    chosen = (recording.with_signal("bold", _select(recording, options, atlas)) for recording in recordings)
     usable = screen(chosen, "bold", bad=options.bad, option="preprocess.bad")
-    return [recording.with_signal("bold", _clean(recording.signal("bold"), options)) for recording in usable]
+    clean = [recording.with_signal("bold", _clean(recording, options)) for recording in usable]
+    return clean if atlas is None else _with_positions(clean, atlas)
 
 
 def parcel_means(volumes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -71,50 +85,74 @@ def parcel_means(volumes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
     """
     inside = labels > 0
     found, parcel = np.unique(labels[inside], return_inverse=True)
-    members = np.equal.outer(parcel, np.arange(len(found)))
-    return volumes[:, inside] @ (members / np.maximum(members.sum(axis=0), 1)), found
+    shares = 1 / np.bincount(parcel, minlength=len(found))
+    members = csr_array((shares[parcel], (parcel, np.arange(len(parcel)))), shape=(len(found), len(parcel)))
+    return (members @ volumes[:, inside].T).T, found
 
 
-def _select(recording: Recording, options: FmriOptions) -> Signal:
+def _select(recording: Recording, options: FmriOptions, atlas: Atlas | None) -> Signal:
     """From the image grid to named columns."""
     bold = recording.signal("bold")
     if bold.data.ndim != 4:
         raise ValueError(f"recording {recording.name}: bold must be (time, x, y, z), got shape {bold.data.shape}")
-    if options.atlas is not None:
-        return _parcels(recording, bold, options.atlas)
     grid = bold.data.shape[1:]
-    mask = recording.array("mask").astype(bool) if options.mask else np.ones(grid, bool)
+    optional = atlas is not None and "mask" not in recording.arrays  # an atlas says by itself what to keep
+    mask = recording.array("mask").astype(bool) if options.mask and not optional else np.ones(grid, bool)
     if mask.shape != grid:
         raise ValueError(f"recording {recording.name}: mask must have the grid {grid} of bold, got {mask.shape}")
+    if atlas is not None:
+        return _parcels(recording, bold, atlas, mask, name=str(options.atlas))
     names = tuple("voxel-" + "-".join(map(str, position)) for position in np.argwhere(mask))
     return replace(bold, data=bold.data[:, mask], channels=names)
 
 
-def _parcels(recording: Recording, bold: Signal, atlas: str) -> Signal:
-    """Means over an atlas that is brought to the image's grid by nearest neighbour."""
-    from nibabel import nifti1  # imported here: only an atlas needs them
-    from nilearn.image import resample_img
+def _parcels(recording: Recording, bold: Signal, atlas: Atlas, mask: np.ndarray, *, name: str) -> Signal:
+    """Means over an atlas that is brought to the image's grid by nearest neighbour; NaN for what no voxel reaches."""
+    from nilearn.image import resample_img  # imported here: a second that only an atlas needs
 
     affine, grid = recording.array("affine"), bold.data.shape[1:]
-    image = resample_img(
-        nifti1.load(atlas), affine, grid, interpolation="nearest", force_resample=True, copy_header=True
-    )
-    means, labels = parcel_means(bold.data, np.rint(image.get_fdata()).astype(int))
+    image = resample_img(atlas.image, affine, grid, interpolation="nearest", force_resample=True, copy_header=True)
+    means, labels = parcel_means(bold.data, np.rint(np.asanyarray(image.dataobj)).astype(int) * mask)
     if not len(labels):
-        raise ValueError(f"recording {recording.name}: no parcel of {atlas} lies in the image; is it in its space?")
-    return replace(bold, data=means, channels=tuple(f"parcel-{label}" for label in labels))
+        raise ValueError(f"recording {recording.name}: no parcel of {name} lies in the image; is it in its space?")
+    data = np.full((len(means), len(atlas.names)), np.nan)
+    data[:, np.searchsorted(list(atlas.names), labels)] = means
+    return replace(bold, data=data, channels=tuple(f"parcel-{name}" for name in atlas.names.values()))
 
 
-def _clean(bold: Signal, options: FmriOptions) -> Signal:
-    """Detrend, filter and standardise in time."""
-    data = bold.data.astype(np.float64)
-    if options.detrend:
-        data = detrend(data, axis=0)
-    if options.high_pass is not None:
-        data = _high_pass(data, options.high_pass, rate=bold.rate)
+def _with_positions(recordings: list[Recording], atlas: Atlas) -> list[Recording]:
+    """Add where the parcels that are left lie."""
+    labels = np.rint(np.asanyarray(atlas.image.dataobj)).astype(int)
+    places = np.argwhere(labels > 0)
+    parcel = np.searchsorted(list(atlas.names), labels[labels > 0])
+    count = np.bincount(parcel)[:, None]
+    sums = np.stack([np.bincount(parcel, weights=axis) for axis in places.T], axis=1)
+    affine = np.asarray(atlas.image.affine)
+    metres = (sums / count @ affine[:3, :3].T + affine[:3, 3]) / 1000  # from mm
+    known = {f"parcel-{name}": row for name, row in zip(atlas.names.values(), metres, strict=True)}
+    return [
+        replace(one, arrays=one.arrays | {"bold_positions": np.stack([known[c] for c in one.signal("bold").channels])})
+        for one in recordings
+    ]
+
+
+def _clean(recording: Recording, options: FmriOptions) -> Signal:
+    """Detrend, filter, take confounds out and standardise, in time; the confounds are detrended and filtered alike."""
+    bold = recording.signal("bold")
+    data = _drift(bold.data.astype(np.float64), options, rate=bold.rate)
+    if options.confounds:
+        confounds = choose(recording, options.confounds, option="preprocess.confounds")
+        data = regress_out(data, _drift(confounds, options, rate=bold.rate))
     if options.standardize:
         data = (data - data.mean(axis=0)) / data.std(axis=0)
     return replace(bold, data=data.astype(np.float32), unit="z" if options.standardize else bold.unit)
+
+
+def _drift(data: np.ndarray, options: FmriOptions, *, rate: float) -> np.ndarray:
+    """Remove lines and slow waves."""
+    if options.detrend:
+        data = detrend(data, axis=0)
+    return data if options.high_pass is None else _high_pass(data, options.high_pass, rate=rate)
 
 
 def _high_pass(data: np.ndarray, corner: float, *, rate: float) -> np.ndarray:
