@@ -245,6 +245,9 @@ def test_stretches_marked_bad_and_labels_not_asked_for_are_left_out(tmp_path: Pa
     write_npz(tmp_path / "npz/a.npz", spoilt)
     (recording,) = read(tmp_path, tmp_path, "npz")
     np.testing.assert_array_equal(recording.require_trials().start, made.start[1:])
+    asked = SIDES | {"classes": ["left", "BAD_movement"]}
+    (recording,) = read(tmp_path, tmp_path / "b", "npz", target=asked)
+    assert (recording.require_trials().column("label") == "BAD_movement").sum() == 1, "a class may have that name"
 
 
 def test_an_angle_in_degrees_is_taken_to_rad(tmp_path: Path, made: Session) -> None:

@@ -6,10 +6,12 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from pipeline_checkout import Checkout, copy_of_checkout
 
 PARTS = "abc"
 FILES = {part: np.random.default_rng(i).bytes(400_000) for i, part in enumerate(PARTS)}
+SUMS = {part: hashlib.sha256(body).hexdigest() for part, body in FILES.items()}
 KIND = """
 from typing import ClassVar, Literal, final
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
@@ -57,8 +60,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout with a kind `toy` of three datasets, one file each."""
     checkout = copy_of_checkout(tmp_path_factory.mktemp("toys"))
     package = checkout.root / "src/neurofmx/datasets"
-    sums = {part: hashlib.sha256(body).hexdigest() for part, body in FILES.items()}
-    (package / "toy.py").write_text(KIND.format(sums=sums))
+    (package / "toy.py").write_text(KIND.format(sums=SUMS))
     table = package / "__init__.py"
     table.write_text(
         table.read_text()
@@ -103,6 +105,10 @@ def asked(server: Server) -> list[str]:
     return sorted(answer.path for answer in server.answers)
 
 
+def manifest(checkout: Checkout) -> list[dict[str, str]]:
+    return json.loads((checkout.root / "data/raw/MANIFEST.json").read_text())
+
+
 def wait_for(condition: Callable[[], object], *, seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not condition():
@@ -110,54 +116,42 @@ def wait_for(condition: Callable[[], object], *, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def test_all_is_fetched_once_and_dvc_takes_it_from_there(toys: Checkout, server: Server) -> None:
-    done = toys.run("make", "download", "SUITE=small", NEUROFMX_MIRROR=server.url)
-    assert asked(server) == ["/toy/a.bin", "/toy/b.bin", "/toy/c.bin"]
-    assert re.search(r"toy_a: 1 files, 400kB", done.stdout), done.stdout
-    rows = json.loads((toys.root / "data/raw/MANIFEST.json").read_text())
-    assert [(row["dataset"], row["file"], row["bytes"]) for row in rows] == [
-        (f"toy_{part}", f"{part}.bin", 400_000) for part in PARTS
-    ]
-    for row, part in zip(rows, PARTS, strict=True):
-        assert row["sha256"] == hashlib.sha256(FILES[part]).hexdigest()
-        assert (row["licence"], row["source"]) == ("CC0", "a test")
-        assert row["when"].startswith("20")
-
-    toys.run("dvc", "repro", "-s", "download@toy_a", "download@toy_b", NEUROFMX_MIRROR=server.url)
-    assert (toys.root / "data/raw/toy_a/a.bin").read_bytes() == FILES["a"]
-    assert not toys.run("dvc", "status", "download@toy_a", "--json").stdout.strip(" {}\n")
-    again = toys.run("make", "download", "SUITE=small", NEUROFMX_MIRROR=server.url)
-    assert len(re.findall("there already", again.stdout)) == 3
-    assert len(server.answers) == 3, "what is there is not asked for again"
-    assert json.loads((toys.root / "data/raw/MANIFEST.json").read_text()) == rows, "files keep the time they came"
-
-
-def test_a_suite_s_data_need_no_second_fetch_and_no_cache(toys: Checkout, server: Server) -> None:
-    """Fetched under other options of `run`, as `dvc exp run` will have them."""
-    toys.run("make", "download", "SUITE=small", NEUROFMX_MIRROR=server.url)
-    for left in (toys.root / ".downloads").glob("*"):
-        left.unlink() if left.is_file() else None
-    toys.set(run={"datasets": {"toy_c": {"kind": "toy", "modality": "eeg"}}})
-    toys.run("dvc", "repro", "-s", "download@toy_c", NEUROFMX_MIRROR=server.url)
-    assert (toys.root / "data/raw/toy_c/c.bin").read_bytes() == FILES["c"]
-    assert len(server.answers) == 3
-
-
-def test_one_failure_leaves_the_others_done(toys: Checkout, server: Server) -> None:
+def test_all_at_once(toys: Checkout, server: Server) -> None:
+    """One failure leaves the others done, a second call fetches what is missing, and DVC nothing."""
     server.faults["/toy/a.bin"] = [Fault(status=403)]
-    done = toys.run("make", "download", check=False, NEUROFMX_MIRROR=server.url)
+    done = toys.run("make", "download", "SUITE=small", check=False, NEUROFMX_MIRROR=server.url)
     assert done.returncode != 0
-    assert "1 of 2 datasets could not be fetched, the others are done" in done.stderr
+    assert "1 of 3 datasets could not be fetched, the others are done" in done.stderr
     assert re.search(r"toy_a: ConnectionError: .*/toy/a.bin: the server refuses \(status 403\)", done.stderr)
+    assert re.search(r"toy_b: 1 files, 400kB", done.stdout), done.stdout
     assert "Traceback" not in done.stdout + done.stderr
-    assert [row["dataset"] for row in json.loads((toys.root / "data/raw/MANIFEST.json").read_text())] == ["toy_b"]
+    assert asked(server) == ["/toy/a.bin", "/toy/b.bin", "/toy/c.bin"]
+    early = manifest(toys)
+    assert [row["dataset"] for row in early] == ["toy_b", "toy_c"]
+
     server.answers.clear()
-    toys.run("make", "download", NEUROFMX_MIRROR=server.url)
-    assert asked(server) == ["/toy/a.bin"], "the second call fetches what is missing"
+    (toys.root / ".downloads/ready/toy_c/c.bin").write_bytes(FILES["c"][:-1])  # damaged since
+    (toys.root / ".downloads" / SUMS["c"]).unlink()
+    again = toys.run("make", "download", "SUITE=small", NEUROFMX_MIRROR=server.url)
+    assert asked(server) == ["/toy/a.bin", "/toy/c.bin"]
+    assert "toy_b: there already" in again.stdout
+    rows = manifest(toys)
+    facts = [(row["dataset"], row["file"], row["bytes"], row["sha256"], row["licence"], row["source"]) for row in rows]
+    assert facts == [(f"toy_{p}", f"{p}.bin", 400_000, SUMS[p], "CC0", "a test") for p in PARTS]
+    assert rows[1:] == early, "files keep the time they came"
+
+    for name in SUMS.values():
+        (toys.root / ".downloads" / name).unlink(missing_ok=True)
+    server.answers.clear()
+    toys.set(run={"datasets": {f"toy_{p}": {"kind": "toy", "modality": "eeg"} for p in PARTS}})  # as the suite does
+    toys.run("dvc", "repro", "-s", "download@toy_a", "download@toy_c", NEUROFMX_MIRROR=server.url)
+    assert [(toys.root / f"data/raw/toy_{p}/{p}.bin").read_bytes() == FILES[p] for p in "ac"] == [True, True]
+    assert not server.answers, "DVC takes what is there"
 
 
 def test_a_killed_call_is_gone_on_with(toys: Checkout, server: Server) -> None:
     server.faults["/toy/a.bin"] = [Fault(pause=0.5)]
+    toys.set(run={"datasets": {"toy_a": {"kind": "toy", "modality": "eeg"}}})
     process = subprocess.Popen(
         ["python", "pipeline/download_all.py"],
         cwd=toys.root,
@@ -166,7 +160,7 @@ def test_a_killed_call_is_gone_on_with(toys: Checkout, server: Server) -> None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    part = toys.root / ".downloads" / f"{hashlib.sha256(FILES['a']).hexdigest()}.part"
+    part = toys.root / ".downloads" / f"{SUMS['a']}.part"
     wait_for(lambda: part.is_file() and part.stat().st_size > 100_000)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -181,31 +175,34 @@ def test_a_killed_call_is_gone_on_with(toys: Checkout, server: Server) -> None:
     assert (toys.root / ".downloads/ready/toy_a/a.bin").read_bytes() == FILES["a"]
 
 
-def test_a_damaged_file_is_fetched_again(toys: Checkout, server: Server) -> None:
-    toys.run("python", "pipeline/download_all.py", NEUROFMX_MIRROR=server.url)
-    ready = toys.root / ".downloads/ready/toy_a/a.bin"
-    ready.write_bytes(FILES["a"][:-1])
-    (toys.root / ".downloads" / hashlib.sha256(FILES["a"]).hexdigest()).unlink()
-    done = toys.run("python", "pipeline/download_all.py", NEUROFMX_MIRROR=server.url)
-    assert "toy_b: there already" in done.stdout
-    assert ready.read_bytes() == FILES["a"]
-    assert asked(server) == ["/toy/a.bin", "/toy/a.bin", "/toy/b.bin"]
-
-
 def test_a_suite_is_one_command_that_dvc_understands(toys: Checkout) -> None:
+    from dvc.utils.hydra import apply_overrides
+
     shown = toys.run("make", "-s", "suite", "SUITE=small", "DRY=1").stdout.strip()
     assert shown == (
         "dvc exp run -m 'suite small' -S '+run.datasets.toy_c={kind: toy, modality: eeg}' "
         "-S 'run.compare=[lstm]' -S 'evaluate.seeds=[1,2]'"
     )
-    done = toys.run("bash", "-c", f"{shown} --dry")
-    for stage in ("train@toy_a", "train@toy_c", "compare_train@toy_c-lstm"):
-        assert f"'{stage}'" in done.stdout, done.stdout
-
-
-def test_an_unknown_suite_is_named(toys: Checkout) -> None:
+    words = shlex.split(shown)
+    apply_overrides(toys.root / "params.yaml", [after for word, after in pairwise(words) if word == "-S"])
+    tree = YAML(typ="safe").load(toys.root / "params.yaml")
+    assert list(tree["run"]["datasets"]) == ["toy_a", "toy_b", "toy_c"]
+    assert (tree["run"]["compare"], tree["evaluate"]["seeds"]) == (["lstm"], [1, 2])
     done = toys.run("make", "-s", "suite", "SUITE=smal", "DRY=1", check=False)
     assert done.returncode != 0
     assert "unknown suite in params.yaml 'smal'; did you mean 'small'" in done.stderr
-    done = toys.run("make", "-s", "suite", check=False)
-    assert "make suite SUITE=core_v1" in done.stderr
+
+
+def test_a_suite_is_run(built: Checkout) -> None:
+    digits = {"digits": {"kind": "digits", "modality": "image"}}
+    suite = {"small": {"datasets": digits, "compare": ["lstm", "pca"], "seeds": [42]}}
+    path = built.root / "params.yaml"
+    tree = YAML(typ="safe").load(path)
+    YAML().dump({"suites": suite} | tree, path)
+    try:
+        done = built.run("python", "pipeline/suite.py", "small")
+        assert built.ran(done.stdout) == ["check", "compare"], "nothing but the order of the models is new"
+        assert "suite small" in built.run("git", "log", "--all", "-1", "--format=%s").stdout
+    finally:
+        built.run("git", "checkout", "-q", ".")
+        built.run("dvc", "checkout", "-q")

@@ -76,8 +76,7 @@ def fetch_cached(
         cache: Folder of partial (`<sha256>.part`) and finished (`<sha256>`) downloads.
         retries: Attempts in a row that may fail without a byte gained, default 4.
         timeout: Longest silence of the server, s, default 30.
-        backoff: Pause after the first failure, s, doubled after each further one, default 0.5; longer if the server
-            asks for it (Retry-After).
+        backoff: Pause after the first failure, s, doubled after each further one, default 0.5.
         progress: Whether to draw a progress bar, default yes.
 
     Returns:

@@ -37,7 +37,7 @@ class Npz(OwnRecordings):
     """
 
     name: ClassVar[str] = "npz"
-    modalities: ClassVar[tuple[Modality, ...]] = ("ecog", "eeg", "emg", "ieeg", "image", "lfp", "spikes")
+    modalities: ClassVar[tuple[Modality, ...]] = ("calcium", "ecog", "eeg", "emg", "ieeg", "image", "lfp", "spikes")
     what: ClassVar[str] = "a numpy archive (.npz)"
     suffixes: ClassVar[tuple[str, ...]] = (".npz",)
 

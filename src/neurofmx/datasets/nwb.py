@@ -45,7 +45,7 @@ class Nwb(OwnRecordings):
     """
 
     name: ClassVar[str] = "nwb"
-    modalities: ClassVar[tuple[Modality, ...]] = ("ecog", "eeg", "emg", "ieeg", "lfp", "spikes")
+    modalities: ClassVar[tuple[Modality, ...]] = ("calcium", "ecog", "eeg", "emg", "ieeg", "lfp", "spikes")
     what: ClassVar[str] = "an NWB file"
     suffixes: ClassVar[tuple[str, ...]] = (".nwb",)
 

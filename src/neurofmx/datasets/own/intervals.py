@@ -33,7 +33,7 @@ def labelled(
     """Trials with their `label`, in order of time.
 
     Rows without a time are left out, and so are rows that share time with one whose label begins with `bad`, as MNE and
-    BIDS mark stretches that must not be used.
+    BIDS mark stretches that must not be used, unless that label is a class.
 
     Args:
         start: Start of every row `(rows,)`, s.
@@ -52,17 +52,18 @@ def labelled(
     labels = np.array([label_text(value) for value in values], dtype=object)
     if not len(start) == len(stop) == len(labels):
         raise Refused(f"trials: {len(start)} starts, {len(stop)} ends and {len(labels)} labels; there must be as many")
-    bad = np.array([label.lower().startswith("bad") for label in labels], bool) & (stop > start)
+    wanted = np.isin(labels, list(classes))
+    bad = np.array([label.lower().startswith("bad") for label in labels], bool) & (stop > start) & ~wanted
     marked = list(zip(start[bad], stop[bad], strict=True))
     stop = start + duration if duration else stop
-    keep = np.isin(labels, list(classes)) & ~bad
+    keep = wanted
     timed = np.isfinite(start) & np.isfinite(stop)
     if lost := int((keep & ~timed).sum()):
         _log.warning("left %d trials out that have no start or end", lost)
     clear = np.array([all(b <= s or e <= a for a, b in marked) for s, e in zip(start, stop, strict=True)], bool)
     if spoilt := int((keep & timed & ~clear).sum()):
         _log.warning("left %d trials out that share time with a stretch marked bad", spoilt)
-    keep &= timed & clear
+    keep = keep & timed & clear
     if (stop[keep] < start[keep]).any():
         raise Refused("trials: an end lies before its start")
     order = np.flatnonzero(keep)[np.argsort(start[keep], kind="stable")]
