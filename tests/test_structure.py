@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src/neurofmx"
 LAYERS = (
     {"atomic", "parts", "tables", "task"},
-    {"hdf5", "timeline", "headline"},
+    {"film", "hdf5", "timeline", "headline"},
     {"recording"},
     {"datasets"},
     {"preprocessing"},
@@ -37,6 +37,7 @@ NO_TRACE = {
     "params",
     "sections",
     "parts",
+    "datasets.bundle",
     "datasets.fetch",
     "datasets.distribution",
     "datasets.mirror",
@@ -44,8 +45,8 @@ NO_TRACE = {
 }
 # of a dataset's file: what its download does not use, and what its facts do not
 UNUSED = {
-    "download": {"hdf5", "recording", "task", "timeline"},
-    "tokenize": {"datasets.checksum", "datasets.manifest"},
+    "download": {"datasets.deeplabcut", "datasets.wav", "film", "hdf5", "recording", "task", "timeline"},
+    "tokenize": {"datasets.checksum", "datasets.deeplabcut", "datasets.manifest", "datasets.wav", "film"},
 }
 
 

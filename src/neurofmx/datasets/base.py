@@ -82,14 +82,16 @@ class Expected:
     Args:
         signal: Name of the signal, or of the events, that hold the neural data.
         recordings: Number of recordings.
-        channels: Values per sample (channels, voxels of the grid, pixels) or number of units.
-        rate: Sampling rate of the signal, Hz; for events that of the behaviour beside them.
+        channels: Values per sample (channels, voxels of the grid, pixels) or number of units; one number a recording
+            where they differ.
+        rate: Sampling rate of the signal, Hz; for events that of the behaviour beside them; one number a recording
+            where they differ.
     """
 
     signal: str
     recordings: int
-    channels: int
-    rate: float
+    channels: int | tuple[int, ...]
+    rate: float | tuple[float, ...]
 
 
 class Dataset(BaseModel, ABC):

@@ -20,7 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 from scipy.special import log_softmax
 
 from neurofmx.headline import headline
+from neurofmx.models.course import Course
 from neurofmx.models.features import CommonSpatialPatterns, Features, Flat, TangentSpace
+from neurofmx.models.foreground import Foreground
+from neurofmx.models.gradients import Gradients
 from neurofmx.models.readout import Readout, fit_readouts
 from neurofmx.task import Task
 from neurofmx.tokenizers.windows import Windows
@@ -34,10 +37,12 @@ class LinearConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    features: Literal["auto", "flat", "csp", "riemann"] = Field(
+    features: Literal["auto", "flat", "csp", "riemann", "course", "foreground", "gradients"] = Field(
         default="auto",
         description="What is read of a window: flat (all samples), csp (log power behind common spatial patterns), "
-        "riemann (tangent space of covariances); auto is riemann for eeg and flat otherwise.",
+        "riemann (tangent space of covariances), course (a sound's shape in ten parts of its length), foreground "
+        "(where a film differs from its background), gradients (directions of edges, and colours, of a picture); auto "
+        "is riemann for eeg, course for padded audio, foreground for video, gradients for colour images, else flat.",
     )
     strengths: tuple[PositiveFloat, ...] = Field(
         default=STRENGTHS, min_length=1, description="Penalties to choose from on the validation windows."
@@ -120,7 +125,14 @@ class ClassicalDecoder(ABC):
 class LinearDecoder(ClassicalDecoder):
     """Ridge or logistic regression on flat windows; on spatial covariances for EEG."""
 
-    KINDS: ClassVar = {"flat": Flat, "csp": CommonSpatialPatterns, "riemann": TangentSpace}
+    KINDS: ClassVar = {
+        "flat": Flat,
+        "csp": CommonSpatialPatterns,
+        "riemann": TangentSpace,
+        "course": Course,
+        "foreground": Foreground,
+        "gradients": Gradients,
+    }
 
     @classmethod
     def fit(cls, windows: Windows, fold: int, config: LinearConfig, *, seed: int = 0) -> Self:
@@ -219,7 +231,7 @@ def _reader(config: LinearConfig, windows: Windows) -> FitFeatures:
     """The features the settings ask for."""
     kind = config.features
     if kind == "auto":
-        kind = "riemann" if windows.modality == "eeg" else "flat"
+        kind = _suited(windows)
     if kind == "csp":
         if np.any(windows.length < windows.x.shape[1]):
             raise ValueError(f"features='csp' needs windows of one length, {windows.dataset} pads some: use 'riemann'")
@@ -228,4 +240,28 @@ def _reader(config: LinearConfig, windows: Windows) -> FitFeatures:
                 f"features='csp' needs classes; {windows.dataset} asks for {windows.task.kind}: use 'riemann' or 'flat'"
             )
         return partial(CommonSpatialPatterns.fit, components=config.csp_components)
-    return {"flat": Flat.fit, "riemann": TangentSpace.fit}[kind]
+    if kind in ("gradients", "foreground"):
+        return partial((Gradients if kind == "gradients" else Foreground).fit, grid=_grid(kind, windows))
+    return {"flat": Flat.fit, "riemann": TangentSpace.fit, "course": Course.fit}[kind]
+
+
+def _suited(windows: Windows) -> str:
+    """The features that a modality's peers read."""
+    if windows.modality == "eeg":
+        return "riemann"
+    if windows.modality == "audio" and np.any(windows.length < windows.x.shape[1]):
+        return "course"
+    if windows.modality == "video":
+        return "foreground"
+    return "gradients" if windows.modality == "image" and len(windows.grid) == 3 else "flat"
+
+
+def _grid(kind: str, windows: Windows) -> tuple[int, ...]:
+    """Shape of a picture, where windows are pictures."""
+    frames = windows.x.shape[1] // windows.grid[0] if windows.grid else 0
+    if not frames or (kind == "gradients" and frames != 1):
+        raise ValueError(
+            f"features={kind!r} needs windows of {'one picture' if kind == 'gradients' else 'pictures'}; those of "
+            f"{windows.dataset} hold {frames}: use 'flat'"
+        )
+    return windows.grid

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from neurofmx.preprocessing import eeg, fmri, image, spikes
+from neurofmx.preprocessing import audio, eeg, fmri, image, pose, spikes, ultrasonic, video, vocalization
 from neurofmx.recording import Recording
 
 __all__ = ["PREPROCESS", "Preprocessing"]
@@ -29,8 +29,13 @@ class Preprocessing:
 
 
 PREPROCESS: dict[str, Preprocessing] = {
+    "audio": Preprocessing(audio.preprocess, audio.AudioOptions, "audio"),
     "eeg": Preprocessing(eeg.preprocess, eeg.EegOptions, "eeg"),
     "fmri": Preprocessing(fmri.preprocess, fmri.FmriOptions, "bold"),
     "image": Preprocessing(image.preprocess, image.ImageOptions, "image"),
+    "pose": Preprocessing(pose.preprocess, pose.PoseOptions, "pose"),
     "spikes": Preprocessing(spikes.preprocess, spikes.SpikeOptions, "spikes"),
+    "ultrasonic": Preprocessing(ultrasonic.preprocess, ultrasonic.UltrasonicOptions, "ultrasonic"),
+    "video": Preprocessing(video.preprocess, video.VideoOptions, "video"),
+    "vocalization": Preprocessing(vocalization.preprocess, vocalization.VocalizationOptions, "vocalization"),
 }

@@ -125,6 +125,7 @@ def cut(
         present=present,
         length=length,
         positions=positions(recordings, signal, columns=x.shape[2]),
+        grid=signals[0].data.shape[1:] if signals[0].data.ndim > 2 else (),
     )
 
 

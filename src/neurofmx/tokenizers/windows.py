@@ -59,6 +59,8 @@ class Windows:
         present: Which columns a recording has, shape `(recordings, channels)`, bool; default all.
         length: Samples of each window that were recorded, shape `(windows,)`, int; the rest is at the end. Default all.
         positions: Where each channel was recorded, m, shape `(recordings, channels, 3)`; NaN where not known (default).
+        grid: Shape of one picture, `(rows, columns)` or `(rows, columns, 3)`, where windows are pictures: their rows
+            one after the other, the colours of a column side by side. Default `()`, no pictures.
     """
 
     x: np.ndarray
@@ -81,6 +83,7 @@ class Windows:
     present: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     length: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     positions: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    grid: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         windows, time, channels = self.x.shape
@@ -136,6 +139,7 @@ class Windows:
                     **facts,
                     "task": task | {"names": np.array(self.task.names)},
                     "channels": np.array(self.channels),
+                    "grid": np.array(self.grid, int),
                     **arrays,
                 }
             ],
@@ -152,6 +156,6 @@ def load_windows(path: Path) -> Windows:
     if not path.is_file():
         raise FileNotFoundError(f"no windows at {path}; make them with `dvc repro tokenize@{path.stem}`")
     (tree,) = read_trees(path)
-    task, channels = tree.pop("task"), tuple(tree.pop("channels").tolist())
+    task, channels, grid = tree.pop("task"), tuple(tree.pop("channels").tolist()), tuple(tree.pop("grid").tolist())
     asked = Task(**task | {"names": tuple(task["names"].tolist())})
-    return Windows(**tree, channels=channels, task=asked)
+    return Windows(**tree, channels=channels, task=asked, grid=grid)
