@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 from tests.datasets.server import Server
-from tests.raw_folders import raw
+from tests.raw_folders import raw, read
 
-__all__ = ["raw", "server"]
+__all__ = ["raw", "read", "server"]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from neurofmx.datasets import DATASETS, Dataset, pick
 from neurofmx.preprocessing import PREPROCESS
+from neurofmx.recording import Recording
 
 # a recording of these is one word, or one animal
 ONE_CLASS_A_RECORDING = ("fsdd", "vocalpy")
@@ -29,9 +30,9 @@ def test_the_facts_are_complete(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_reading_finds_what_the_facts_promise(name: str, raw: Callable[[str], Path]) -> None:
+def test_reading_finds_what_the_facts_promise(name: str, read: Callable[[str], list[Recording]]) -> None:
     dataset = DATASETS[name]()
-    recordings = dataset.read(raw(name))
+    recordings = read(name)
     expected = dataset.expected
     assert len(recordings) == len({recording.name for recording in recordings}) == expected.recordings
     channels, rates = (
@@ -50,10 +51,10 @@ def test_reading_finds_what_the_facts_promise(name: str, raw: Callable[[str], Pa
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_recording_can_answer_the_task(name: str, raw: Callable[[str], Path]) -> None:
+def test_every_recording_can_answer_the_task(name: str, read: Callable[[str], list[Recording]]) -> None:
     dataset = DATASETS[name]()
     asked: list[set[str]] = []
-    for recording in dataset.read(raw(name)):
+    for recording in read(name):
         if dataset.task.kind == "classification":
             trials = recording.require_trials()
             asked.append(set(trials.column(dataset.task.target)))

@@ -90,7 +90,7 @@ def alternating(calls: np.ndarray, *, stop: float, names: tuple[str, ...]) -> Tr
     """Trials that cover all of the time from 0 s: calls, and what lies between them.
 
     Args:
-        calls: Start and stop of each call `(calls, 2)`, s, in any order; calls that touch become one.
+        calls: Start and stop of each call `(calls, 2)`, s, in any order; calls that touch become one, empty ones none.
         stop: End of the recording, s; what lies behind is cut off.
         names: Labels of the time between calls and of calls.
 
@@ -103,12 +103,14 @@ def alternating(calls: np.ndarray, *, stop: float, names: tuple[str, ...]) -> Tr
     """
     edges, inside = [0.0], []
     for begin, end in np.clip(calls[np.argsort(calls[:, 0])], 0.0, stop).tolist():
+        if end <= max(begin, edges[-1]):
+            continue  # it is empty, or lies in the one before
         if begin > edges[-1]:
             edges.append(begin)
             inside.append(0)
         if inside and inside[-1] == 1:
-            edges[-1] = max(edges[-1], end)
-        elif end > edges[-1]:
+            edges[-1] = end
+        else:
             edges.append(end)
             inside.append(1)
     if edges[-1] < stop:

@@ -57,12 +57,12 @@ def read_h5(path: Path) -> Keypoints:
     try:
         with h5py.File(path) as file:
             table: Any = file[f"{KEY}/table"]
-            rows = table[()]
-            columns = _plain(bytes(table.attrs["values_block_0_kind"]))
-    except (OSError, KeyError, TypeError, ValueError, pickle.UnpicklingError, EOFError, IndexError) as error:
+            rows, columns = table[()], _plain(bytes(table.attrs["values_block_0_kind"]))
+        values, index = np.asarray(rows["values_block_0"], np.float64), rows["index"].tolist()
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         raise ValueError(f"{path.name} is damaged or no DeepLabCut table ({error}); download it again") from error
-    frames = tuple(name.decode() if isinstance(name, bytes) else str(name) for name in rows["index"].tolist())
-    return _table(rows["values_block_0"], columns, frames, where=path.name)
+    frames = tuple(name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in index)
+    return _table(values, columns, frames, where=path.name)
 
 
 def read_csv(path: Path) -> Keypoints:
@@ -89,7 +89,13 @@ class _Plain(pickle.Unpickler):
 
 def _plain(content: bytes) -> list[tuple[str, ...]]:
     """Column names out of a pickle that can do nothing."""
-    return _Plain(io.BytesIO(content)).load()
+    try:
+        columns = _Plain(io.BytesIO(content)).load()
+    except Exception as error:  # a damaged pickle may raise anything
+        raise ValueError(str(error) or type(error).__name__) from error
+    if not isinstance(columns, list) or not all(isinstance(column, tuple) and len(column) > 1 for column in columns):
+        raise ValueError("its columns are not named by scorer, keypoint and coordinate")
+    return [tuple(map(str, column)) for column in columns]
 
 
 def _table(values: np.ndarray, columns: list[tuple[str, ...]], frames: tuple[str, ...], *, where: str) -> Keypoints:

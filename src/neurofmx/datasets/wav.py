@@ -32,7 +32,7 @@ def read_wav(file: Path | IO[bytes], *, name: str) -> Signal:
                 "ignore", "Chunk .* not understood", wavfile.WavFileWarning
             )  # notes beside the sound
             rate, samples = wavfile.read(file)
-    except (ValueError, EOFError, wavfile.WavFileWarning) as error:
+    except Exception as error:  # in a damaged header SciPy stumbles in many ways, also over names it never set
         raise ValueError(f"{name} is truncated or no WAV file ({error}); delete it and download again") from error
     if not len(samples):
         raise ValueError(f"{name} holds no sample; delete it and download again")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -117,6 +118,7 @@ def band_power(samples: np.ndarray, weights: np.ndarray, *, length: int, hop: in
     return np.concatenate(list(blocks))
 
 
+@lru_cache(maxsize=8)  # a dataset may have a recording for every word
 def mel_weights(rate: float, *, length: int, bands: int, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
     """Triangles that are equally wide on the mel scale, as pitch is heard.
 
@@ -128,7 +130,8 @@ def mel_weights(rate: float, *, length: int, bands: int, low: float, high: float
         high: Where the highest ends, Hz.
 
     Returns:
-        Weights `(bands, length // 2 + 1)`, at most 1, and the peak of each triangle `(bands,)`, Hz.
+        Weights `(bands, length // 2 + 1)`, at most 1 and not to be written to, and the peak of each triangle
+        `(bands,)`, Hz.
 
     Raises:
         ValueError: If a triangle is narrower than the distance of two frequencies and so holds none.
@@ -139,6 +142,7 @@ def mel_weights(rate: float, *, length: int, bands: int, low: float, high: float
         warnings.filterwarnings("ignore", "Empty filters detected")  # refused below, with the way out
         weights = librosa.filters.mel(sr=rate, n_fft=length, n_mels=bands, fmin=low, fmax=high, norm=None)
     _require_filled(weights, bands, rate / length)
+    weights.setflags(write=False)
     return weights, librosa.mel_frequencies(bands + 2, fmin=low, fmax=high)[1:-1]
 
 
