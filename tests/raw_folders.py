@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from atexit import register
 from collections.abc import Callable
 from functools import cache
@@ -16,8 +17,10 @@ from tests.datasets.own_files import example
 from neurofmx.datasets import DATASETS, Dataset
 from neurofmx.datasets.archive import Archive
 from neurofmx.datasets.own.base import OwnRecordings
+from neurofmx.recording import Recording
 
 CACHE = Path(__file__).resolve().parents[1] / ".downloads"
+_slow: dict[str, list[Recording]] = {}  # what took more than a second to read is kept for the tests to come
 
 
 @cache
@@ -40,6 +43,22 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             folders[name] = _download(name, tmp_path_factory.mktemp("raw") / name)
         found = folders[name]
         return found if isinstance(found, Path) else pytest.skip(found)
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def read(raw: Callable[[str], Path]) -> Callable[[str], list[Recording]]:
+    """`read(name)` are the recordings of a dataset with its default options; skips where they cannot be had."""
+
+    def get(name: str) -> list[Recording]:
+        if name in _slow:
+            return _slow[name]
+        folder, began = raw(name), time.process_time()
+        recordings = dataset_of(name).read(folder)
+        if time.process_time() - began > 1:
+            _slow[name] = recordings
+        return recordings
 
     return get
 

@@ -143,7 +143,7 @@ def test_a_dataset_is_read_by_its_kind_under_any_name() -> None:
     sections["run"]["datasets"]["my_digits"] = DIGITS
     prepared = check_params(sections).dataset("my_digits")
     assert prepared.dataset.name == "digits"
-    assert prepared.preprocess.model_dump() == {"invert": True}
+    assert prepared.preprocess.model_dump() == {"invert": True, "grey": False}
 
 
 def test_a_suite_is_checked_like_a_run() -> None:

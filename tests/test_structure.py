@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src/neurofmx"
 LAYERS = (
     {"atomic", "lazy", "parts", "tables", "task"},
-    {"hdf5", "timeline", "headline"},
+    {"film", "hdf5", "timeline", "headline"},
     {"recording"},
     {"datasets"},
     {"preprocessing"},
@@ -38,6 +38,7 @@ NO_TRACE = {
     "params",
     "sections",
     "parts",
+    "datasets.bundle",
     "datasets.fetch",
     "datasets.alyx",
     "datasets.dandi_archive",
@@ -56,8 +57,11 @@ NO_TRACE = {
 UNUSED = {
     "download": {
         "datasets.characters",
+        "datasets.deeplabcut",
         "datasets.matfile",
         "datasets.volumes",
+        "datasets.wav",
+        "film",
         "hdf5",
         "lazy",
         "recording",
@@ -68,10 +72,13 @@ UNUSED = {
         "datasets.bids_tree",
         "datasets.characters",
         "datasets.checksum",
+        "datasets.deeplabcut",
         "datasets.manifest",
         "datasets.matfile",
         "datasets.nwb_series",
         "datasets.volumes",
+        "datasets.wav",
+        "film",
     },
 }
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 from tests.datasets.bucket import Buckets
 from tests.datasets.server import Server
-from tests.raw_folders import raw
+from tests.raw_folders import raw, read
 
 from neurofmx.datasets import s3
 
-__all__ = ["buckets", "raw", "server"]
+__all__ = ["buckets", "raw", "read", "server"]
 
 
 @pytest.fixture

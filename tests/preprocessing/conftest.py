@@ -1,5 +1,5 @@
 """Fixtures of the preprocessing tests: real raw folders."""
 
-from tests.raw_folders import raw
+from tests.raw_folders import raw, read
 
-__all__ = ["raw"]
+__all__ = ["raw", "read"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from ruamel.yaml import YAML
 from sklearn.datasets import load_digits
 
@@ -38,12 +39,29 @@ def test_values_outside_the_range_are_refused(wrong: float) -> None:
         preprocess([_recording(np.full((1, 2, 2), wrong))], ImageOptions())
 
 
+def test_colours_are_kept_or_turned_into_their_brightness() -> None:
+    values = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3)).astype(np.uint8)
+    recording = Recording("s", "1", {"image": Signal(values, 1.0, "", ())}, arrays={"range": np.array([0.0, 255.0])})
+    (kept,), (grey,) = (preprocess([recording], ImageOptions(grey=wanted)) for wanted in (False, True))
+    np.testing.assert_allclose(kept.signal("image").data, values / 255, atol=1e-6)
+    oracle = np.stack([np.asarray(Image.fromarray(picture).convert("L")) for picture in values])
+    np.testing.assert_allclose(grey.signal("image").data * 255, oracle, atol=1)  # Pillow rounds
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (2, 4, 4, 4), (2, 4, 4, 3, 1)])
+def test_what_is_no_picture_is_refused(shape: tuple[int, ...]) -> None:
+    names = tuple("abcd") if len(shape) == 2 else ()
+    recording = Recording("s", "1", {"image": Signal(np.zeros(shape), 1.0, "", names)})
+    with pytest.raises(ValueError, match=r"recording s/1: image must be \(time, height, width\)"):
+        preprocess([recording], ImageOptions())
+
+
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_dataset_passes_with_the_options_of_its_block(name: str, raw: Callable[[str], Path]) -> None:
+def test_every_dataset_passes_with_the_options_of_its_block(name: str, read: Callable) -> None:
     dataset = DATASETS[name]()
     way = PREPROCESS[dataset.modalities[0]]
     block = YAML(typ="safe").load(PARAMS)["datasets"].get(name, {"preprocess": {}})
-    for recording in way.preprocess(dataset.read(raw(name)), way.options(**block["preprocess"])):
+    for recording in way.preprocess(read(name), way.options(**block["preprocess"])):
         signal = recording.signal(way.signal)
         assert np.isfinite(signal.data).all()
         assert signal.data.dtype == np.float32

@@ -1,5 +1,7 @@
 """Cutting: each window holds the samples it says it holds, its answer, and no future of another part."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -11,7 +13,7 @@ from neurofmx.recording import Recording
 from neurofmx.task import Task
 from neurofmx.timeline import Signal, Trials
 from neurofmx.tokenizers.cut import CutOptions, cut
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.tokenizers.windows import Windows, load_windows
 
 RATE = 4.0
 RUNS = Split("runs", kind="groups", folds=3, validation="tail", block=1.0)
@@ -229,3 +231,18 @@ def test_a_constant_channel_keeps_its_unit_where_asked() -> None:
 
 def test_labels_alone_do_not_make_a_window_incomplete() -> None:
     assert len(windows(incomplete="drop").y) == len(windows().y)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3)])
+def test_pictures_are_cut_row_by_row_and_keep_their_shape(shape: tuple[int, ...], tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).normal(size=(60, *shape)).astype(np.float32)
+    place = Signal(np.arange(60.0), 2.0, "px", ("x",))
+    film = Recording("s", "1", {"eeg": Signal(pictures, 2.0, "1", ()), "x": place})
+    task = Task("regression", "x", ("x",))
+    cut_ = windows(task, BLOCKS, recordings=[film], anchor="sample", start=-0.5, stop=1.0)
+    assert cut_.grid == shape
+    assert cut_.x.shape == (58, 3 * 6, int(np.prod(shape[1:])))
+    for index, x in enumerate(cut_.x):
+        np.testing.assert_array_equal(x.reshape(3, *shape), pictures[index : index + 3])
+    cut_.save(tmp_path / "windows.h5")
+    assert load_windows(tmp_path / "windows.h5").grid == shape

@@ -6,20 +6,26 @@ from neurofmx import tables
 from neurofmx.datasets.ajile12 import Ajile12
 from neurofmx.datasets.allen_2p import Allen2p
 from neurofmx.datasets.allen_neuropixels_lfp import AllenNeuropixelsLfp
+from neurofmx.datasets.amvoc_usv import AmvocUsv
 from neurofmx.datasets.base import Dataset, Expected, Split
 from neurofmx.datasets.bids import Bids
 from neurofmx.datasets.bycycle_lfp import BycycleLfp
 from neurofmx.datasets.cao2021 import Cao2021
 from neurofmx.datasets.capgmyo import Capgmyo
+from neurofmx.datasets.cifar10_subset import Cifar10Subset
 from neurofmx.datasets.digits import Digits
+from neurofmx.datasets.dlc_openfield import DlcOpenfield
+from neurofmx.datasets.dlc_reach import DlcReach
 from neurofmx.datasets.dyer2017 import Dyer2017
 from neurofmx.datasets.edf import Edf
 from neurofmx.datasets.eegbci import Eegbci
+from neurofmx.datasets.fsdd import Fsdd
 from neurofmx.datasets.gripforce_ieeg import GripforceIeeg
 from neurofmx.datasets.haxby2001 import Haxby2001
 from neurofmx.datasets.ibl import Ibl
 from neurofmx.datasets.miller_ecog import MillerEcog
 from neurofmx.datasets.mne_misc_ieeg import MneMiscIeeg
+from neurofmx.datasets.mnist_5k import Mnist5k
 from neurofmx.datasets.myo_armband import MyoArmband
 from neurofmx.datasets.nilearn_haxby import NilearnHaxby
 from neurofmx.datasets.ninapro import Ninapro
@@ -34,6 +40,7 @@ from neurofmx.datasets.simulated import Simulated
 from neurofmx.datasets.steinmetz2019 import Steinmetz2019
 from neurofmx.datasets.tiny_shakespeare import TinyShakespeare
 from neurofmx.datasets.tu2020 import Tu2020
+from neurofmx.datasets.vocalpy import Vocalpy
 from neurofmx.datasets.wikitext2 import Wikitext2
 
 __all__ = ["DATASETS", "Dataset", "Expected", "Split", "pick"]
@@ -42,19 +49,25 @@ _KINDS: tuple[type[Dataset], ...] = (
     Ajile12,
     Allen2p,
     AllenNeuropixelsLfp,
+    AmvocUsv,
     Bids,
     BycycleLfp,
     Cao2021,
     Capgmyo,
+    Cifar10Subset,
     Digits,
+    DlcOpenfield,
+    DlcReach,
     Dyer2017,
     Edf,
     Eegbci,
+    Fsdd,
     GripforceIeeg,
     Haxby2001,
     Ibl,
     MillerEcog,
     MneMiscIeeg,
+    Mnist5k,
     MyoArmband,
     NilearnHaxby,
     Ninapro,
@@ -69,6 +82,7 @@ _KINDS: tuple[type[Dataset], ...] = (
     Steinmetz2019,
     TinyShakespeare,
     Tu2020,
+    Vocalpy,
     Wikitext2,
 )
 DATASETS: dict[str, type[Dataset]] = {kind.name: kind for kind in _KINDS}

@@ -87,13 +87,14 @@ class Expected:
         recordings: Number of recordings.
         channels: Values per sample (channels, voxels of the grid, pixels) or number of units; one number for all
             recordings, or one for each.
-        rate: Sampling rate of the signal, Hz; for events that of the behaviour beside them.
+        rate: Sampling rate of the signal, Hz; for events that of the behaviour beside them; one number for all
+            recordings, or one for each.
     """
 
     signal: str
     recordings: int
     channels: int | tuple[int, ...]
-    rate: float
+    rate: float | tuple[float, ...]
 
 
 class Dataset(BaseModel, ABC):

@@ -100,6 +100,31 @@ def fetch_cached(
     return finished
 
 
+def fetch_piece(url: str, target: Path, *, retries: int = 4, timeout: float = 30.0, backoff: float = 0.5) -> None:
+    """Download one of many files that are verified together once they are all there.
+
+    Args:
+        url: Address of the file.
+        target: Where the file shall stand. It appears only when as long as the server said; one that is there is kept.
+        retries: Attempts in a row that may fail without a byte gained, default 4.
+        timeout: Longest silence of the server, s, default 30.
+        backoff: Pause after the first failure, s, doubled after each further one, default 0.5.
+
+    Raises:
+        FileNotFoundError: If the server does not have the file.
+        ConnectionError: If the server cannot be reached or keeps failing.
+    """
+    if target.is_file():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.part")
+    with FileLock(target.with_name(f"{target.name}.lock")):
+        if not target.is_file():
+            attempt = partial(ask_for_rest, url, part, timeout=timeout, progress=False)
+            persist(attempt, part, origin=url, retries=retries, backoff=backoff)
+            os.replace(part, target)
+
+
 def _verify(part: Path, sha256: str, *, url: str) -> None:
     """A wrong file must not be resumed: remove it."""
     try:

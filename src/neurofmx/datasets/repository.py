@@ -37,8 +37,13 @@ def fetch_repository_files(
         ConnectionError: If the server cannot be reached.
         ValueError: If `commit` is no full hash, or a checksum differs.
     """
-    if len(commit) != 40 or set(commit) - set("0123456789abcdef"):
-        raise ValueError(f"commit: must be a full hash of 40 hexadecimal digits, got {commit!r}")
+    require_commit(commit)
     for name, path in paths.items():
         url = f"{host}/{repository}/{commit}/{quote(path)}"
         fetch(url, folder / name, sha256=checksums[name], cache=cache)
+
+
+def require_commit(commit: str) -> None:
+    """Raise ValueError unless a commit is named by its full hash."""
+    if len(commit) != 40 or set(commit) - set("0123456789abcdef"):
+        raise ValueError(f"commit: must be a full hash of 40 hexadecimal digits, got {commit!r}")

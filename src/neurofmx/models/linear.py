@@ -9,10 +9,9 @@ What it knows is a handful of arrays.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -20,21 +19,13 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 from scipy.special import log_softmax
 
 from neurofmx.headline import headline
-from neurofmx.models.features import BandPower, CommonSpatialPatterns, Features, Flat, TangentSpace
+from neurofmx.models.features import Features
+from neurofmx.models.reading import FEATURES, FitFeatures, Kind, readers
 from neurofmx.models.readout import Readout, fit_readouts
 from neurofmx.task import Task
 from neurofmx.tokenizers.windows import Windows
 
 STRENGTHS = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5)
-AUTO = {
-    "ecog": ("flat", "bands"),
-    "eeg": ("riemann",),
-    "emg": ("flat", "bands", "riemann"),
-    "ieeg": ("flat", "bands"),
-    "lfp": ("flat", "bands"),
-}
-WHOLE = ("bands", "csp")  # features that need windows without padding
-FitFeatures = Callable[[np.ndarray, np.ndarray], Features]
 
 
 class LinearConfig(BaseModel):
@@ -42,12 +33,14 @@ class LinearConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    features: Literal["auto", "flat", "bands", "csp", "riemann"] = Field(
+    features: Kind | Literal["auto"] = Field(
         default="auto",
         description="What is read of a window: flat (all samples), bands (log power of each channel in bands), csp "
-        "(log power behind common spatial patterns), riemann (tangent space of covariances); auto is riemann for eeg, "
-        "the best on the validation windows of flat and bands for ecog, ieeg and lfp, of flat, bands and riemann for "
-        "emg, and flat otherwise.",
+        "(log power behind common spatial patterns), riemann (tangent space of covariances), course (a sound's shape "
+        "in ten parts of its length), foreground (where a film differs from its background), gradients (directions of "
+        "edges, and colours, of a picture); auto is what suits the modality, chosen on the validation windows where "
+        "several do: riemann for eeg, flat or bands for ecog, ieeg and lfp, these or riemann for emg, course for "
+        "padded audio, foreground for video, gradients for colour images, flat otherwise.",
     )
     strengths: tuple[PositiveFloat, ...] = Field(
         default=STRENGTHS, min_length=1, description="Penalties to choose from on the validation windows."
@@ -131,7 +124,7 @@ class ClassicalDecoder(ABC):
 class LinearDecoder(ClassicalDecoder):
     """Ridge or logistic regression on flat windows, on band powers, or on spatial covariances."""
 
-    KINDS: ClassVar = {"flat": Flat, "bands": BandPower, "csp": CommonSpatialPatterns, "riemann": TangentSpace}
+    KINDS: ClassVar = FEATURES
 
     @classmethod
     def fit(cls, windows: Windows, fold: int, config: LinearConfig, *, seed: int = 0) -> Self:
@@ -150,19 +143,19 @@ class LinearDecoder(ClassicalDecoder):
             ValueError: If a class has no training window, the fold has no validation window, or csp is asked for a
                 task without classes.
         """
-        readers = _readers(config, windows)
-        return cls(*tune(windows, fold, readers, strengths=config.strengths, max_iter=config.max_iter))
+        tried = readers(windows, config.features, csp_components=config.csp_components)
+        return cls(*tune(windows, fold, tried, strengths=config.strengths, max_iter=config.max_iter))
 
 
 def tune(
-    windows: Windows, fold: int, readers: Sequence[FitFeatures], *, strengths: Sequence[float], max_iter: int
+    windows: Windows, fold: int, candidates: Sequence[FitFeatures], *, strengths: Sequence[float], max_iter: int
 ) -> tuple[Features, Readout]:
     """Choose features and strength on the validation windows, then fit on training and validation windows.
 
     Args:
         windows: Windows of one dataset.
         fold: Fold, 0 to `windows.folds - 1`.
-        readers: Each learns features from windows `(n, t, c)` and labels; simplest first.
+        candidates: Each learns features from windows `(n, t, c)` and labels; simplest first.
         strengths: Penalties to choose from.
         max_iter: Most iterations of the logistic regression.
 
@@ -178,7 +171,7 @@ def tune(
             f"fold {fold} of {windows.dataset} has no validation window to tune on: give the split a validation part"
         )
     with one_thread():
-        tried = _tried(windows, fold, readers, strengths, max_iter)
+        tried = _tried(windows, fold, candidates, strengths, max_iter)
         _, reader, strength = max(tried, key=lambda choice: choice[0])  # of equals the first, the strongest
         index = np.concatenate([part.train, part.validation])
         x, y = windows.scaled(fold, index), windows.y[index]
@@ -198,13 +191,13 @@ def one_thread() -> AbstractContextManager[object]:
 
 
 def _tried(
-    windows: Windows, fold: int, readers: Sequence[FitFeatures], strengths: Sequence[float], max_iter: int
+    windows: Windows, fold: int, candidates: Sequence[FitFeatures], strengths: Sequence[float], max_iter: int
 ) -> Iterator[tuple[float, FitFeatures, float]]:
     """Validation score of every reader and strength."""
     part = windows.fold(fold)
     x, y = windows.scaled(fold, part.train), windows.y[part.train]
     held_out, truth = windows.scaled(fold, part.validation), windows.y[part.validation]
-    for reader in readers:
+    for reader in candidates:
         features = reader(x, y)
         unseen = features.transform(held_out)
         for readout in _readouts(features, x, y, windows.task, strengths, max_iter):
@@ -224,24 +217,3 @@ def _agreement(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
     if task.kind == "classification":
         return float(np.mean(log_softmax(outputs, axis=1)[np.arange(len(y)), y]))
     return headline(outputs, y, task)
-
-
-def _readers(config: LinearConfig, windows: Windows) -> list[FitFeatures]:
-    """The features the settings ask for, simplest first."""
-    padded = bool(np.any(windows.length < windows.x.shape[1]))
-    kinds = AUTO.get(windows.modality, ("flat",)) if config.features == "auto" else (config.features,)
-    if config.features == "auto" and padded:
-        kinds = tuple(kind for kind in kinds if kind not in WHOLE)
-    if padded and (wrong := [kind for kind in kinds if kind in WHOLE]):
-        raise ValueError(
-            f"features={wrong[0]!r} needs windows of one length, {windows.dataset} pads some: use 'riemann'"
-        )
-    if "csp" in kinds and windows.task.kind != "classification":
-        raise ValueError(
-            f"features='csp' needs classes; {windows.dataset} asks for {windows.task.kind}: use 'riemann' or 'flat'"
-        )
-    if "csp" in kinds and np.any(windows.length < windows.x.shape[1]):
-        raise ValueError(f"features='csp' needs windows of one length, {windows.dataset} pads some: use 'riemann'")
-    csp = partial(CommonSpatialPatterns.fit, components=config.csp_components)
-    known = {"flat": Flat.fit, "bands": BandPower.fit, "csp": csp, "riemann": TangentSpace.fit}
-    return [known[kind] for kind in kinds]

@@ -7,7 +7,23 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from neurofmx.preprocessing import calcium, ecog, eeg, emg, fmri, ieeg, image, lfp, spikes, text
+from neurofmx.preprocessing import (
+    audio,
+    calcium,
+    ecog,
+    eeg,
+    emg,
+    fmri,
+    ieeg,
+    image,
+    lfp,
+    pose,
+    spikes,
+    text,
+    ultrasonic,
+    video,
+    vocalization,
+)
 from neurofmx.recording import Recording
 
 __all__ = ["PREPROCESS", "Preprocessing"]
@@ -29,6 +45,7 @@ class Preprocessing:
 
 
 PREPROCESS: dict[str, Preprocessing] = {
+    "audio": Preprocessing(audio.preprocess, audio.AudioOptions, "audio"),
     "calcium": Preprocessing(calcium.preprocess, calcium.CalciumOptions, "calcium"),
     "ecog": Preprocessing(ecog.preprocess, ecog.EcogOptions, "ecog"),
     "eeg": Preprocessing(eeg.preprocess, eeg.EegOptions, "eeg"),
@@ -37,6 +54,10 @@ PREPROCESS: dict[str, Preprocessing] = {
     "ieeg": Preprocessing(ieeg.preprocess, ieeg.IeegOptions, "ieeg"),
     "image": Preprocessing(image.preprocess, image.ImageOptions, "image"),
     "lfp": Preprocessing(lfp.preprocess, lfp.LfpOptions, "lfp"),
+    "pose": Preprocessing(pose.preprocess, pose.PoseOptions, "pose"),
     "spikes": Preprocessing(spikes.preprocess, spikes.SpikeOptions, "spikes"),
     "text": Preprocessing(text.preprocess, text.TextOptions, "tokens"),
+    "ultrasonic": Preprocessing(ultrasonic.preprocess, ultrasonic.UltrasonicOptions, "ultrasonic"),
+    "video": Preprocessing(video.preprocess, video.VideoOptions, "video"),
+    "vocalization": Preprocessing(vocalization.preprocess, vocalization.VocalizationOptions, "vocalization"),
 }

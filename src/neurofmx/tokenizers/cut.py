@@ -148,6 +148,7 @@ def cut(
         positions=positions(recordings, signal, columns=x.shape[2]),
         tokenizer=options.tokenizer or "",
         tokenizer_options=options.tokenizer_options,
+        grid=signals[0].data.shape[1:] if signals[0].data.ndim > 2 else (),
     )
 
 

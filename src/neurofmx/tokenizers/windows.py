@@ -65,6 +65,8 @@ class Windows:
         tokenizer: Which tokenizer a network reads them with; empty for that of the modality.
         tokenizer_options: Its settings.
         sizes: Words and bytes that the answers of a window stand for, shape `(windows, 2)`, int; empty but for a text.
+        grid: Shape of one picture, `(rows, columns)` or `(rows, columns, 3)`, where windows are pictures: their rows
+            one after the other, the colours of a column side by side. Default `()`, no pictures.
     """
 
     x: np.ndarray
@@ -90,6 +92,7 @@ class Windows:
     tokenizer: str = ""
     tokenizer_options: dict[str, Any] = field(default_factory=dict)
     sizes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
+    grid: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         windows, time, channels = self.x.shape
@@ -167,6 +170,7 @@ class Windows:
                     **facts,
                     "task": task | {"names": np.array(self.task.names)},
                     "channels": np.array(self.channels),
+                    "grid": np.array(self.grid, int),
                     **arrays,
                 }
             ],
@@ -184,6 +188,6 @@ def load_windows(path: Path) -> Windows:
         raise FileNotFoundError(f"no windows at {path}; make them with `dvc repro tokenize@{path.stem}`")
     (tree,) = read_trees(path)
     tree["tokenizer_options"] = json.loads(tree["tokenizer_options"])
-    task, channels = tree.pop("task"), tuple(tree.pop("channels").tolist())
+    task, channels, grid = tree.pop("task"), tuple(tree.pop("channels").tolist()), tuple(tree.pop("grid").tolist())
     asked = Task(**task | {"names": tuple(task["names"].tolist())})
-    return Windows(**tree, channels=channels, task=asked)
+    return Windows(**tree, channels=channels, task=asked, grid=grid)

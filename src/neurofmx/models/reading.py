@@ -1,0 +1,108 @@
+"""What the linear model reads of a window: every kind of features by name, and which suit a modality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from neurofmx.models.course import Course
+from neurofmx.models.features import BandPower, CommonSpatialPatterns, Features, Flat, TangentSpace
+from neurofmx.models.foreground import Foreground
+from neurofmx.models.gradients import Gradients
+from neurofmx.tokenizers.windows import Windows
+
+Kind = Literal["flat", "bands", "csp", "riemann", "course", "foreground", "gradients"]
+FitFeatures = Callable[[np.ndarray, np.ndarray], Features]
+FEATURES: dict[str, type[Features]] = {
+    "flat": Flat,
+    "bands": BandPower,
+    "csp": CommonSpatialPatterns,
+    "riemann": TangentSpace,
+    "course": Course,
+    "foreground": Foreground,
+    "gradients": Gradients,
+}
+AUTO: dict[str, tuple[Kind, ...]] = {
+    "ecog": ("flat", "bands"),
+    "eeg": ("riemann",),
+    "emg": ("flat", "bands", "riemann"),
+    "ieeg": ("flat", "bands"),
+    "lfp": ("flat", "bands"),
+    "video": ("foreground",),
+}
+_PLAIN: dict[str, FitFeatures] = {
+    "flat": Flat.fit,
+    "bands": BandPower.fit,
+    "riemann": TangentSpace.fit,
+    "course": Course.fit,
+}
+_WHOLE = ("bands", "csp")  # need windows without padding
+_PICTURES = ("foreground", "gradients")  # need windows of pictures
+
+
+def readers(windows: Windows, kind: Kind | Literal["auto"], *, csp_components: int) -> list[FitFeatures]:
+    """The features to try on the validation windows of a dataset, simplest first.
+
+    Args:
+        windows: Windows of the dataset.
+        kind: Key of `FEATURES`, or `auto` for those that suit the modality.
+        csp_components: Spatial filters of csp.
+
+    Returns:
+        For each a function of windows `(n, time, channels)` and labels that learns the features.
+
+    Raises:
+        ValueError: If the windows or the task are not what the features need.
+    """
+    if kind != "auto":
+        _require(windows, kind)
+        return [_reader(windows, kind, csp_components)]
+    padded = _padded(windows)
+    suited = [each for each in _suited(windows, padded) if not (padded and each in _WHOLE)]
+    return [_reader(windows, each, csp_components) for each in suited]
+
+
+def _suited(windows: Windows, padded: bool) -> tuple[Kind, ...]:
+    """The features that are usual for a modality."""
+    if windows.modality == "audio" and padded:
+        return ("course",)
+    if windows.modality == "image" and len(windows.grid) == 3:
+        return ("gradients",)
+    return AUTO.get(windows.modality, ("flat",))
+
+
+def _reader(windows: Windows, kind: Kind, csp_components: int) -> FitFeatures:
+    """How one kind learns."""
+    if kind == "csp":
+        return partial(CommonSpatialPatterns.fit, components=csp_components)
+    if kind in _PICTURES:
+        return partial((Gradients if kind == "gradients" else Foreground).fit, grid=_grid(windows, kind))
+    return _PLAIN[kind]
+
+
+def _require(windows: Windows, kind: Kind) -> None:
+    """Refuse features that a dataset cannot have."""
+    if kind in _WHOLE and _padded(windows):
+        raise ValueError(f"features={kind!r} needs windows of one length, {windows.dataset} pads some: use 'riemann'")
+    if kind == "csp" and windows.task.kind != "classification":
+        raise ValueError(
+            f"features='csp' needs classes; {windows.dataset} asks for {windows.task.kind}: use 'riemann' or 'flat'"
+        )
+
+
+def _padded(windows: Windows) -> bool:
+    return bool(np.any(windows.length < windows.x.shape[1]))
+
+
+def _grid(windows: Windows, kind: str) -> tuple[int, ...]:
+    """Shape of a picture, where windows are pictures."""
+    frames = windows.x.shape[1] // windows.grid[0] if windows.grid else 0
+    if not frames or (kind == "gradients" and frames != 1):
+        raise ValueError(
+            f"features={kind!r} needs windows of {'one picture' if kind == 'gradients' else 'pictures'}; those of "
+            f"{windows.dataset} hold {frames}: use 'flat'"
+        )
+    return windows.grid

@@ -1,0 +1,59 @@
+"""Vocalisations: levels of mel bands, their cepstrum and the pitch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from pydantic import Field
+
+from neurofmx.preprocessing.pitch import yin
+from neurofmx.preprocessing.sound import SoundOptions, mel_levels, mono, usable
+from neurofmx.preprocessing.spectra import cepstrum, on_frames
+from neurofmx.recording import Recording, Signal
+
+
+class VocalizationOptions(SoundOptions):
+    """How vocalisations become features; part `preprocess` of a dataset's block."""
+
+    coefficients: int = Field(default=13, ge=1, description="coefficients of the cepstrum, at most `bands`")
+    pitch_low: float = Field(default=100.0, gt=0, description="lowest pitch, Hz; a frame must hold two of its periods")
+    pitch_high: float = Field(
+        default=2000.0, gt=0, description="highest pitch, Hz, at most a quarter of the sampling rate"
+    )
+
+
+def preprocess(recordings: Iterable[Recording], options: VocalizationOptions) -> list[Recording]:
+    """Describe every recording on its own.
+
+    Args:
+        recordings: Recordings with a signal `audio (time, channels)`, in units of full scale.
+        options: What to do.
+
+    Returns:
+        Recordings with the signal `vocalization (frames, bands + coefficients + 2)`: levels of mel bands in dB, their
+        cepstrum, the pitch in octaves above `pitch_low`, and how voiced the frame is, 0 to 1; every other signal at
+        the frames' times.
+
+    Raises:
+        ValueError: If a channel is silent or not finite, or a frequency does not fit the rate.
+    """
+    return [on_frames(one, "vocalization", _described(one, options)) for one in usable(recordings, options)]
+
+
+def _described(recording: Recording, options: VocalizationOptions) -> Signal:
+    """All features of one recording."""
+    if options.coefficients > options.bands:
+        raise ValueError(f"preprocess.coefficients={options.coefficients}: must be at most bands={options.bands}")
+    sound = mono(recording, options)
+    mel = mel_levels(sound, options, where=recording.name)
+    length, hop = options.samples(sound.rate)
+    pitch = yin(
+        sound.data[:, 0], rate=sound.rate, low=options.pitch_low, high=options.pitch_high, length=length, hop=hop
+    )
+    octaves = np.log2(pitch.frequency / options.pitch_low)
+    shape = cepstrum(mel.data, coefficients=options.coefficients)
+    data = np.column_stack([mel.data, shape, octaves, pitch.voicing]).astype(np.float32)
+    names = (*mel.channels, *(f"mfcc {i}" for i in range(options.coefficients)), "pitch", "voicing")
+    return replace(mel, data=data, unit="dB, octaves and shares", channels=names)
