@@ -61,7 +61,7 @@ def readers(windows: Windows, kind: Kind | Literal["auto"], *, csp_components: i
         _require(windows, kind)
         return [_reader(windows, kind, csp_components)]
     padded = _padded(windows)
-    suited = [each for each in _suited(windows, padded) if not (padded and each in _WHOLE)]
+    suited: list[Kind] = [each for each in _suited(windows, padded) if not (padded and each in _WHOLE)]
     return [_reader(windows, each, csp_components) for each in suited]
 
 
