@@ -193,8 +193,3 @@ def test_channels_of_their_own_need_a_split_by_blocks() -> None:
     sections["datasets"]["eegbci"]["tokenize"]["montage"] = "own"
     with pytest.raises(ParamsError, match=r"datasets.eegbci.tokenize.montage=own: .*split .* is of kind 'groups'"):
         check_params(sections)
-
-
-def test_a_suite_is_checked_like_a_run() -> None:
-    with pytest.raises(ParamsError, match=r"suites.core_v1"):
-        check_params(changed("suites.core_v1.datasets.nothing", {"kind": "digits", "modality": "image"}))
