@@ -101,6 +101,7 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
     import torch
 
     from neurofmx.models.build import build_decoder
+    from neurofmx.tokenizers.tokens import Sample
 
     torch.set_num_threads(params.train.threads)
     decoders = [
@@ -113,7 +114,7 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         weights, _ = load_checkpoint(checkpoints / f"best_fold{fold}_seed{seed}.safetensors")
         decoders[fold].load_state_dict(weights)
         with SpikeMeter(decoders[fold].backbone) as meter:
-            outputs = decoders[fold].predict(windows.scaled(fold, windows.fold(fold).test))
+            outputs = decoders[fold].predict(Sample.of(windows, fold, windows.fold(fold).test))
         spikes.append(meter.rate)
         _, facts = load_checkpoint(checkpoints / f"last_fold{fold}_seed{seed}.safetensors")
         losses.append(min(validation for _, _, validation in facts["curve"]))

@@ -10,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from neurofmx.datasets import DATASETS
+from neurofmx.tokenizers.table import TOKENIZERS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src/neurofmx"
@@ -119,7 +120,8 @@ READ = [(kind, modality) for kind, dataset in DATASETS.items() for modality in d
 
 def points(stage: str, kind: str, modality: str, model: str) -> set[str]:
     """Modules that a stage reaches through a table."""
-    dataset, network = f"datasets.{kind}", {"tokenizers.linear", "tokenizers.log_power", "models.build"}
+    readers = {entry.network.split(":")[0].removeprefix("neurofmx.") for entry in TOKENIZERS.values()}
+    dataset, network = f"datasets.{kind}", readers | {"models.build"}
     reached = {
         "download": {dataset},
         "preprocess": {dataset, f"preprocessing.{modality}"},
@@ -148,7 +150,7 @@ def test_a_stage_names_the_code_it_runs(stage: str, script: str, reached: set[st
         return
     direct = imported(ROOT / script)
     if stage == "baseline":  # the same scripts as for networks, which are imported where one is trained
-        direct -= {"models.build", "training.jobs", "training.curves", "training.options"}
+        direct -= {"models.build", "tokenizers.tokens", "training.jobs", "training.curves", "training.options"}
     if stage in ("train", "evaluate"):  # and the other way round: the model under study is a network
         direct -= {"models.per_recording"}
     exempt = NO_TRACE | UNUSED.get(stage, set())

@@ -22,6 +22,7 @@ from neurofmx.sections import ParamsError, build, mapping, problems_of, say
 from neurofmx.tables import pick
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.tokenizers.montage import check_montage
+from neurofmx.tokenizers.table import default_tokenizer, tokenizer_config
 from neurofmx.training.options import TrainOptions
 
 STUDIED = "hybrid"  # the family of section `model`
@@ -171,11 +172,12 @@ class Params(BaseModel):
             smoothed = "sigma_ms" in type(prepared.preprocess).model_fields
             way_out = f"lower sigma_ms to {250 * gap:g}" if smoothed else "raise low, or leave low, notch or rate out"
             raise ValueError(
-                f"datasets.{name}.preprocess: {'smoothing' if smoothed else 'filtering'} reaches {reach:.3g} s, over the "
-                f"gap of {gap:g} s that split {dataset.split.name} leaves; {way_out}"
+                f"datasets.{name}.preprocess: {'smoothing' if smoothed else 'filtering'} reaches {reach:.3g} s, over "
+                f"the gap of {gap:g} s that split {dataset.split.name} leaves; {way_out}"
             )
         check_montage(prepared.tokenize.montage, dataset.split, dataset=name)
         self._tokens_divide(name, prepared)
+        self._tokenizer_is_known(name, prepared)
         features = getattr(self.named("linear").config, "features", "auto")
         if features == "csp" and dataset.task.kind != "classification":
             raise ValueError(f"models.linear.features=csp: needs classes, {name} asks for a {dataset.task.kind}")
@@ -191,6 +193,16 @@ class Params(BaseModel):
                 f"datasets.{name}.tokenize.patch={window.patch}: must divide the {samples} samples of a window, which "
                 f"start={window.start:g} and stop={window.stop:g} s make at {rate:g} Hz"
             )
+
+    @staticmethod
+    def _tokenizer_is_known(name: str, prepared: Prepared) -> None:
+        """Refuse a tokenizer or a setting that there is not."""
+        window = prepared.tokenize
+        try:
+            chosen = window.tokenizer or default_tokenizer(prepared.modality, window.montage)
+            tokenizer_config(chosen, window.tokenizer_options)
+        except ValueError as error:
+            raise ValueError(f"datasets.{name}.tokenize.tokenizer={window.tokenizer}: {error}") from error
 
     def dataset(self, name: str) -> Prepared:
         """A dataset that `run` names, ready to be downloaded, cleaned and cut.

@@ -11,6 +11,7 @@ from neurofmx.models.decoder import Decoder
 from neurofmx.models.head import Head
 from neurofmx.task import TaskKind
 from neurofmx.tokenizers.linear import LinearTokenizer
+from neurofmx.tokenizers.tokens import Layout, Sample
 from neurofmx.training.batches import Batches, corrupt
 from neurofmx.training.loop import Fitted, Progress, Trainer
 from neurofmx.training.options import TrainOptions
@@ -37,7 +38,7 @@ def trainer(folder: Path, kind: TaskKind = "classification", *, stop_after: int 
     if kind == "regression":
         head.target_mean.fill_(100.0)
         head.target_std.fill_(7.0)
-    model = Decoder(LinearTokenizer(4, 8), _Pass(8), head)
+    model = Decoder(LinearTokenizer(Layout.of(windows), 8), _Pass(8), head)
 
     def on_epoch(progress: Progress) -> None:
         if progress.epoch == stop_after:
@@ -75,7 +76,7 @@ def test_predictions_are_in_the_unit_of_the_target(tmp_path: Path) -> None:
     fitted, windows = training.fit(), synthetic_windows("regression")
     training.model.load_state_dict(fitted.best)
     index = windows.fold(0).test
-    error = training.model.predict(windows.scaled(0, index)) - windows.y[index]
+    error = training.model.predict(Sample.of(windows, 0, index)) - windows.y[index]
     assert np.abs(error).mean() < 4  # the target's deviation is 7
 
 
@@ -102,7 +103,7 @@ def test_accumulated_batches_are_one_large_batch(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_says_what_to_lower(tmp_path: Path) -> None:
     training = trainer(tmp_path)
-    training.batches.x[0] = float("nan")
+    training.batches.sample.x[0] = float("nan")
     with pytest.raises(
         FloatingPointError, match=r"training loss became nan in epoch 1; lower train.learning_rate=0.003"
     ):

@@ -12,7 +12,8 @@ from neurofmx.models.decoder import Decoder
 from neurofmx.models.head import Head
 from neurofmx.models.table import MODELS
 from neurofmx.tables import pick
-from neurofmx.tokenizers.table import build_tokenizer
+from neurofmx.tokenizers.table import build_tokenizer, default_tokenizer
+from neurofmx.tokenizers.tokens import Layout
 from neurofmx.tokenizers.windows import Windows
 
 
@@ -30,11 +31,12 @@ def build_decoder(family: str, config: BaseModel, head: HeadConfig, windows: Win
         The network, on the CPU.
 
     Raises:
-        ValueError: If the family is unknown.
+        ValueError: If the family or the tokenizer is unknown, or the tokenizer cannot read such windows.
     """
     module, name = pick(MODELS, family, "model family").network.split(":")
     dim: int = config.hidden_dim  # type: ignore[attr-defined]
-    tokenizer = build_tokenizer(windows.modality, channels=windows.x.shape[-1], dim=dim, patch=windows.patch)
+    reader = windows.tokenizer or default_tokenizer(windows.modality, windows.montage)
+    tokenizer = build_tokenizer(reader, Layout.of(windows), dim, options=windows.tokenizer_options)
     answer = Head(dim, task=windows.task, pool=head.pool, dropout=head.dropout)
     if windows.task.kind == "regression":
         y = torch.as_tensor(windows.y[windows.fold(fold).train], dtype=torch.float32)

@@ -9,40 +9,48 @@ import torch
 from torch import Tensor, nn
 
 from neurofmx.models.head import Head
+from neurofmx.tokenizers.tokens import Sample, Tokenizer
 
 
 class Decoder(nn.Module):
     """Answer a task from windows.
 
+    Padding stands at the end, and every backbone is causal: what a state says never depends on padding. So only the
+    head needs to know where it begins.
+
     Args:
-        tokenizer: Windows `(batch, time, channels)` to tokens `(batch, tokens, dim)`.
+        tokenizer: Windows to tokens `(batch, tokens, dim)` with their mask.
         backbone: Tokens to states `(batch, tokens, dim)`; called as `states, state = backbone(tokens, state)`.
-        head: States to outputs `(batch, task.width)`.
+        head: States and their mask to outputs `(batch, task.width)`.
     """
 
-    def __init__(self, tokenizer: nn.Module, backbone: nn.Module, head: Head) -> None:
+    def __init__(self, tokenizer: Tokenizer, backbone: nn.Module, head: Head) -> None:
         super().__init__()
         self.tokenizer, self.backbone, self.head = tokenizer, backbone, head
 
-    def forward(self, window: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(self, sample: Sample, state: Any = None) -> tuple[Tensor, Any]:
         """Answer a batch of standardised windows.
 
         Args:
-            window: Shape `(batch, time, channels)`.
-            state: What an earlier call returned for the window that came before this one, or None at the start.
+            sample: The windows.
+            state: What an earlier call returned for the windows that came before these, or None at the start.
 
         Returns:
-            Outputs `(batch, task.width)` and the state to carry on from.
+            Outputs `(batch, task.width)` and the state to carry on from; it has read the padding too, so carry on
+            from windows without any.
         """
-        states, state = self.backbone(self.tokenizer(window), state)
-        return self.head(states), state
+        values, mask, _ = self.tokenizer(sample)
+        if mask is not None:
+            values = values.masked_fill(~mask[..., None], 0.0)
+        states, state = self.backbone(values, state)
+        return self.head(states, mask), state
 
     @torch.inference_mode()
-    def predict(self, x: np.ndarray, *, batch_size: int = 256) -> np.ndarray:
+    def predict(self, sample: Sample, *, batch_size: int = 256) -> np.ndarray:
         """Answer windows outside of training.
 
         Args:
-            x: Standardised windows, shape `(windows, time, channels)`.
+            sample: Any number of windows, on the CPU.
             batch_size: Windows answered at once.
 
         Returns:
@@ -50,8 +58,8 @@ class Decoder(nn.Module):
         """
         self.eval()
         device = next(self.parameters()).device
-        batches = torch.as_tensor(x, dtype=torch.float32).split(batch_size)
+        batches = [sample[first : first + batch_size] for first in range(0, len(sample), batch_size)]
         return np.concatenate([self._answer(batch.to(device)) for batch in batches]).astype(np.float64)
 
-    def _answer(self, batch: Tensor) -> np.ndarray:
+    def _answer(self, batch: Sample) -> np.ndarray:
         return self.head.in_units(self(batch)[0]).float().cpu().numpy()

@@ -20,7 +20,7 @@ class Head(nn.Module):
         dropout: Share of pooled features dropped in training.
 
     Shape:
-        states `(batch, tokens, dim)` -> outputs `(batch, task.width)`.
+        states `(batch, tokens, dim)`, mask `(batch, tokens)` or None -> outputs `(batch, task.width)`.
     """
 
     target_mean: Tensor
@@ -37,9 +37,9 @@ class Head(nn.Module):
         self.register_buffer("target_mean", torch.zeros(task.width))
         self.register_buffer("target_std", torch.ones(task.width))
 
-    def forward(self, states: Tensor) -> Tensor:
+    def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
         """Answers, shape `(batch, task.width)`; regressed values in standardised units."""
-        return self.answer(self.dropout(self.norm(self.pool(states))))
+        return self.answer(self.dropout(self.norm(self.pool(states, mask))))
 
     def loss(self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """Mean loss of a batch: cross-entropy, or the squared error of values or of cosine and sine.

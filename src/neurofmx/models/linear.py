@@ -20,12 +20,20 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 from scipy.special import log_softmax
 
 from neurofmx.headline import headline
-from neurofmx.models.features import CommonSpatialPatterns, Features, Flat, TangentSpace
+from neurofmx.models.features import BandPower, CommonSpatialPatterns, Features, Flat, TangentSpace
 from neurofmx.models.readout import Readout, fit_readouts
 from neurofmx.task import Task
 from neurofmx.tokenizers.windows import Windows
 
 STRENGTHS = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5)
+AUTO = {
+    "ecog": ("flat", "bands"),
+    "eeg": ("riemann",),
+    "emg": ("flat", "bands", "riemann"),
+    "ieeg": ("flat", "bands"),
+    "lfp": ("flat", "bands"),
+}
+WHOLE = ("bands", "csp")  # features that need windows without padding
 FitFeatures = Callable[[np.ndarray, np.ndarray], Features]
 
 
@@ -34,10 +42,12 @@ class LinearConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    features: Literal["auto", "flat", "csp", "riemann"] = Field(
+    features: Literal["auto", "flat", "bands", "csp", "riemann"] = Field(
         default="auto",
-        description="What is read of a window: flat (all samples), csp (log power behind common spatial patterns), "
-        "riemann (tangent space of covariances); auto is riemann for eeg and flat otherwise.",
+        description="What is read of a window: flat (all samples), bands (log power of each channel in bands), csp "
+        "(log power behind common spatial patterns), riemann (tangent space of covariances); auto is riemann for eeg, "
+        "the best on the validation windows of flat and bands for ecog, ieeg and lfp, of flat, bands and riemann for "
+        "emg, and flat otherwise.",
     )
     strengths: tuple[PositiveFloat, ...] = Field(
         default=STRENGTHS, min_length=1, description="Penalties to choose from on the validation windows."
@@ -118,9 +128,9 @@ class ClassicalDecoder(ABC):
 
 
 class LinearDecoder(ClassicalDecoder):
-    """Ridge or logistic regression on flat windows; on spatial covariances for EEG."""
+    """Ridge or logistic regression on flat windows, on band powers, or on spatial covariances."""
 
-    KINDS: ClassVar = {"flat": Flat, "csp": CommonSpatialPatterns, "riemann": TangentSpace}
+    KINDS: ClassVar = {"flat": Flat, "bands": BandPower, "csp": CommonSpatialPatterns, "riemann": TangentSpace}
 
     @classmethod
     def fit(cls, windows: Windows, fold: int, config: LinearConfig, *, seed: int = 0) -> Self:
@@ -139,8 +149,8 @@ class LinearDecoder(ClassicalDecoder):
             ValueError: If a class has no training window, the fold has no validation window, or csp is asked for a
                 task without classes.
         """
-        reader = _reader(config, windows)
-        return cls(*tune(windows, fold, [reader], strengths=config.strengths, max_iter=config.max_iter))
+        readers = _readers(config, windows)
+        return cls(*tune(windows, fold, readers, strengths=config.strengths, max_iter=config.max_iter))
 
 
 def tune(
@@ -215,17 +225,20 @@ def _agreement(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
     return headline(outputs, y, task)
 
 
-def _reader(config: LinearConfig, windows: Windows) -> FitFeatures:
-    """The features the settings ask for."""
-    kind = config.features
-    if kind == "auto":
-        kind = "riemann" if windows.modality == "eeg" else "flat"
-    if kind == "csp":
-        if np.any(windows.length < windows.x.shape[1]):
-            raise ValueError(f"features='csp' needs windows of one length, {windows.dataset} pads some: use 'riemann'")
-        if windows.task.kind != "classification":
-            raise ValueError(
-                f"features='csp' needs classes; {windows.dataset} asks for {windows.task.kind}: use 'riemann' or 'flat'"
-            )
-        return partial(CommonSpatialPatterns.fit, components=config.csp_components)
-    return {"flat": Flat.fit, "riemann": TangentSpace.fit}[kind]
+def _readers(config: LinearConfig, windows: Windows) -> list[FitFeatures]:
+    """The features the settings ask for, simplest first."""
+    padded = bool(np.any(windows.length < windows.x.shape[1]))
+    kinds = AUTO.get(windows.modality, ("flat",)) if config.features == "auto" else (config.features,)
+    if config.features == "auto" and padded:
+        kinds = tuple(kind for kind in kinds if kind not in WHOLE)
+    if padded and (wrong := [kind for kind in kinds if kind in WHOLE]):
+        raise ValueError(
+            f"features={wrong[0]!r} needs windows of one length, {windows.dataset} pads some: use 'riemann'"
+        )
+    if "csp" in kinds and windows.task.kind != "classification":
+        raise ValueError(
+            f"features='csp' needs classes; {windows.dataset} asks for {windows.task.kind}: use 'riemann' or 'flat'"
+        )
+    csp = partial(CommonSpatialPatterns.fit, components=config.csp_components)
+    known = {"flat": Flat.fit, "bands": BandPower.fit, "csp": csp, "riemann": TangentSpace.fit}
+    return [known[kind] for kind in kinds]

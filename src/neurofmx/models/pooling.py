@@ -1,6 +1,7 @@
 """Make one vector of the states over a window.
 
-Symbols: `h[t]` state of token t, `w[t]` its weight, `p` the pooled state.
+Symbols: `h[t]` state of token t, `w[t]` its weight, `p` the pooled state. Where a mask says that tokens at the end of a
+window stand for nothing recorded, `T` and the sums leave them out.
 
     last        p = h[T]
     mean        p = sum_t h[t] / T
@@ -9,6 +10,7 @@ Symbols: `h[t]` state of token t, `w[t]` its weight, `p` the pooled state.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from neurofmx.models.configs import Pool
@@ -25,9 +27,12 @@ class LastPool(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
 
-    def forward(self, states: Tensor) -> Tensor:
-        """States `(batch, tokens, dim)` to `(batch, dim)`."""
-        return states[:, -1]
+    def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
+        """States `(batch, tokens, dim)` and their mask `(batch, tokens)` to `(batch, dim)`."""
+        if mask is None:
+            return states[:, -1]
+        last = (mask * torch.arange(mask.shape[1], device=mask.device)).argmax(1)
+        return states[torch.arange(len(states), device=states.device), last]
 
 
 class MeanPool(nn.Module):
@@ -40,9 +45,11 @@ class MeanPool(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
 
-    def forward(self, states: Tensor) -> Tensor:
-        """States `(batch, tokens, dim)` to `(batch, dim)`."""
-        return states.mean(1)
+    def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
+        """States `(batch, tokens, dim)` and their mask `(batch, tokens)` to `(batch, dim)`."""
+        if mask is None:
+            return states.mean(1)
+        return states.masked_fill(~mask[..., None], 0.0).sum(1) / mask.sum(1, keepdim=True)
 
 
 class AttentionPool(nn.Module):
@@ -66,13 +73,16 @@ class AttentionPool(nn.Module):
         self.score = nn.Linear(dim, 1, bias=False)
         nn.init.zeros_(self.score.weight)
 
-    def weights(self, states: Tensor) -> Tensor:
-        """How much each token counts: `(batch, tokens, 1)`, above 0, with the sum 1 over the tokens."""
-        return self.score(self.norm(states)).softmax(1)
+    def weights(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
+        """How much each token counts: `(batch, tokens, 1)`, with the sum 1; 0 where the mask is false, else above."""
+        scores = self.score(self.norm(states))
+        if mask is not None:
+            scores = scores.masked_fill(~mask[..., None], -torch.inf)
+        return scores.softmax(1)
 
-    def forward(self, states: Tensor) -> Tensor:
-        """States `(batch, tokens, dim)` to `(batch, dim)`."""
-        return (self.weights(states) * states).sum(1)
+    def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
+        """States `(batch, tokens, dim)` and their mask `(batch, tokens)` to `(batch, dim)`."""
+        return (self.weights(states, mask) * states).sum(1)
 
 
 POOLS: dict[str, type[LastPool | MeanPool | AttentionPool]] = {
@@ -90,7 +100,7 @@ def pooling(name: Pool, dim: int) -> nn.Module:
         dim: Width of a state.
 
     Returns:
-        A module from `(batch, tokens, dim)` to `(batch, dim)`.
+        A module from states `(batch, tokens, dim)` and a mask `(batch, tokens)` or None to `(batch, dim)`.
 
     Raises:
         ValueError: If there is no pooling of that name.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -33,6 +33,14 @@ class CutOptions(BaseModel):
     stop: float = Field(description="End of a window relative to its anchor, seconds.")
     stride: int = Field(default=1, ge=1, description="Samples between anchors, where the anchor is a sample.")
     patch: int = Field(default=1, ge=1, description="Samples that share a token; must divide the window.")
+    tokenizer: str | None = Field(
+        default=None,
+        description="How a network reads a window: a key of `neurofmx.tokenizers.table.TOKENIZERS`; null for that of "
+        "the modality.",
+    )
+    tokenizer_options: dict[str, Any] = Field(
+        default={}, description="Settings of that tokenizer, see `neurofmx.tokenizers.configs`."
+    )
     scale: Literal["channel", "global"] = Field(
         default="channel", description="Standardise each channel, or all with one mean and deviation."
     )
@@ -135,6 +143,8 @@ def cut(
         present=present,
         length=length,
         positions=positions(recordings, signal, columns=x.shape[2]),
+        tokenizer=options.tokenizer or "",
+        tokenizer_options=options.tokenizer_options,
     )
 
 
@@ -148,11 +158,13 @@ def _split(
     stop: np.ndarray,
 ) -> np.ndarray:
     """The dataset's named split with its validation part, checked for leaks."""
-    unit = _units(recordings, by=split.by)[group]
+    units = _units(recordings, by=split.by)
+    unit = units[group]
     if split.kind == "groups":
         parts = splits.leave_groups_out(unit, folds=split.folds)
     elif split.kind == "given":
-        parts = splits.as_given(group, [r.session for r in recordings], test=split.test, held=split.held)
+        each = units if split.by == "subject" and split.folds > 1 else None
+        parts = splits.as_given(group, [r.session for r in recordings], test=split.test, held=split.held, unit=each)
     else:
         parts = splits.contiguous_blocks(group, start, stop, folds=split.folds, gap=split.gap)
     if not split.held:

@@ -1,30 +1,31 @@
-"""Neighbouring samples joined to one token: the plain tokenizer of spikes, voxels, parcels and image rows."""
+"""Neighbouring samples joined to one token: the plain tokenizer, which takes windows of any kind."""
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
+
+from neurofmx.tokenizers.configs import PlainConfig
+from neurofmx.tokenizers.tokens import Layout, Sample, Tokenizer, Tokens, patches
 
 
-class LinearTokenizer(nn.Module):
+class LinearTokenizer(Tokenizer):
     """Project `patch` consecutive samples of all channels to one token.
 
     Args:
-        channels: Channels of a window.
+        layout: Of the windows.
         dim: Width of a token.
-        patch: Samples that share a token; must divide the window's length.
-
-    Shape:
-        window `(batch, time, channels)` -> tokens `(batch, time / patch, dim)`.
+        config: Nothing to set.
 
     Source:
         The patch embedding of Dosovitskiy et al. 2021, "An image is worth 16x16 words", eq. 1, along time.
     """
 
-    def __init__(self, channels: int, dim: int, *, patch: int = 1) -> None:
+    def __init__(self, layout: Layout, dim: int, config: PlainConfig | None = None) -> None:
         super().__init__()
-        self.patch = patch
-        self.project = nn.Linear(patch * channels, dim)
+        self.layout = layout
+        self.project = nn.Linear(layout.patch * layout.channels, dim)
 
-    def forward(self, window: Tensor) -> Tensor:
-        """Tokens of a window, shape `(batch, time / patch, dim)`."""
-        return self.project(window.unflatten(1, (-1, self.patch)).flatten(2))
+    def forward(self, sample: Sample) -> Tokens:
+        """Tokens (B, T / patch, dim)."""
+        joined = sample.cleared().unflatten(1, (-1, self.layout.patch)).flatten(2)
+        return Tokens(self.project(joined), *patches(sample, self.layout))

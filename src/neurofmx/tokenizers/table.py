@@ -1,39 +1,118 @@
-"""Which tokenizer reads which modality."""
+"""Every tokenizer by name, and which one reads which modality where params name none. Importing it loads no network."""
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
 
 from neurofmx.tables import pick
-from neurofmx.tokenizers.linear import LinearTokenizer
-from neurofmx.tokenizers.log_power import LogPowerTokenizer
+from neurofmx.tokenizers import configs
 
-TOKENIZERS: dict[str, type[nn.Module]] = {
-    "calcium": LinearTokenizer,
-    "ecog": LogPowerTokenizer,
-    "eeg": LogPowerTokenizer,
-    "emg": LogPowerTokenizer,
-    "fmri": LinearTokenizer,
-    "ieeg": LogPowerTokenizer,
-    "image": LinearTokenizer,
-    "lfp": LogPowerTokenizer,
-    "spikes": LinearTokenizer,
+if TYPE_CHECKING:
+    from neurofmx.tokenizers.tokens import Layout, Tokenizer
+
+
+class Entry(NamedTuple):
+    """One entry of `TOKENIZERS`.
+
+    Args:
+        network: `module:class` of the tokenizer.
+        config: Pydantic class of its settings, `datasets.<name>.tokenize.tokenizer_options` of params.yaml.
+    """
+
+    network: str
+    config: type[BaseModel]
+
+
+TOKENIZERS: dict[str, Entry] = {
+    "audio": Entry("neurofmx.tokenizers.audio:AudioTokenizer", configs.AudioConfig),
+    "behavior_video": Entry("neurofmx.tokenizers.behavior_video:BehaviorVideoTokenizer", configs.BehaviorVideoConfig),
+    "calcium": Entry("neurofmx.tokenizers.units:CalciumTokenizer", configs.CalciumConfig),
+    "ecog": Entry("neurofmx.tokenizers.voltage:ECoGTokenizer", configs.ECoGConfig),
+    "eeg": Entry("neurofmx.tokenizers.voltage:EEGTokenizer", configs.EEGConfig),
+    "emg": Entry("neurofmx.tokenizers.voltage:EMGTokenizer", configs.EMGConfig),
+    "fmri": Entry("neurofmx.tokenizers.fmri:FMRITokenizer", configs.ParcelConfig),
+    "ieeg": Entry("neurofmx.tokenizers.voltage:IEEGTokenizer", configs.IEEGConfig),
+    "image": Entry("neurofmx.tokenizers.image:ImageTokenizer", configs.ImageConfig),
+    "lfp": Entry("neurofmx.tokenizers.voltage:LFPTokenizer", configs.LFPConfig),
+    "linear": Entry("neurofmx.tokenizers.linear:LinearTokenizer", configs.PlainConfig),
+    "log_power": Entry("neurofmx.tokenizers.log_power:LogPowerTokenizer", configs.LogPowerConfig),
+    "spikes": Entry("neurofmx.tokenizers.units:SpikeTokenizer", configs.UnitConfig),
+    "trajectory": Entry("neurofmx.tokenizers.trajectory:TrajectoryTokenizer", configs.TrajectoryConfig),
+    "ultrasonic": Entry("neurofmx.tokenizers.ultrasonic:UltrasonicTokenizer", configs.UltrasonicConfig),
+    "video": Entry("neurofmx.tokenizers.video:VideoTokenizer", configs.VideoConfig),
+    "video_audio": Entry("neurofmx.tokenizers.video_audio:VideoAudioTokenizer", configs.VideoAudioConfig),
+    "vocalization": Entry("neurofmx.tokenizers.vocalization:VocalizationTokenizer", configs.VocalizationConfig),
+}
+
+DEFAULTS: dict[str, str] = {
+    "audio": "linear",
+    "calcium": "linear",
+    "ecog": "log_power",
+    "eeg": "log_power",
+    "emg": "log_power",
+    "fmri": "linear",
+    "ieeg": "log_power",
+    "image": "linear",
+    "lfp": "log_power",
+    "pose": "linear",
+    "spikes": "linear",
+    "trajectory": "linear",
+    "ultrasonic": "linear",
+    "video": "linear",
+    "vocalization": "linear",
 }
 
 
-def build_tokenizer(modality: str, *, channels: int, dim: int, patch: int) -> nn.Module:
-    """The tokenizer of a modality.
+# where recordings differ in their channels, a column means something else in each of them
+OWN: dict[str, str] = {name: name for name in ("calcium", "ecog", "eeg", "emg", "fmri", "ieeg", "lfp", "spikes")}
+
+
+def default_tokenizer(modality: str, montage: str) -> str:
+    """The tokenizer that reads a modality where params name none.
 
     Args:
-        modality: A key of `TOKENIZERS`.
-        channels: Channels of a window.
-        dim: Width of a token.
-        patch: Samples that share a token.
-
-    Returns:
-        A module that maps windows `(batch, time, channels)` to tokens `(batch, time / patch, dim)`.
+        modality: What was recorded.
+        montage: `same` channels in all recordings, or each its `own`.
 
     Raises:
-        ValueError: If the modality has no tokenizer, naming the nearest.
+        ValueError: If the modality has no tokenizer, or none for recordings with channels of their own.
     """
-    return pick(TOKENIZERS, modality, "modality")(channels, dim, patch=patch)
+    return pick(DEFAULTS if montage == "same" else OWN, modality, f"modality with montage {montage}")
+
+
+def tokenizer_config(name: str, options: Mapping[str, Any] | None = None) -> BaseModel:
+    """The settings of a tokenizer.
+
+    Args:
+        name: A key of `TOKENIZERS`.
+        options: Settings by name; what is left out has its default.
+
+    Raises:
+        ValueError: If the tokenizer or a setting is unknown, or a value is out of range.
+    """
+    try:
+        return pick(TOKENIZERS, name, "tokenizer").config(**(options or {}))
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}={p['input']}: {p['msg']}" for p in error.errors())
+        raise ValueError(f"tokenizer_options of {name}: {problems}") from error
+
+
+def build_tokenizer(name: str, layout: Layout, dim: int, *, options: Mapping[str, Any] | None = None) -> Tokenizer:
+    """The tokenizer of a name.
+
+    Args:
+        name: A key of `TOKENIZERS`.
+        layout: Of the windows.
+        dim: Width of a token.
+        options: Its settings; what is left out has its default.
+
+    Raises:
+        ValueError: If there is none of that name, naming the nearest, or it cannot read such windows.
+    """
+    config = tokenizer_config(name, options)
+    module, kind = TOKENIZERS[name].network.split(":")
+    return getattr(import_module(module), kind)(layout, dim, config)

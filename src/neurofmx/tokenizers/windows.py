@@ -8,9 +8,10 @@ recorded. What pads is 0 after scaling.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from neurofmx.parts import TEST, TRAIN, VALIDATION
 from neurofmx.task import Task
 
 _ARRAYS = ("x", "y", "group", "block", "start", "stop", "split", "mean", "std", "present", "length", "positions")
-_FACTS = ("modality", "rate", "patch", "split_name", "dataset", "montage")
+_FACTS = ("modality", "rate", "patch", "split_name", "dataset", "montage", "tokenizer")
 
 Montage = Literal["same", "own"]
 
@@ -59,6 +60,8 @@ class Windows:
         present: Which columns a recording has, shape `(recordings, channels)`, bool; default all.
         length: Samples of each window that were recorded, shape `(windows,)`, int; the rest is at the end. Default all.
         positions: Where each channel was recorded, m, shape `(recordings, channels, 3)`; NaN where not known (default).
+        tokenizer: Which tokenizer a network reads them with; empty for that of the modality.
+        tokenizer_options: Its settings.
     """
 
     x: np.ndarray
@@ -81,6 +84,8 @@ class Windows:
     present: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     length: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     positions: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    tokenizer: str = ""
+    tokenizer_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         windows, time, channels = self.x.shape
@@ -127,6 +132,7 @@ class Windows:
     def save(self, path: Path) -> None:
         """Write one HDF5 file, the same bytes for the same windows; it appears only when complete."""
         facts = {name: getattr(self, name) for name in _FACTS}
+        facts["tokenizer_options"] = json.dumps(self.tokenizer_options, sort_keys=True)
         task = {name: value for name, value in vars(self.task).items() if value is not None}
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         write_trees(
@@ -152,6 +158,7 @@ def load_windows(path: Path) -> Windows:
     if not path.is_file():
         raise FileNotFoundError(f"no windows at {path}; make them with `dvc repro tokenize@{path.stem}`")
     (tree,) = read_trees(path)
+    tree["tokenizer_options"] = json.loads(tree["tokenizer_options"])
     task, channels = tree.pop("task"), tuple(tree.pop("channels").tolist())
     asked = Task(**task | {"names": tuple(task["names"].tolist())})
     return Windows(**tree, channels=channels, task=asked)

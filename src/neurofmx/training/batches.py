@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from neurofmx.tokenizers.tokens import Sample
 from neurofmx.tokenizers.windows import Windows
 
 
@@ -27,15 +28,13 @@ class Batches:
         parts = windows.fold(fold)
         kind = torch.int64 if windows.task.kind == "classification" else torch.float32
         self.batch_size = batch_size
-        self.x, self.x_validation = (
-            torch.as_tensor(windows.scaled(fold, i), dtype=torch.float32, device=device)
-            for i in (parts.train, parts.validation)
+        self.sample, self.sample_validation = (
+            Sample.of(windows, fold, i).to(device) for i in (parts.train, parts.validation)
         )
         self.y, self.y_validation = (
             torch.as_tensor(windows.y[i], dtype=kind, device=device) for i in (parts.train, parts.validation)
         )
-
-        self.passes = -(-min_batches * batch_size // len(self.x))
+        self.passes = -(-min_batches * batch_size // len(self.sample))
 
     def __len__(self) -> int:
         """Batches an epoch."""
@@ -44,24 +43,25 @@ class Batches:
     @property
     def windows(self) -> int:
         """Training windows an epoch, each as often as there are passes."""
-        return self.passes * len(self.x)
+        return self.passes * len(self.sample)
 
-    def epoch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Training batches `(batch, time, channels)` and answers, in an order drawn from `generator`."""
-        order = torch.cat([torch.randperm(len(self.x), generator=generator) for _ in range(self.passes)])
+    def epoch(self, generator: torch.Generator) -> Iterator[tuple[Sample, Tensor]]:
+        """Training batches and answers, in an order drawn from `generator`."""
+        order = torch.cat([torch.randperm(len(self.sample), generator=generator) for _ in range(self.passes)])
         for index in order.split(self.batch_size):
-            yield self.x[index], self.y[index]
+            yield self.sample[index.to(self.y.device)], self.y[index]
 
-    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def validation(self) -> Iterator[tuple[Sample, Tensor]]:
         """Validation batches in order."""
-        return zip(self.x_validation.split(256), self.y_validation.split(256), strict=True)
+        for index in torch.arange(len(self.sample_validation), device=self.y.device).split(256):
+            yield self.sample_validation[index], self.y_validation[index]
 
 
 def corrupt(x: Tensor, *, noise: float, dropout: float, generator: torch.Generator) -> Tensor:
     """Add noise to windows and silence some of their channels, so that no single channel is relied upon.
 
     Args:
-        x: Standardised windows, shape `(batch, time, channels)`.
+        x: Standardised windows, shape `(batch, time, ...)`; a lone channel is never silenced.
         noise: Standard deviation of Gaussian noise.
         dropout: Share of channels set to their mean (0) in each window; the others are scaled up.
         generator: Source of randomness, on the CPU.
@@ -71,7 +71,7 @@ def corrupt(x: Tensor, *, noise: float, dropout: float, generator: torch.Generat
     """
     if noise:
         x = x + noise * torch.randn(x.shape, generator=generator).to(x.device)
-    if dropout:
-        kept = torch.rand((x.shape[0], 1, x.shape[2]), generator=generator).to(x.device) >= dropout
+    if dropout and x[0, 0].numel() > 1:
+        kept = torch.rand((x.shape[0], 1, *x.shape[2:]), generator=generator).to(x.device) >= dropout
         x = x * kept / (1 - dropout)
     return x

@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from neurofmx.models.decoder import Decoder
+from neurofmx.tokenizers.tokens import Sample
 from neurofmx.training.batches import Batches, corrupt
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.curves import Curve
@@ -115,14 +116,18 @@ class Trainer:
         generator = self._seed_epoch()
         self.model.train()
         total, accumulation = 0.0, self.options.gradient_accumulation
-        for index, (x, y) in enumerate(self.batches.epoch(generator)):
-            x = corrupt(x, noise=self.options.input_noise, dropout=self.options.input_dropout, generator=generator)
-            loss = self._loss(x, y, smoothing=self.options.label_smoothing)
-            self.accelerator.backward(loss * len(x) / self._windows_in_step(index))
-            total += float(loss.detach()) * len(x)
+        for index, (sample, y) in enumerate(self.batches.epoch(generator)):
+            loss = self._loss(self._corrupted(sample, generator), y, smoothing=self.options.label_smoothing)
+            self.accelerator.backward(loss * len(y) / self._windows_in_step(index))
+            total += float(loss.detach()) * len(y)
             if (index + 1) % accumulation == 0 or index + 1 == len(self.batches):
                 self._step()
         return self._finite(total / self.batches.windows, "training")
+
+    def _corrupted(self, sample: Sample, generator: torch.Generator) -> Sample:
+        """The windows with noise, and without some channels."""
+        noise, dropout = self.options.input_noise, self.options.input_dropout
+        return sample.with_x(corrupt(sample.x, noise=noise, dropout=dropout, generator=generator))
 
     def _windows_in_step(self, index: int) -> int:
         """Windows that share a step with batch `index`; the last step of an epoch may have fewer."""
@@ -145,12 +150,12 @@ class Trainer:
     def validate(self) -> float:
         """Mean loss of a validation window."""
         self.model.eval()
-        total = sum(float(self._loss(x, y)) * len(x) for x, y in self.batches.validation())
-        return self._finite(total / len(self.batches.x_validation), "validation")
+        total = sum(float(self._loss(sample, y)) * len(y) for sample, y in self.batches.validation())
+        return self._finite(total / len(self.batches.y_validation), "validation")
 
-    def _loss(self, x: Tensor, y: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    def _loss(self, sample: Sample, y: Tensor, *, smoothing: float = 0.0) -> Tensor:
         with self.accelerator.autocast():
-            outputs, _ = self.model(x)
+            outputs, _ = self.model(sample)
         return self.model.head.loss(outputs.float(), y, label_smoothing=smoothing)
 
     def _finite(self, loss: float, part: str) -> float:
