@@ -186,11 +186,11 @@ def check_no_leak(split: np.ndarray, group: np.ndarray, start: np.ndarray, stop:
 
 
 def _first_overlap(start: np.ndarray, stop: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[int, int] | None:
-    """A pair (i in a, j in b) whose intervals overlap, or None; windows of one recording share one length."""
+    """A pair (i in a, j in b) whose intervals overlap, or None; windows may differ in length."""
     if not len(a) or not len(b):
         return None
     b = b[np.argsort(start[b], kind="stable")]
-    # the last b that starts before a ends is the one that reaches furthest, as lengths are equal
+    # of all b that start before a ends, how far does the furthest reach
     last = np.searchsorted(start[b], stop[a] - 1e-9) - 1
     reach = np.maximum.accumulate(stop[b])
     hit = np.flatnonzero((last >= 0) & (reach[np.maximum(last, 0)] > start[a] + 1e-9))
