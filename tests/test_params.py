@@ -186,3 +186,10 @@ def test_sections_are_frozen() -> None:
     params = check_params(tree())
     with pytest.raises(ValueError, match="frozen"):
         params.train.learning_rate = 1.0  # type: ignore[misc]
+
+
+def test_channels_of_their_own_need_a_split_by_blocks() -> None:
+    sections = changed("run.datasets", EEG)
+    sections["datasets"]["eegbci"]["tokenize"]["montage"] = "own"
+    with pytest.raises(ParamsError, match=r"datasets.eegbci.tokenize.montage=own: .*split .* is of kind 'groups'"):
+        check_params(sections)

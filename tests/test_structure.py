@@ -14,7 +14,7 @@ from neurofmx.datasets import DATASETS
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src/neurofmx"
 LAYERS = (
-    {"atomic", "parts", "tables", "task"},
+    {"atomic", "lazy", "parts", "tables", "task"},
     {"film", "hdf5", "timeline", "headline"},
     {"recording"},
     {"datasets"},
@@ -45,8 +45,25 @@ NO_TRACE = {
 }
 # of a dataset's file: what its download does not use, and what its facts do not
 UNUSED = {
-    "download": {"datasets.deeplabcut", "datasets.wav", "film", "hdf5", "recording", "task", "timeline"},
-    "tokenize": {"datasets.checksum", "datasets.deeplabcut", "datasets.manifest", "datasets.wav", "film"},
+    "download": {
+        "datasets.deeplabcut",
+        "datasets.matfile",
+        "datasets.wav",
+        "film",
+        "hdf5",
+        "lazy",
+        "recording",
+        "task",
+        "timeline",
+    },
+    "tokenize": {
+        "datasets.checksum",
+        "datasets.deeplabcut",
+        "datasets.manifest",
+        "datasets.matfile",
+        "datasets.wav",
+        "film",
+    },
 }
 
 

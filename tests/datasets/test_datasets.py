@@ -62,13 +62,13 @@ def test_every_recording_can_answer_the_task(name: str, read: Callable[[str], li
             assert (trials.stop <= recording.stop + 1e-9).all()
             continue
         target = recording.signal(dataset.task.target)
-        assert np.isfinite(target.data).all()
+        known = target.data[np.isfinite(target.data)]
+        assert len(known) > 0.8 * target.data.size  # NaN: not asked there
+        assert len(dataset.task.names) == target.data[0].size
+        assert np.nanstd(target.data, axis=0).min() > 0
         if dataset.task.kind == "circular":
             assert target.unit == "rad"
-            assert ((target.data >= 0) & (target.data <= 2 * np.pi)).all()
-        else:
-            assert target.data.reshape(len(target.data), -1).shape[1] == len(dataset.task.names)
-            assert target.data.std(axis=0).min() > 0
+            assert ((known >= 0) & (known <= 2 * np.pi)).all()
     if dataset.task.kind == "classification":
         assert set.union(*asked) == set(dataset.task.names)
         assert name in ONE_CLASS_A_RECORDING or all(found == set(dataset.task.names) for found in asked)

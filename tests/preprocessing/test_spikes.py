@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
 from neurofmx.datasets import DATASETS
-from neurofmx.preprocessing.spikes import SpikeOptions, count, gaussian_kernel, preprocess, resample, smooth
+from neurofmx.preprocessing.alignment import resample
+from neurofmx.preprocessing.smoothing import gaussian_kernel, smooth
+from neurofmx.preprocessing.spikes import SpikeOptions, count, preprocess
 from neurofmx.recording import Events, Recording, Signal
 
 
@@ -135,3 +137,66 @@ def test_the_real_session_loses_no_spike(raw: Callable[[str], Path]) -> None:
     nearest = fine.data[np.rint((head.times - fine.start) * fine.rate).astype(int)]
     step = np.abs(np.diff(np.unwrap(fine.data))).max()
     assert (np.abs(np.angle(np.exp(1j * (head.data - nearest)))) <= step).all()
+
+
+def _counted(bins: int = 12, *, rate: float = 8.0, start: float = 3.0) -> Recording:
+    """Counts that were binned at the source, an angle with gaps on the same clock, a speed on another one."""
+    counts = np.random.default_rng(0).poisson(3, (bins, 3)).astype(np.uint8)
+    angle = np.where(np.arange(bins) % 5 == 2, np.nan, np.arange(bins) % 6)
+    return Recording(
+        "m",
+        "1",
+        {
+            "spikes": Signal(counts, rate, "spikes", ("a", "b", "c"), start),
+            "place": Signal(angle, rate, "rad", ("place",), start),
+            "speed": Signal(np.arange(4.0 * bins), 4 * rate, "m/s", ("speed",), start),
+        },
+    )
+
+
+def test_counts_of_the_source_are_kept_as_they_are() -> None:
+    made = _counted()
+    (clean,) = preprocess([made], SpikeOptions(bin_ms=None))
+    spikes = clean.signal("spikes")
+    np.testing.assert_array_equal(spikes.data, made.signal("spikes").data)
+    assert (spikes.rate, spikes.start) == (8.0, 3.0)
+    np.testing.assert_array_equal(clean.signal("place").data, made.signal("place").data)
+    np.testing.assert_allclose(clean.signal("speed").data, 4.0 * np.arange(12))
+    (same,) = preprocess([made], SpikeOptions(bin_ms=125.0))
+    np.testing.assert_array_equal(same.signal("spikes").data, spikes.data)
+
+
+def test_whole_bins_of_the_source_are_added_up() -> None:
+    made = _counted(13)
+    (clean,) = preprocess([made], SpikeOptions(bin_ms=375.0))
+    spikes, speed = clean.signal("spikes"), clean.signal("speed")
+    np.testing.assert_array_equal(spikes.data, made.signal("spikes").data[:12].astype(int).reshape(4, 3, 3).sum(1))
+    assert (spikes.rate, spikes.start, len(speed.data)) == (pytest.approx(8 / 3), 3.0, 4)
+    # the middle of three bins is one bin, or four samples of the speed, behind the first
+    np.testing.assert_allclose(speed.data, 4 + 12 * np.arange(4))
+    full = made.with_signal("spikes", Signal(200 + np.eye(12, 1, dtype=np.uint8), 8.0, "spikes", ("a",), 3.0))
+    (sums,) = preprocess([full], SpikeOptions(bin_ms=375.0))
+    assert sums.signal("spikes").data[:, 0].tolist() == [601, 600, 600, 600], "no overflow of bytes"
+
+
+@pytest.mark.parametrize("bin_ms", [20.0, 100.0, 200.0, 50000.0])
+def test_bins_of_the_source_are_never_split(bin_ms: float) -> None:
+    with pytest.raises(ValueError, match=rf"preprocess.bin_ms={bin_ms:g}.*m/1 holds counts in 12 bins of 125 ms"):
+        preprocess([_counted()], SpikeOptions(bin_ms=bin_ms))
+
+
+def test_options_that_counts_or_times_do_not_allow_are_refused() -> None:
+    with pytest.raises(ValueError, match="bin_ms=null: recording m/1 holds spike times"):
+        preprocess([_session({"a": np.arange(0, 10, 0.1)})], SpikeOptions(bin_ms=None))
+    negative = Signal(np.array([[1.0], [-1.0]]), 8.0, "spikes", ("a",))
+    with pytest.raises(ValueError, match=r"preprocess.sqrt: recording m/1 holds spike counts below 0"):
+        preprocess([Recording("m", "1", {"spikes": negative})], SpikeOptions(bin_ms=None, sqrt=True))
+
+
+def test_counts_are_smoothed_in_their_own_bins() -> None:
+    made = _counted(200)
+    options = SpikeOptions(bin_ms=None, smoothing="centred", sigma_ms=187.5)
+    found = preprocess([made], options)[0].signal("spikes").data
+    oracle = gaussian_filter1d(made.signal("spikes").data.astype(float), 1.5, axis=0)
+    np.testing.assert_allclose(found[6:-6], oracle[6:-6], rtol=1e-5)
+    assert options.reach == 0.75

@@ -217,3 +217,32 @@ def test_pictures_are_cut_row_by_row_and_keep_their_shape(shape: tuple[int, ...]
         np.testing.assert_array_equal(x.reshape(3, *shape), pictures[index : index + 3])
     cut_.save(tmp_path / "windows.h5")
     assert load_windows(tmp_path / "windows.h5").grid == shape
+
+
+def test_windows_without_answer_or_with_marked_samples_are_left_out_where_asked() -> None:
+    made = [recording(run) for run in range(3)]
+    angle = made[0].signals["angle"].data
+    angle[[30, 31]] = np.nan
+    made[1].signals["eeg"].data[50, 1] = np.nan
+    task = Task("circular", "angle", ("angle",))
+    options = {"anchor": "sample", "start": -0.5, "stop": 0.5, "incomplete": "drop"}
+    kept = windows(task, recordings=made, **options)
+    whole = windows(task, **options)
+    # 160 samples give 157 windows of 4; two answers are missing, and one sample lies in four windows
+    assert np.bincount(whole.group).tolist() == [157, 157, 157]
+    assert np.bincount(kept.group).tolist() == [155, 153, 157]
+    assert np.isfinite(kept.x).all()
+    assert np.isfinite(kept.y).all()
+    assert not set(np.round(0.5 + np.array([28, 29]) / RATE, 6)) & set(np.round(kept.start[kept.group == 0], 6))
+
+
+def test_a_constant_channel_keeps_its_unit_where_asked() -> None:
+    flat = [with_signal(r, data=r.signals["eeg"].data * [1, 0] + [0, 7.0]) for r in (recording(i) for i in range(3))]
+    made = windows(recordings=flat, flat="keep")
+    assert (made.std[:, 1] == 1).all()
+    assert (made.std[:, 0] > 1).all()
+    assert not made.scaled(0, np.arange(len(made.y)))[..., 1].any()
+
+
+def test_labels_alone_do_not_make_a_window_incomplete() -> None:
+    assert len(windows(incomplete="drop").y) == len(windows().y)

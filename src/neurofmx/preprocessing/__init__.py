@@ -7,7 +7,22 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from neurofmx.preprocessing import audio, eeg, fmri, image, pose, spikes, ultrasonic, video, vocalization
+from neurofmx.preprocessing import (
+    audio,
+    calcium,
+    ecog,
+    eeg,
+    emg,
+    fmri,
+    ieeg,
+    image,
+    lfp,
+    pose,
+    spikes,
+    ultrasonic,
+    video,
+    vocalization,
+)
 from neurofmx.recording import Recording
 
 __all__ = ["PREPROCESS", "Preprocessing"]
@@ -30,9 +45,14 @@ class Preprocessing:
 
 PREPROCESS: dict[str, Preprocessing] = {
     "audio": Preprocessing(audio.preprocess, audio.AudioOptions, "audio"),
+    "calcium": Preprocessing(calcium.preprocess, calcium.CalciumOptions, "calcium"),
+    "ecog": Preprocessing(ecog.preprocess, ecog.EcogOptions, "ecog"),
     "eeg": Preprocessing(eeg.preprocess, eeg.EegOptions, "eeg"),
+    "emg": Preprocessing(emg.preprocess, emg.EmgOptions, "emg"),
     "fmri": Preprocessing(fmri.preprocess, fmri.FmriOptions, "bold"),
+    "ieeg": Preprocessing(ieeg.preprocess, ieeg.IeegOptions, "ieeg"),
     "image": Preprocessing(image.preprocess, image.ImageOptions, "image"),
+    "lfp": Preprocessing(lfp.preprocess, lfp.LfpOptions, "lfp"),
     "pose": Preprocessing(pose.preprocess, pose.PoseOptions, "pose"),
     "spikes": Preprocessing(spikes.preprocess, spikes.SpikeOptions, "spikes"),
     "ultrasonic": Preprocessing(ultrasonic.preprocess, ultrasonic.UltrasonicOptions, "ultrasonic"),

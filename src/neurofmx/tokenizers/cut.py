@@ -36,9 +36,18 @@ class CutOptions(BaseModel):
     scale: Literal["channel", "global"] = Field(
         default="channel", description="Standardise each channel, or all with one mean and deviation."
     )
+    flat: Literal["error", "keep"] = Field(
+        default="error",
+        description="Channels that are constant in a fold's training windows: refuse, or keep with deviation 1, as "
+        "units that fire rarely may be silent there.",
+    )
     montage: Montage = Field(
         default="same",
         description="All recordings have the `same` channels, or each its `own`: then each is scaled by itself.",
+    )
+    incomplete: Literal["error", "drop"] = Field(
+        default="error",
+        description="Windows that hold NaN, as marked stretches do, or have no answer: refuse, or drop.",
     )
     pad: bool = Field(
         default=False, description="Windows that reach over the end of their trial stop there and are filled up."
@@ -71,6 +80,7 @@ def cut(
     Args:
         recordings: Clean recordings, all with the signal, its rate and, unless `options.montage` is `own`, the
             channels that the first one has. Arrays `<signal>_positions (channels, 3)`, m, are kept where there are any.
+            Of a lazily held signal the windows alone are read.
         signal: Name of the signal that is cut.
         task: What a window is asked; a classification reads the trial column `task.target`, the others the signal.
         split: The dataset's named split.
@@ -189,13 +199,17 @@ def _check_pieces(
         )
     lost = sum(int(np.sum(~np.isfinite(p.y))) for p in pieces)
     if lost:
-        raise ValueError(f"{dataset}: {task.target!r} is NaN or infinite in {lost} windows; drop them first")
+        raise ValueError(
+            f"{dataset}: {task.target!r} is NaN or infinite in {lost} windows; drop them first, or set "
+            f"datasets.{dataset}.tokenize.incomplete to 'drop'"
+        )
     for piece, recording, signal in zip(pieces, recordings, signals, strict=True):
         bad = np.flatnonzero(~np.isfinite(piece.x).all(axis=(0, 1)))
         if len(bad):
             raise ValueError(
                 f"{dataset}: windows of recording {recording.name} hold NaN or infinite values in channels "
-                f"{_named(bad, signal)}; mend or drop them in preprocess"
+                f"{_named(bad, signal)}; mend or drop them in preprocess, or leave out the windows with "
+                f"datasets.{dataset}.tokenize.incomplete=drop"
             )
 
 
@@ -228,10 +242,11 @@ def _moments(
     """The scaling of each fold, or which channels cannot be scaled."""
     own = options.montage == "own"
     try:
-        return learn_scaling(x, parts, group, length, present, own=own, scale=options.scale)
+        return learn_scaling(x, parts, group, length, present, own=own, scale=options.scale, flat=options.flat)
     except FlatChannels as flat:
         whose = "" if flat.recording is None else f" of recording {recordings[flat.recording].name}"
         raise ValueError(
             f"{dataset}: channels {_named(flat.columns, signals[flat.recording or 0])}{whose} are constant in the "
-            f"training windows of fold {flat.fold}; drop them in preprocess, or set tokenize scale to 'global'."
+            f"training windows of fold {flat.fold}; drop them in preprocess, or set tokenize.flat to 'keep', or "
+            "tokenize.scale to 'global'."
         ) from None

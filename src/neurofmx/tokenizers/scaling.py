@@ -9,6 +9,7 @@ import numpy as np
 from neurofmx.parts import TRAIN
 
 Scale = Literal["channel", "global"]
+Flat = Literal["error", "keep"]
 
 
 class Moments(NamedTuple):
@@ -27,6 +28,7 @@ def learn_scaling(
     *,
     own: bool,
     scale: Scale,
+    flat: Flat,
 ) -> Moments:
     """Learn how to standardise windows from the training windows of each fold.
 
@@ -38,12 +40,13 @@ def learn_scaling(
         present: Which columns of `x` hold a channel, shape `(recordings, channels)`.
         own: Whether each recording has its own channels, and so its own moments.
         scale: One pair of moments for each `channel`, or a `global` one for all.
+        flat: Whether a channel that is constant in training is an `error`, or `keep` its unit: deviation 1.
 
     Returns:
         The moments; mean 0 and deviation 1 where there is no channel.
 
     Raises:
-        FlatChannels: If a channel is constant in the training windows of a fold.
+        FlatChannels: If a channel is constant in the training windows of a fold and `flat` is `error`.
     """
     units = range(len(present)) if own else [None]
     shape = (len(parts), len(units), x.shape[2])
@@ -55,9 +58,10 @@ def learn_scaling(
             samples = _recorded(x[chosen], length[chosen])[:, there].astype(np.float64)
             axis = 0 if scale == "channel" else None
             mean[fold, place, there], std[fold, place, there] = samples.mean(axis), samples.std(axis)
-            flat = there[std[fold, place, there] <= 1e-6 * np.abs(samples).max(initial=0)]
-            if len(flat):
-                raise FlatChannels(fold, unit, flat)
+            constant = there[std[fold, place, there] <= 1e-6 * np.abs(samples).max(initial=0)]
+            if len(constant) and flat == "error":
+                raise FlatChannels(fold, unit, constant)
+            std[fold, place, constant] = 1
     return Moments(mean, std) if own else Moments(mean[:, 0], std[:, 0])
 
 

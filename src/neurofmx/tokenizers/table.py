@@ -9,9 +9,14 @@ from neurofmx.tokenizers.linear import LinearTokenizer
 from neurofmx.tokenizers.log_power import LogPowerTokenizer
 
 TOKENIZERS: dict[str, type[nn.Module]] = {
+    "calcium": LinearTokenizer,
+    "ecog": LogPowerTokenizer,
     "eeg": LogPowerTokenizer,
+    "emg": LogPowerTokenizer,
     "fmri": LinearTokenizer,
+    "ieeg": LogPowerTokenizer,
     "image": LinearTokenizer,
+    "lfp": LogPowerTokenizer,
     "spikes": LinearTokenizer,
 }
 
