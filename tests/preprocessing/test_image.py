@@ -14,7 +14,17 @@ from neurofmx.preprocessing import PREPROCESS
 from neurofmx.preprocessing.image import ImageOptions, preprocess
 from neurofmx.recording import Recording, Signal
 
-PARAMS = Path(__file__).parents[2] / "params.yaml"
+PARAMS = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")
+
+
+def _blocks() -> list[tuple[str, str, str]]:
+    """Name, kind and modality of every block whose recordings are those of its kind's default options."""
+    named = PARAMS["run"]["datasets"] | PARAMS["suites"]["core_v1"]["datasets"]
+    return [
+        (name, item["kind"], item["modality"])
+        for name, item in named.items()
+        if DATASETS[item["kind"]](**PARAMS["datasets"][name]["options"]) == DATASETS[item["kind"]]()
+    ]
 
 
 def _recording(data: np.ndarray) -> Recording:
@@ -56,14 +66,15 @@ def test_what_is_no_picture_is_refused(shape: tuple[int, ...]) -> None:
         preprocess([recording], ImageOptions())
 
 
-@pytest.mark.parametrize("name", DATASETS)
-def test_every_dataset_passes_with_the_options_of_its_block(name: str, read: Callable) -> None:
-    dataset = DATASETS[name]()
-    way = PREPROCESS[dataset.modalities[0]]
-    block = YAML(typ="safe").load(PARAMS)["datasets"].get(name, {"preprocess": {}})
-    for recording in way.preprocess(read(name), way.options(**block["preprocess"])):
+@pytest.mark.parametrize(("name", "kind", "modality"), _blocks())
+def test_every_dataset_passes_with_the_options_of_its_block(
+    name: str, kind: str, modality: str, read: Callable[[str], list[Recording]]
+) -> None:
+    way = PREPROCESS[modality]
+    task = DATASETS[kind]().task
+    for recording in way.preprocess(read(kind), way.options(**PARAMS["datasets"][name]["preprocess"])):
         signal = recording.signal(way.signal)
         assert np.isfinite(signal.data).all()
         assert signal.data.dtype == np.float32
-        if dataset.task.kind == "circular":
-            np.testing.assert_array_equal(recording.signal(dataset.task.target).times, signal.times)
+        if task.kind == "circular":
+            np.testing.assert_array_equal(recording.signal(task.target).times, signal.times)

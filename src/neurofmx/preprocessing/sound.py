@@ -48,7 +48,7 @@ def mono(recording: Recording, options: SoundOptions) -> Signal:
         ValueError: If the new rate is no ratio of whole numbers up to 1000 to the old one.
     """
     audio = recording.signal("audio")
-    mean = audio.data.astype(np.float64).reshape(len(audio.data), -1).mean(axis=1)
+    mean = np.asarray(audio.data, np.float64).reshape(len(audio.data), -1).mean(axis=1)
     rate = options.sample_rate or audio.rate
     data = resampled(mean, old=audio.rate, new=rate)
     if options.level is not None:

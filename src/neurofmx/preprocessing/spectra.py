@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.fft import dct, rfft
 from scipy.signal import get_window
 
+from neurofmx.preprocessing.alignment import aligned
 from neurofmx.recording import Recording, Signal
-from neurofmx.timeline import interpolate
 
 _BLOCK = 1024  # frames that are in memory at once
 
@@ -199,13 +199,8 @@ def on_frames(recording: Recording, name: str, features: Signal) -> Recording:
     Returns:
         The recording without `audio`, all signals on the clock of the features.
     """
-    clock = {"rate": features.rate, "start": features.start}
-    others = {key: signal for key, signal in recording.signals.items() if key != "audio"}
-    moved = {
-        key: replace(s, data=interpolate(features.times, s.times, s.data, angle=s.unit == "rad"), **clock)
-        for key, s in others.items()
-    }
-    return replace(recording, signals={**moved, name: features})
+    others = replace(recording, signals={key: signal for key, signal in recording.signals.items() if key != "audio"})
+    return replace(recording, signals={**aligned(others, features, times=features.times), name: features})
 
 
 def _require_filled(weights: np.ndarray, bands: int, step: float) -> None:

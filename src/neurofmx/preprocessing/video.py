@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from neurofmx.film import Frame, frame_rate, frames, scaled
+from neurofmx.preprocessing.alignment import aligned, shared_span
 from neurofmx.recording import Recording, Signal
-from neurofmx.timeline import interpolate
 
 FILM = "film"  # name of the array that holds the path of a film that is yet to be decoded
 _ROUNDING = 1e-6  # s: time stamps of films are rounded
@@ -86,22 +86,16 @@ def regular(shown: Iterable[Frame], *, begin: float, end: float, rate: float, la
 def _shrunk(recording: Recording, options: VideoOptions) -> Recording:
     """One recording."""
     native, start, shown = _source(recording, options)
-    others = {name: signal for name, signal in recording.signals.items() if name != "video"}
-    begin = max((start, *(signal.start for signal in others.values())))
-    end = min((np.inf, *(signal.stop for signal in others.values())))
-    rate = options.rate or native
+    others = replace(recording, signals={name: s for name, s in recording.signals.items() if name != "video"})
+    begin, end = shared_span(others) if others.signals else (start, np.inf)
+    begin, rate = max(start, begin), options.rate or native
     pictures = regular(shown, begin=begin, end=end, rate=rate, lasting=1 / native)
     small = [_finished(picture, options, where=recording.name) for picture in pictures]
     if not small:
         raise ValueError(f"recording {recording.name}: no picture lies in the time that all signals cover; slice it")
     video = Signal(np.stack(small), rate, "1", (), begin)
-    clock = {"rate": rate, "start": begin}
-    moved = {
-        name: replace(s, data=interpolate(video.times, s.times, s.data, angle=s.unit == "rad"), **clock)
-        for name, s in others.items()
-    }
     arrays = {name: array for name, array in recording.arrays.items() if name != FILM}
-    return replace(recording, signals={**moved, "video": video}, arrays=arrays)
+    return replace(recording, signals={**aligned(others, video, times=video.times), "video": video}, arrays=arrays)
 
 
 def _source(recording: Recording, options: VideoOptions) -> tuple[float, float, Iterator[Frame]]:
