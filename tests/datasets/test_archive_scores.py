@@ -26,9 +26,10 @@ _here, serve = mats._here, haxby.serve  # fixtures: addresses moved to this mach
 RNG = np.random.default_rng(0)
 
 
-def test_gestures_from_128_electrodes(server: Server, tmp_path: Path) -> None:
+def test_gestures_from_128_electrodes(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capgmyo, "GESTURES", 3)  # of eight, for the time it takes
     level, files = RNG.uniform(0.1, 1, (9, 128)), {}
-    for gesture in range(1, 9):
+    for gesture in range(1, 4):
         for trial in range(1, 11):
             data = level[gesture] * RNG.standard_normal((1000, 128)) / 10
             held = {"data": data.astype(np.float32), "gesture": gesture, "subject": 1, "trial": trial}
