@@ -1,6 +1,7 @@
 """Each of the archives that are no dandiset, from its server to a score, with its block of params.yaml."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,10 @@ def test_categories_from_voxels(serve, tmp_path: Path, monkeypatch: pytest.Monke
     assert score(NilearnHaxby(**options), haxby.read(tmp_path, **options)) > 0.9
 
 
-def test_conditions_from_parcels(buckets: Buckets, tmp_path: Path) -> None:
+def test_conditions_from_parcels(buckets: Buckets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NILEARN_DATA", str(tmp_path / "atlases"))
+    if not os.environ.get("NEUROFMX_MIRROR"):
+        pytest.skip("the real atlas: set NEUROFMX_MIRROR to a folder with schaefer400")
     try:
         atlas = load_atlas("schaefer400")
     except ConnectionError as error:
