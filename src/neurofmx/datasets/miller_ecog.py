@@ -30,7 +30,7 @@ class Experiment:
     """One of the library's zip archives.
 
     Args:
-        md5: MD5 sum of the archive, as the repository publishes it.
+        md5: MD5 sum of the archive, as public scripts that fetch it state.
         ending: What follows the patient's code in the name of a data file.
         places: What follows it in the name of a file with positions, or none.
         cue: Variable with one code a sample.

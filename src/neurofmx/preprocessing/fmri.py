@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,8 @@ def preprocess(recordings: Iterable[Recording], options: FmriOptions) -> list[Re
             are not those that are asked for. A parcel without a voxel in the image counts as unusable: see `bad`.
     """
     atlas = None if options.atlas is None else load_atlas(options.atlas)
-    chosen = (recording.with_signal("bold", _select(recording, options, atlas)) for recording in recordings)
+    # map keeps no hold of a recording, as a loop's variable would while the next one is read
+    chosen = map(partial(_selected, options=options, atlas=atlas), recordings)
     usable = screen(chosen, "bold", bad=options.bad, option="preprocess.bad")
     clean = [recording.with_signal("bold", _clean(recording, options)) for recording in usable]
     return clean if atlas is None else _with_positions(clean, atlas)
@@ -88,6 +90,11 @@ def parcel_means(volumes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
     shares = 1 / np.bincount(parcel, minlength=len(found))
     members = csr_array((shares[parcel], (parcel, np.arange(len(parcel)))), shape=(len(found), len(parcel)))
     return (members @ volumes[:, inside].T).T, found
+
+
+def _selected(recording: Recording, *, options: FmriOptions, atlas: Atlas | None) -> Recording:
+    """The recording with features in place of volumes."""
+    return recording.with_signal("bold", _select(recording, options, atlas))
 
 
 def _select(recording: Recording, options: FmriOptions, atlas: Atlas | None) -> Signal:
