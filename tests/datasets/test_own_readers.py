@@ -156,6 +156,7 @@ def test_nwb_units_are_those_of_the_table(files: Path, tmp_path: Path, made: Ses
     assert (heading.unit, np.abs(off).max() < 0.2) == ("rad", True)
 
 
+@pytest.mark.filterwarnings("ignore:The linked table for DynamicTableRegion:UserWarning")  # of a series not yet added
 def test_nwb_regions_of_interest_are_cells(tmp_path: Path) -> None:
     """Fluorescence of cells, chosen by a column of the plane's table."""
     from pynwb.ophys import Fluorescence, ImageSegmentation, OpticalChannel, RoiResponseSeries
