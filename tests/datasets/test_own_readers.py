@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,45 @@ def test_nwb_units_are_those_of_the_table(files: Path, tmp_path: Path, made: Ses
         np.testing.assert_array_equal(spikes.of(f"unit-{index}"), inside)
     off = np.angle(np.exp(1j * (heading.data[:9000] - made.angle[:9000])))
     assert (heading.unit, np.abs(off).max() < 0.2) == ("rad", True)
+
+
+@pytest.mark.filterwarnings("ignore:The linked table for DynamicTableRegion:UserWarning")  # of a series not yet added
+def test_nwb_regions_of_interest_are_cells(tmp_path: Path) -> None:
+    """Fluorescence of cells, chosen by a column of the plane's table."""
+    from pynwb.ophys import Fluorescence, ImageSegmentation, OpticalChannel, RoiResponseSeries
+
+    when = datetime(2024, 1, 1, tzinfo=UTC)
+    file = pynwb.NWBFile(session_description="cells", identifier="x", session_start_time=when)
+    channel = OpticalChannel(name="green", description="green", emission_lambda=510.0)
+    plane = file.create_imaging_plane(
+        name="plane",
+        optical_channel=channel,
+        description="one",
+        device=file.create_device(name="microscope"),
+        excitation_lambda=920.0,
+        indicator="GCaMP6f",
+        location="V1",
+    )
+    segmentation = ImageSegmentation()
+    cells = segmentation.create_plane_segmentation(name="cells", description="cells", imaging_plane=plane)
+    cells.add_column(name="iscell", description="by hand")
+    for index in range(4):
+        cells.add_roi(image_mask=np.eye(4), iscell=int(index != 2))
+    module = file.create_processing_module(name="ophys", description="cells")
+    module.add(segmentation)
+    rois = cells.create_roi_table_region(region=[0, 1, 2, 3], description="all")
+    data = np.random.default_rng(0).normal(size=(50, 4))
+    series = RoiResponseSeries(name="Raw", data=data, unit="a.u.", rois=rois, rate=10.0)
+    module.add(Fluorescence(roi_response_series=series))
+    file.add_acquisition(pynwb.TimeSeries(name="running", data=data[:, 0], unit="m/s", rate=10.0))
+    (tmp_path / "nwb").mkdir()
+    with pynwb.NWBHDF5IO(tmp_path / "nwb/a.nwb", "w") as io:
+        io.write(file)
+    target = {"kind": "regression", "series": "running"}
+    options = {"modality": "calcium", "series": "Fluorescence/Raw", "where": {"iscell": [1]}, "target": target}
+    (recording,) = read(tmp_path, tmp_path, "nwb", **options)
+    np.testing.assert_array_equal(np.asarray(recording.signal("calcium").data), data[:, [0, 1, 3]])
+    assert recording.signal("calcium").channels == ("row-0", "row-1", "row-3")
 
 
 def test_nwb_values_beside_a_series_lie_on_its_samples(files: Path, tmp_path: Path, made: Session) -> None:
