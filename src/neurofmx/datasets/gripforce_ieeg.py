@@ -87,8 +87,8 @@ class GripforceIeeg(Dataset):
         raw = mne.io.read_raw_brainvision(folder / f"{RUN}_ieeg.vhdr", preload=True, verbose="ERROR")
         types = {row["name"]: row["type"] for row in _table(folder / f"{RUN}_channels.tsv")}
         names = [name for name in raw.ch_names if types.get(name) in CONTACTS]
-        voltage = np.ascontiguousarray(np.transpose(raw.get_data(names, return_times=False)))
-        force = np.ravel(raw.get_data(["MOV_RIGHT"], return_times=False))
+        voltage = np.ascontiguousarray(np.transpose(raw.get_data(np.array(names), return_times=False)))
+        force = np.ravel(raw.get_data("MOV_RIGHT", return_times=False))
         rate = raw.info["sfreq"]
         places = {row["name"]: [float(row[axis]) for axis in "xyz"] for row in _table(folder / ELECTRODES, known="x")}
         return [
