@@ -124,8 +124,8 @@ def test_errors_name_the_way_out() -> None:
 
 def test_a_given_division_by_subject_keeps_people_apart() -> None:
     sessions = ("train", "late", "train", "last", "late")
-    group, unit = np.array([0, 0, 1, 2, 3, 4]), [0, 0, 1, 1, 1]
+    group, unit = np.array([0, 0, 1, 2, 3, 4]), np.array([0, 0, 1, 1, 1])
     split = as_given(group, sessions, test=["late"], held=["last"], unit=unit)
     assert split.tolist() == [[TRAIN, TRAIN, TEST, GAP, GAP, GAP], [GAP, GAP, GAP, TRAIN, VALIDATION, TEST]]
     with pytest.raises(ValueError, match=r"folds \[1\]: every subject needs sessions to train and to test on"):
-        as_given(np.array([0, 1, 2]), ("train", "late", "train"), test=["late"], held=[], unit=[0, 0, 1])
+        as_given(np.array([0, 1, 2]), ("train", "late", "train"), test=["late"], held=[], unit=np.array([0, 0, 1]))

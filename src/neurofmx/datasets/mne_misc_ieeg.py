@@ -102,13 +102,12 @@ def _read_edf(path: Path) -> tuple[Signal, float]:
     import mne  # imported here: seconds that only this reader needs
 
     raw = mne.io.read_raw_edf(path, preload=True, verbose="ERROR")
-    marks = zip(raw.annotations.onset, raw.annotations.description, strict=True)
-    onsets = [float(onset) for onset, text in marks if text == ONSET]
+    onsets = raw.annotations.onset[raw.annotations.description == ONSET]
     if len(onsets) != 1:
         raise ValueError(f"{path.name}: must hold one annotation {ONSET!r}, found {len(onsets)}; download it again")
     names = [name for name in raw.ch_names if not name.startswith("EKG")]
     data = np.ascontiguousarray(np.transpose(raw.get_data(np.array(names), return_times=False)))
-    return Signal(data, raw.info["sfreq"], "V", tuple(names)), onsets[0]
+    return Signal(data, raw.info["sfreq"], "V", tuple(names)), float(onsets[0])
 
 
 def _positions(path: Path, channels: tuple[str, ...]) -> np.ndarray:

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from neurofmx.preprocessing.montage import Reference
-from neurofmx.preprocessing.voltage import Hertz, VoltageOptions, clean
+from neurofmx.preprocessing.voltage import clean
+from neurofmx.preprocessing.voltage_options import Hertz, VoltageOptions
 from neurofmx.recording import Recording
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from neurofmx.preprocessing.voltage import VoltageOptions, clean
+from neurofmx.preprocessing.voltage import clean
+from neurofmx.preprocessing.voltage_options import VoltageOptions
 from neurofmx.recording import Recording
 
 

@@ -53,7 +53,7 @@ def as_given(
     *,
     test: Collection[str],
     held: Collection[str],
-    unit: Sequence[int] | None = None,
+    unit: np.ndarray | None = None,
 ) -> np.ndarray:
     """Take the division that a source publishes, so that a score can be held against others' scores.
 
@@ -62,7 +62,7 @@ def as_given(
         sessions: Session of each recording.
         test: Sessions to test on.
         held: Sessions to validate on; may be empty.
-        unit: Subject of each recording, for a fold with each subject's own sessions; none takes all in one fold.
+        unit: Subject index of each recording, for a fold with each subject's own sessions; none takes all in one fold.
 
     Returns:
         Split of shape `(folds, windows)` with `TRAIN`, `TEST` and, where sessions are held, `VALIDATION`; the windows
@@ -83,8 +83,7 @@ def as_given(
     part = np.array([TEST if name in test else VALIDATION if name in held else TRAIN for name in sessions], np.int8)
     if unit is None:
         return part[group][None]
-    owner = np.asarray(unit)
-    folds = np.stack([np.where(owner == one, part, GAP)[group] for one in np.unique(owner)]).astype(np.int8)
+    folds = np.stack([np.where(unit == one, part, GAP)[group] for one in np.unique(unit)]).astype(np.int8)
     if lacking := [fold for fold, row in enumerate(folds) if not {int(TRAIN), int(TEST)} <= set(row.tolist())]:
         raise ValueError(f"folds {lacking}: every subject needs sessions to train and to test on; leave the others out")
     return folds
