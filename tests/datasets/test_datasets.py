@@ -55,6 +55,10 @@ def test_every_recording_can_answer_the_task(name: str, raw: Callable[[str], Pat
         elif dataset.task.kind == "next_token":
             assert recording.signal(dataset.task.target).unit == "character"
             assert "train" not in (*dataset.split.test, *dataset.split.held)  # where the vocabulary is learnt
+        elif dataset.task.kind == "regression":
+            target = recording.signal(dataset.task.target)
+            assert target.channels == dataset.task.names
+            assert np.isfinite(target.data).all()
         else:
             angle = recording.signal(dataset.task.target)
             assert angle.unit == "rad"

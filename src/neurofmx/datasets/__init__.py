@@ -7,7 +7,10 @@ from neurofmx.datasets.base import Dataset, Expected, Split
 from neurofmx.datasets.digits import Digits
 from neurofmx.datasets.eegbci import Eegbci
 from neurofmx.datasets.haxby2001 import Haxby2001
+from neurofmx.datasets.mujoco import Mujoco
 from neurofmx.datasets.peyrache_a2929 import PeyracheA2929
+from neurofmx.datasets.sarcos import Sarcos
+from neurofmx.datasets.scitos import Scitos
 from neurofmx.datasets.simulated import Simulated
 from neurofmx.datasets.tiny_shakespeare import TinyShakespeare
 from neurofmx.datasets.wikitext2 import Wikitext2
@@ -18,7 +21,10 @@ _KINDS: tuple[type[Dataset], ...] = (
     Digits,
     Eegbci,
     Haxby2001,
+    Mujoco,
     PeyracheA2929,
+    Sarcos,
+    Scitos,
     Simulated,
     TinyShakespeare,
     Wikitext2,

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 from scipy.special import log_softmax
 
 from neurofmx.headline import headline
+from neurofmx.models.additive import BrokenLines, Landmarks
 from neurofmx.models.features import CommonSpatialPatterns, Features, Flat, TangentSpace
 from neurofmx.models.readout import Readout, fit_readouts
 from neurofmx.task import Task
@@ -34,11 +35,19 @@ class LinearConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    features: Literal["auto", "flat", "csp", "riemann"] = Field(
+    features: Literal["auto", "flat", "csp", "riemann", "bent"] = Field(
         default="auto",
         description="What is read of a window: flat (all samples), csp (log power behind common spatial patterns), "
-        "riemann (tangent space of covariances); auto is riemann for eeg and flat otherwise.",
+        "riemann (tangent space of covariances), bent (what validation likes best of flat, sums of broken lines and "
+        "smooth functions); auto is riemann for eeg, bent for trajectory and flat otherwise.",
     )
+    knots: tuple[Annotated[int, Field(ge=2)], ...] = Field(
+        default=(9, 17), description="Knots of each broken line to choose from, if bent."
+    )
+    widths: tuple[PositiveFloat, ...] = Field(
+        default=(0.5, 1.0, 2.0), description="Widths of the smooth functions to choose from, if bent."
+    )
+    landmarks: int = Field(default=800, ge=1, description="Training windows that the smooth functions lean on.")
     strengths: tuple[PositiveFloat, ...] = Field(
         default=STRENGTHS, min_length=1, description="Penalties to choose from on the validation windows."
     )
@@ -121,7 +130,13 @@ class ClassicalDecoder(ABC):
 class LinearDecoder(ClassicalDecoder):
     """Ridge or logistic regression on flat windows; on spatial covariances for EEG."""
 
-    KINDS: ClassVar = {"flat": Flat, "csp": CommonSpatialPatterns, "riemann": TangentSpace}
+    KINDS: ClassVar = {
+        "flat": Flat,
+        "csp": CommonSpatialPatterns,
+        "riemann": TangentSpace,
+        "lines": BrokenLines,
+        "landmarks": Landmarks,
+    }
 
     @classmethod
     def fit(cls, windows: Windows, fold: int, config: LinearConfig, *, seed: int = 0) -> Self:
@@ -140,8 +155,8 @@ class LinearDecoder(ClassicalDecoder):
             ValueError: If a class has no training window, the fold has no validation window, or csp is asked for a
                 task without classes.
         """
-        reader = _reader(config, windows)
-        return cls(*tune(windows, fold, [reader], strengths=config.strengths, max_iter=config.max_iter))
+        readers = _readers(config, windows)
+        return cls(*tune(windows, fold, readers, strengths=config.strengths, max_iter=config.max_iter))
 
 
 def tune(
@@ -216,11 +231,15 @@ def _agreement(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
     return headline(outputs, y, task)
 
 
-def _reader(config: LinearConfig, windows: Windows) -> FitFeatures:
-    """The features the settings ask for."""
+def _readers(config: LinearConfig, windows: Windows) -> list[FitFeatures]:
+    """The features the settings ask for, simplest first."""
     kind = config.features
     if kind == "auto":
-        kind = "riemann" if windows.modality == "eeg" else "flat"
+        kind = {"eeg": "riemann", "trajectory": "bent"}.get(windows.modality, "flat")
+    if kind == "bent":
+        lines = [partial(BrokenLines.fit, knots=knots) for knots in sorted(config.knots)]
+        smooth = [partial(Landmarks.fit, landmarks=config.landmarks, width=width) for width in sorted(config.widths)]
+        return [Flat.fit, *lines, *smooth]
     if kind == "csp":
         if np.any(windows.length < windows.x.shape[1]):
             raise ValueError(f"features='csp' needs windows of one length, {windows.dataset} pads some: use 'riemann'")
@@ -228,5 +247,5 @@ def _reader(config: LinearConfig, windows: Windows) -> FitFeatures:
             raise ValueError(
                 f"features='csp' needs classes; {windows.dataset} asks for {windows.task.kind}: use 'riemann' or 'flat'"
             )
-        return partial(CommonSpatialPatterns.fit, components=config.csp_components)
-    return {"flat": Flat.fit, "riemann": TangentSpace.fit}[kind]
+        return [partial(CommonSpatialPatterns.fit, components=config.csp_components)]
+    return [{"flat": Flat.fit, "riemann": TangentSpace.fit}[kind]]

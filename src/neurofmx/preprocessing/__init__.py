@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from neurofmx.preprocessing import eeg, fmri, image, spikes, text
+from neurofmx.preprocessing import eeg, fmri, image, spikes, text, trajectory
 from neurofmx.recording import Recording
 
 __all__ = ["PREPROCESS", "Preprocessing"]
@@ -34,4 +34,5 @@ PREPROCESS: dict[str, Preprocessing] = {
     "image": Preprocessing(image.preprocess, image.ImageOptions, "image"),
     "spikes": Preprocessing(spikes.preprocess, spikes.SpikeOptions, "spikes"),
     "text": Preprocessing(text.preprocess, text.TextOptions, "tokens"),
+    "trajectory": Preprocessing(trajectory.preprocess, trajectory.TrajectoryOptions, trajectory.SIGNAL),
 }
