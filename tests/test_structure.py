@@ -15,7 +15,7 @@ from neurofmx.tokenizers.table import TOKENIZERS
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src/neurofmx"
 LAYERS = (
-    {"atomic", "parts", "tables", "task"},
+    {"atomic", "lazy", "parts", "tables", "task"},
     {"hdf5", "timeline", "headline"},
     {"recording"},
     {"datasets"},
@@ -45,7 +45,7 @@ NO_TRACE = {
 }
 # of a dataset's file: what its download does not use, and what its facts do not
 UNUSED = {
-    "download": {"datasets.characters", "hdf5", "recording", "task", "timeline"},
+    "download": {"datasets.characters", "hdf5", "lazy", "recording", "task", "timeline"},
     "tokenize": {"datasets.characters", "datasets.checksum", "datasets.manifest"},
 }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import h5py
 import numpy as np
 
 from neurofmx.atomic import atomic
+from neurofmx.lazy import is_lazy, pieces
 
 FORMAT = "neurofmx-1"
 Tree = dict[str, Any]
@@ -20,7 +22,8 @@ def write_trees(path: Path | str, trees: Iterable[Tree]) -> None:
 
     Args:
         path: The file to write. It appears only when complete.
-        trees: Nested dictionaries; leaves are numpy arrays (numbers or strings), strings and numbers.
+        trees: Nested dictionaries; leaves are numpy arrays (numbers or strings), strings and numbers. A lazy array
+            of numbers is written a piece at a time, and gives the same bytes as the array it stands for.
 
     Raises:
         TypeError: If a leaf is none of these.
@@ -51,6 +54,26 @@ def read_trees(path: Path | str) -> Iterator[Tree]:
             yield _read(group)
 
 
+@contextmanager
+def open_trees(path: Path | str, *, leave: Callable[[str], bool]) -> Iterator[list[Tree]]:
+    """Open what `write_trees` wrote, with the large arrays left in the file.
+
+    Args:
+        path: A file of `write_trees`.
+        leave: Which arrays to leave, by their place in a tree such as `signals/eeg/data`. They are datasets of h5py, to
+            be read inside the `with` block alone.
+
+    Yields:
+        The trees, in the order they were written.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated, damaged or not one of these.
+    """
+    with _open(Path(path)) as file:
+        yield [_read(group, lambda place: leave(place.split("/", 2)[2])) for group in file.values()]
+
+
 def _open(path: Path) -> h5py.File:
     """Open a file of this format or say what is wrong with it."""
     if not path.is_file():
@@ -79,6 +102,8 @@ def _write(group: h5py.Group, tree: Tree) -> None:
     for name, value in tree.items():
         if isinstance(value, dict):
             _write(group.create_group(name, track_order=True), value)
+        elif is_lazy(value):
+            _write_pieces(group, name, value)
         elif isinstance(value, np.ndarray):
             _write_array(group, name, value)
         elif isinstance(value, (str, int, float)):
@@ -95,11 +120,21 @@ def _write_array(group: h5py.Group, name: str, array: np.ndarray) -> None:
         group.create_dataset(name, data=array)
 
 
-def _read(group: Any) -> Tree:
-    """The inverse of `_write`."""
+def _write_pieces(group: h5py.Group, name: str, array: Any) -> None:
+    """Holds one piece of the array at a time."""
+    dataset = group.create_dataset(name, shape=array.shape, dtype=array.dtype)
+    for first, last in pieces(array):
+        dataset[first:last] = array[first:last]
+
+
+def _read(group: Any, leave: Callable[[str], bool] = lambda place: False) -> Tree:
+    """The inverse of `_write`; arrays that are left stay datasets."""
     tree: Tree = {name: _plain(value) for name, value in group.attrs.items()}
     for name, item in group.items():
-        tree[name] = _read(item) if isinstance(item, h5py.Group) else _read_array(item)
+        if isinstance(item, h5py.Group):
+            tree[name] = _read(item, leave)
+        else:
+            tree[name] = item if leave(item.name) else _read_array(item)
     return tree
 
 

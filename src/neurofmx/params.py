@@ -178,9 +178,11 @@ class Params(BaseModel):
         dataset = prepared.dataset
         reach, gap = getattr(prepared.preprocess, "reach", 0.0), dataset.split.gap
         if dataset.split.kind == "blocks" and reach > gap:
+            smoothed = "sigma_ms" in type(prepared.preprocess).model_fields
+            way_out = f"lower sigma_ms to {250 * gap:g}" if smoothed else "raise low, or leave low, notch or rate out"
             raise ValueError(
-                f"datasets.{name}.preprocess: smoothing reaches {reach:g} s, over the gap of {gap:g} s that split "
-                f"{dataset.split.name} leaves; lower sigma_ms to {250 * gap:g}"
+                f"datasets.{name}.preprocess: {'smoothing' if smoothed else 'filtering'} reaches {reach:.3g} s, over "
+                f"the gap of {gap:g} s that split {dataset.split.name} leaves; {way_out}"
             )
         check_montage(prepared.tokenize.montage, dataset.split, dataset=name)
         self._tokens_divide(name, prepared)

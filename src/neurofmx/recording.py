@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neurofmx.hdf5 import read_trees, write_trees
+from neurofmx.hdf5 import open_trees, read_trees, write_trees
 from neurofmx.tables import pick
 from neurofmx.timeline import Events, Signal, Trials
 
-__all__ = ["Events", "Recording", "Signal", "Source", "Trials", "load", "save", "stream"]
+__all__ = ["Events", "Recording", "Signal", "Source", "Trials", "load", "opened", "save", "stream"]
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ def save(path: Path | str, recordings: Iterable[Recording]) -> None:
 
     Args:
         path: The file to write. It appears only when complete.
-        recordings: What to write; a generator is consumed one recording at a time.
+        recordings: What to write; a generator is consumed one recording at a time, and a lazily held signal one piece
+            at a time.
     """
     write_trees(path, (_to_tree(recording) for recording in recordings))
 
@@ -163,6 +165,24 @@ def stream(path: Path | str) -> Iterator[Recording]:
 def load(path: Path | str) -> list[Recording]:
     """Read all recordings of a file; arguments and errors are those of `stream`."""
     return list(stream(path))
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[list[Recording]]:
+    """Open the recordings of a file with their signals left in it, for recordings larger than memory.
+
+    Args:
+        path: A file of `save`.
+
+    Yields:
+        The recordings in their order; the data of a signal are read where it is sliced, inside the `with` block.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated, damaged or foreign.
+    """
+    with open_trees(path, leave=lambda place: place.startswith("signals/") and place.endswith("/data")) as trees:
+        yield [_from_tree(tree) for tree in trees]
 
 
 def _to_tree(recording: Recording) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from neurofmx.lazy import is_lazy, part
 from neurofmx.tables import pick
 
 
@@ -15,7 +16,8 @@ class Signal:
     """Samples at a fixed rate.
 
     Args:
-        data: Samples `(time,)`, `(time, channels)`, or `(time, ...)` for images and volumes.
+        data: Samples `(time,)`, `(time, channels)`, or `(time, ...)` for images and volumes. A lazy array
+            (`neurofmx.lazy`: a dataset of h5py, a memory map) is kept as it is and not read.
         rate: Samples a second, Hz, above 0.
         unit: Physical unit of the samples, such as `"V"`; angles are `"rad"`.
         channels: One unique name per column of `data (time, channels)`. Images and volumes are addressed by position
@@ -38,7 +40,7 @@ class Signal:
     start: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "data", np.asarray(self.data))
+        object.__setattr__(self, "data", self.data if is_lazy(self.data) else np.asarray(self.data))
         object.__setattr__(self, "rate", float(self.rate))
         object.__setattr__(self, "start", float(self.start))
         if not (np.isfinite(self.rate) and self.rate > 0):
@@ -75,7 +77,7 @@ class Signal:
             stop: First time to leave out, s.
 
         Returns:
-            The kept part; its data is a view.
+            The kept part; its data is a view, or a lazy part of a lazy array.
 
         Raises:
             ValueError: If no sample lies in the interval.
@@ -84,7 +86,7 @@ class Signal:
         last = min(len(self.data), self._index(stop))
         if first >= last:
             raise ValueError(f"no sample in [{start}, {stop}) s; this signal covers [{self.start}, {self.stop}) s")
-        return replace(self, data=self.data[first:last], start=self.start + first / self.rate)
+        return replace(self, data=part(self.data, first, last), start=self.start + first / self.rate)
 
     def _index(self, time: float) -> int:
         """First sample at or after a time; a millionth of a sample is rounding, not time."""

@@ -72,7 +72,7 @@ def test_auto_bends_trajectories_and_validation_decides_how() -> None:
             "scitos",
             {},
             {"arc": 5},
-            LinearConfig(features="bent", knots=(17,), widths=(1.0,), landmarks=20, strengths=(1.0, 10.0)),
+            LinearConfig(features="lines", knots=(17,), strengths=(1.0, 10.0)),
             0.993,
         ),
         ("sarcos", {"order": "shuffled"}, {}, LinearConfig(widths=(1.0,), strengths=(1.0, 10.0)), 0.977),

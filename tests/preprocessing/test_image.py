@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 from sklearn.datasets import load_digits
 
 from neurofmx.datasets import DATASETS
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.preprocessing.image import ImageOptions, preprocess
 from neurofmx.recording import Recording, Signal
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 
 def _recording(data: np.ndarray) -> Recording:
@@ -36,10 +39,11 @@ def test_values_outside_the_range_are_refused(wrong: float) -> None:
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_dataset_passes_with_default_options(name: str, raw: Callable[[str], Path]) -> None:
+def test_every_dataset_passes_with_the_options_of_its_block(name: str, raw: Callable[[str], Path]) -> None:
     dataset = DATASETS[name]()
     way = PREPROCESS[dataset.modalities[0]]
-    for recording in way.preprocess(dataset.read(raw(name)), way.options()):
+    block = YAML(typ="safe").load(PARAMS)["datasets"].get(name, {"preprocess": {}})
+    for recording in way.preprocess(dataset.read(raw(name)), way.options(**block["preprocess"])):
         signal = recording.signal(way.signal)
         assert np.isfinite(signal.data).all()
         assert signal.data.dtype == np.float32

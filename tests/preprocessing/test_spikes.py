@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
 from neurofmx.datasets import DATASETS
-from neurofmx.preprocessing.spikes import SpikeOptions, count, gaussian_kernel, preprocess, resample, smooth
+from neurofmx.preprocessing.alignment import resample
+from neurofmx.preprocessing.smoothing import gaussian_kernel, smooth
+from neurofmx.preprocessing.spikes import SpikeOptions, count, preprocess
 from neurofmx.recording import Events, Recording, Signal
 
 

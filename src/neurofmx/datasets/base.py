@@ -15,7 +15,7 @@ from neurofmx.datasets.mirror import take_from_mirror
 from neurofmx.recording import Recording, Source
 from neurofmx.task import Task
 
-# Each is a module of `preprocessing` and an entry of `TOKENIZERS`.
+# Each is a module of `preprocessing` and an entry of `tokenizers.table.DEFAULTS`.
 Modality = Literal[
     "audio",
     "calcium",
@@ -44,9 +44,10 @@ class Split:
         name: Name with a version; any change of the division takes a new one.
         kind: `groups` leaves whole recordings or people out, `blocks` leaves contiguous blocks of time out, `given`
             takes the division that the source publishes.
-        folds: Number of folds, at least 2; with `given` 1.
+        folds: Number of folds, at least 2; with `given` 1, or by `subject` the number of subjects.
         validation: Where validation data come from: further `groups`, or the `tail` of the training time.
-        by: What a group is: a `recording`, or all recordings of a `subject`; default `recording`.
+        by: What a group is: a `recording`, or all recordings of a `subject`; default `recording`. With `given`,
+            `subject` makes a fold for each, with a model of its own.
         test: Sessions that a `given` division tests on.
         held: Sessions that a `given` division validates on; none takes the `tail` of the others.
         gap: Time left out on each side of a block, s, default 0.
@@ -66,10 +67,11 @@ class Split:
 
     def __post_init__(self) -> None:
         given = self.kind == "given"
-        if (self.folds != 1 if given else self.folds < 2) or self.gap < 0 or self.block <= 0:
+        fits = self.folds >= 2 if not given else self.folds == 1 or (self.by == "subject" and self.folds > 1)
+        if not fits or self.gap < 0 or self.block <= 0:
             raise ValueError(
-                f"split {self.name}: folds must be 2 or more (1 with `given`), gap 0 s or more, block above 0 s, "
-                f"got {self}"
+                f"split {self.name}: folds must be 2 or more (`given`: 1, or the subjects), gap 0 s or more, block "
+                f"above 0 s, got {self}"
             )
         if given != bool(self.test) or (self.held and not given) or set(self.held) & set(self.test):
             raise ValueError(f"split {self.name}: `given` names its test sessions, apart from held ones, got {self}")

@@ -31,7 +31,7 @@ class Scitos(Dataset):
     The label is the answer of a program to the readings, by thresholds on the nearest obstacle in front, left, right
     and behind; the source publishes those too, as the lowest of the sonars in arcs of 60 degrees. Logistic regression
     on distances reaches an accuracy of 0.698, a forest 0.993. A linear model can do so too where each distance may bend
-    (`models/additive.py`) and arcs stand beside the sonars (`preprocess.arc`).
+    (`models.linear.features: lines`) and arcs stand beside the sonars (`preprocess.arc`).
 
     Source: Freire et al., Short-term memory mechanisms in neural network learning of robot navigation tasks, LARS
     (2009).

@@ -113,6 +113,48 @@ class TangentSpace(Features):
         return weight * _of_eigenvalues(whitened, np.log)[:, rows, columns]
 
 
+@dataclass(frozen=True, eq=False)
+class BandPower(Features):
+    """Logarithm of each channel's power in bands that are a quarter of an octave wide, or one line where that is less.
+
+    The bands follow from the window's length alone, so they suit every rate: the lowest holds one cycle a window, the
+    highest ends at half the rate.
+
+    Args:
+        edges: First spectral line of each band, and one past the last line, shape `(bands + 1,)`.
+
+    Source:
+        Welch 1967, The use of fast Fourier transform for the estimation of power spectra, with one Hann segment.
+    """
+
+    edges: np.ndarray
+
+    @classmethod
+    def fit(cls, x: np.ndarray, y: np.ndarray) -> BandPower:
+        """Learns the length of windows `(n, t, c)` alone."""
+        return cls(band_edges(x.shape[1]))
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        """Windows `(n, t, c)` as log power `(n, bands * c)`."""
+        centred = np.asarray(x, np.float64) - np.mean(x, axis=1, keepdims=True)
+        lines = np.fft.rfft(centred * np.hanning(x.shape[1])[:, None], axis=1)
+        power = np.add.reduceat(np.abs(lines) ** 2, self.edges[:-1], axis=1)
+        mean = power / np.diff(self.edges)[:, None] / x.shape[1]
+        return np.log(mean + 1e-12).reshape(len(x), -1)
+
+
+def band_edges(samples: int) -> np.ndarray:
+    """First spectral line of each band of a window, and one past the last line.
+
+    Example:
+        >>> band_edges(40).tolist()
+        [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 16, 19, 21]
+    """
+    lines = samples // 2 + 1
+    edges = np.unique(np.round(2 ** np.arange(0, np.log2(max(lines, 2)), 0.25)).astype(int))
+    return np.append(edges[edges < lines], lines) if lines > 1 else np.array([0, 1])
+
+
 def shrunk_covariances(x: np.ndarray) -> np.ndarray:
     """Covariance of each window's channels, pulled towards a multiple of the identity so that it has full rank.
 

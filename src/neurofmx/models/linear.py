@@ -21,12 +21,21 @@ from scipy.special import log_softmax
 
 from neurofmx.headline import headline
 from neurofmx.models.additive import BrokenLines, Landmarks
-from neurofmx.models.features import CommonSpatialPatterns, Features, Flat, TangentSpace
+from neurofmx.models.features import BandPower, CommonSpatialPatterns, Features, Flat, TangentSpace
 from neurofmx.models.readout import Readout, fit_readouts
 from neurofmx.task import Task
 from neurofmx.tokenizers.windows import Windows
 
 STRENGTHS = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5)
+AUTO = {
+    "ecog": ("flat", "bands"),
+    "eeg": ("riemann",),
+    "emg": ("flat", "bands", "riemann"),
+    "ieeg": ("flat", "bands"),
+    "lfp": ("flat", "bands"),
+    "trajectory": ("flat", "lines", "smooth"),
+}
+WHOLE = ("bands", "csp")  # features that need windows without padding
 FitFeatures = Callable[[np.ndarray, np.ndarray], Features]
 
 
@@ -35,19 +44,21 @@ class LinearConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    features: Literal["auto", "flat", "csp", "riemann", "bent"] = Field(
+    features: Literal["auto", "flat", "bands", "csp", "riemann", "lines", "smooth"] = Field(
         default="auto",
-        description="What is read of a window: flat (all samples), csp (log power behind common spatial patterns), "
-        "riemann (tangent space of covariances), bent (what validation likes best of flat, sums of broken lines and "
-        "smooth functions); auto is riemann for eeg, bent for trajectory and flat otherwise.",
+        description="What is read of a window: flat (all samples), bands (log power of each channel in bands), csp "
+        "(log power behind common spatial patterns), riemann (tangent space of covariances), lines (each sample may "
+        "bend), smooth (likeness to training windows). auto is riemann for eeg, flat where nothing else is said, and "
+        "what validation likes best of flat and bands for ecog, ieeg and lfp, of flat, bands and riemann for emg, of "
+        "flat, lines and smooth for trajectory.",
     )
     knots: tuple[Annotated[int, Field(ge=2)], ...] = Field(
-        default=(9, 17), description="Knots of each broken line to choose from, if bent."
+        default=(9, 17), description="Knots of each broken line to choose from, with lines."
     )
     widths: tuple[PositiveFloat, ...] = Field(
-        default=(0.5, 1.0, 2.0), description="Widths of the smooth functions to choose from, if bent."
+        default=(0.5, 1.0, 2.0), description="Widths of the likeness to choose from, with smooth."
     )
-    landmarks: int = Field(default=800, ge=1, description="Training windows that the smooth functions lean on.")
+    landmarks: int = Field(default=800, ge=1, description="Training windows to be like, with smooth.")
     strengths: tuple[PositiveFloat, ...] = Field(
         default=STRENGTHS, min_length=1, description="Penalties to choose from on the validation windows."
     )
@@ -128,10 +139,11 @@ class ClassicalDecoder(ABC):
 
 
 class LinearDecoder(ClassicalDecoder):
-    """Ridge or logistic regression on flat windows; on spatial covariances for EEG."""
+    """Ridge or logistic regression on flat windows, on band powers, or on spatial covariances."""
 
     KINDS: ClassVar = {
         "flat": Flat,
+        "bands": BandPower,
         "csp": CommonSpatialPatterns,
         "riemann": TangentSpace,
         "lines": BrokenLines,
@@ -233,19 +245,24 @@ def _agreement(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
 
 def _readers(config: LinearConfig, windows: Windows) -> list[FitFeatures]:
     """The features the settings ask for, simplest first."""
-    kind = config.features
-    if kind == "auto":
-        kind = {"eeg": "riemann", "trajectory": "bent"}.get(windows.modality, "flat")
-    if kind == "bent":
-        lines = [partial(BrokenLines.fit, knots=knots) for knots in sorted(config.knots)]
-        smooth = [partial(Landmarks.fit, landmarks=config.landmarks, width=width) for width in sorted(config.widths)]
-        return [Flat.fit, *lines, *smooth]
-    if kind == "csp":
-        if np.any(windows.length < windows.x.shape[1]):
-            raise ValueError(f"features='csp' needs windows of one length, {windows.dataset} pads some: use 'riemann'")
-        if windows.task.kind != "classification":
-            raise ValueError(
-                f"features='csp' needs classes; {windows.dataset} asks for {windows.task.kind}: use 'riemann' or 'flat'"
-            )
-        return [partial(CommonSpatialPatterns.fit, components=config.csp_components)]
-    return [{"flat": Flat.fit, "riemann": TangentSpace.fit}[kind]]
+    padded = bool(np.any(windows.length < windows.x.shape[1]))
+    kinds = AUTO.get(windows.modality, ("flat",)) if config.features == "auto" else (config.features,)
+    if config.features == "auto" and padded:
+        kinds = tuple(kind for kind in kinds if kind not in WHOLE)
+    if padded and (wrong := [kind for kind in kinds if kind in WHOLE]):
+        raise ValueError(
+            f"features={wrong[0]!r} needs windows of one length, {windows.dataset} pads some: use 'riemann'"
+        )
+    if "csp" in kinds and windows.task.kind != "classification":
+        raise ValueError(
+            f"features='csp' needs classes; {windows.dataset} asks for {windows.task.kind}: use 'riemann' or 'flat'"
+        )
+    known: dict[str, list[FitFeatures]] = {
+        "flat": [Flat.fit],
+        "bands": [BandPower.fit],
+        "csp": [partial(CommonSpatialPatterns.fit, components=config.csp_components)],
+        "riemann": [TangentSpace.fit],
+        "lines": [partial(BrokenLines.fit, knots=knots) for knots in sorted(config.knots)],
+        "smooth": [partial(Landmarks.fit, landmarks=config.landmarks, width=width) for width in sorted(config.widths)],
+    }
+    return [reader for kind in kinds for reader in known[kind]]

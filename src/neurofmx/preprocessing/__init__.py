@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from neurofmx.preprocessing import eeg, fmri, image, spikes, text, trajectory
+from neurofmx.preprocessing import calcium, ecog, eeg, emg, fmri, ieeg, image, lfp, spikes, text, trajectory
 from neurofmx.recording import Recording
 
 __all__ = ["PREPROCESS", "Preprocessing"]
@@ -29,9 +29,14 @@ class Preprocessing:
 
 
 PREPROCESS: dict[str, Preprocessing] = {
+    "calcium": Preprocessing(calcium.preprocess, calcium.CalciumOptions, "calcium"),
+    "ecog": Preprocessing(ecog.preprocess, ecog.EcogOptions, "ecog"),
     "eeg": Preprocessing(eeg.preprocess, eeg.EegOptions, "eeg"),
+    "emg": Preprocessing(emg.preprocess, emg.EmgOptions, "emg"),
     "fmri": Preprocessing(fmri.preprocess, fmri.FmriOptions, "bold"),
+    "ieeg": Preprocessing(ieeg.preprocess, ieeg.IeegOptions, "ieeg"),
     "image": Preprocessing(image.preprocess, image.ImageOptions, "image"),
+    "lfp": Preprocessing(lfp.preprocess, lfp.LfpOptions, "lfp"),
     "spikes": Preprocessing(spikes.preprocess, spikes.SpikeOptions, "spikes"),
     "text": Preprocessing(text.preprocess, text.TextOptions, "tokens"),
     "trajectory": Preprocessing(trajectory.preprocess, trajectory.TrajectoryOptions, trajectory.SIGNAL),

@@ -1,61 +1,65 @@
-"""Spikes: from trains to counts in bins, with behaviour on the same clock."""
+"""Spikes: from trains to counts in bins, with behaviour on the same clock; or counts that were binned at the source."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
-from scipy.ndimage import convolve1d
+from pydantic import Field
 
+from neurofmx.preprocessing.alignment import aligned, shared_span
 from neurofmx.preprocessing.checks import Bad, drop_channels, screen
+from neurofmx.preprocessing.smoothing import Smoothing, reach, smoothed
+from neurofmx.preprocessing.units import UnitOptions, unfit
 from neurofmx.recording import Events, Recording, Signal
-from neurofmx.timeline import interpolate
 
-Smoothing = Literal["none", "centred", "causal"]
+_log = logging.getLogger(__name__)
 
 
-class SpikeOptions(BaseModel):
-    """How spike trains become features; part `preprocess` of a dataset's block."""
+class SpikeOptions(UnitOptions):
+    """How spikes become features; part `preprocess` of a dataset's block."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    bin_ms: float = Field(default=20.0, gt=0, description="width of a bin, ms")
+    bin_ms: float | None = Field(
+        default=20.0, gt=0, description="width of a bin, ms; null keeps the bins of recordings that hold counts"
+    )
     sqrt: bool = Field(default=False, description="square root of the counts, which evens out their variance")
     smoothing: Smoothing = Field(default="none", description="Gaussian: `none`, `centred`, or `causal` (past only)")
     sigma_ms: float = Field(default=60.0, gt=0, description="standard deviation of the kernel, ms")
-    min_rate: float = Field(default=0.0, ge=0, description="units that fire less in any recording are left out, Hz")
     bad: Bad = Field(default="error", description="units whose count never changes: `error`, or `drop` them everywhere")
 
     @property
-    def rate(self) -> float:
-        """Bins a second, Hz."""
-        return 1000 / self.bin_ms
+    def rate(self) -> float | None:
+        """Bins a second, Hz; None where it is the recording's."""
+        return None if self.bin_ms is None else 1000 / self.bin_ms
 
     @property
     def reach(self) -> float:
         """How far, s, a bin is mixed with others in time: a split must leave at least this gap."""
-        return 0.0 if self.smoothing == "none" else 4e-3 * self.sigma_ms
+        return reach(self.smoothing, sigma=self.sigma_ms / 1000)
 
 
 def preprocess(recordings: Iterable[Recording], options: SpikeOptions) -> list[Recording]:
     """Count spikes in bins over the time that every signal covers, and take the signals at the bins' centres.
 
     Args:
-        recordings: Recordings with events `spikes`.
+        recordings: Recordings with events `spikes`, or with a signal `spikes (bins, units)` that holds counts. Counts
+            are never interpolated: their bins are kept, or whole numbers of them are added up.
         options: What to do.
 
     Returns:
-        Recordings with a signal `spikes (bins, units)`, instead of the events, and every other signal at
-        `1000 / bin_ms` Hz. Bins have their centre as time.
+        Recordings with a signal `spikes (bins, units)`, instead of the events, and every other signal at the same
+        rate. Bins have their centre as time; bins of counts keep the time that the recording gives them.
 
     Raises:
-        ValueError: If there is no time that every signal covers, or a unit is unusable.
+        ValueError: If there is no time that every signal covers, a unit is unusable, or bins do not fit into
+            `bin_ms`.
     """
-    binned = _without_quiet([_bin(recording, options) for recording in recordings], min_rate=options.min_rate)
-    usable = screen(binned, "spikes", bad=options.bad, option="preprocess.bad")
+    recordings = list(recordings)
+    counted = [(_add_up if "spikes" in each.signals else _bin)(each, options) for each in recordings]
+    fit = _without_unfit(recordings, counted, options)
+    usable = screen(fit, "spikes", bad=options.bad, option="preprocess.bad")
     return [_transform(recording, options) for recording in usable]
 
 
@@ -80,70 +84,23 @@ def count(events: Events, edges: np.ndarray) -> np.ndarray:
     return counts
 
 
-def resample(signal: Signal, times: np.ndarray) -> np.ndarray:
-    """Interpolate a signal linearly; angles, of unit `rad`, along the shorter way round.
-
-    Args:
-        signal: Samples `(time, ...)`; the last one holds until the signal stops.
-        times: Times `(bins,)` to interpolate to, s.
-
-    Returns:
-        Values `(bins, ...)`; angles in 0 to 2 pi.
-    """
-    return interpolate(times, signal.times, signal.data, angle=signal.unit == "rad")
-
-
-def gaussian_kernel(sigma: float, *, causal: bool) -> np.ndarray:
-    """Weights of a Gaussian smoother.
-
-    Args:
-        sigma: Standard deviation, bins.
-        causal: Whether the future has no weight.
-
-    Returns:
-        Weights `(2 r + 1,)` with sum 1 and `r` the smallest whole number of bins above 4 sigma; weight `r + k` is that
-        of `k` bins ago.
-    """
-    reach = int(np.ceil(4 * sigma))
-    lag = np.arange(-reach, reach + 1)
-    weights = np.exp(-0.5 * (lag / sigma) ** 2)
-    if causal:
-        weights[lag < 0] = 0.0
-    return weights / weights.sum()
-
-
-def smooth(data: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Convolve in time; at the ends the weights that fall outside are given to those inside.
-
-    Args:
-        data: Samples `(time, channels)`.
-        kernel: Weights as `gaussian_kernel` gives them.
-
-    Returns:
-        Smoothed samples `(time, channels)`; a constant stays what it is, up to the ends.
-    """
-    present = convolve1d(np.ones(len(data)), kernel, mode="constant")
-    return convolve1d(data.astype(np.float64), kernel, axis=0, mode="constant") / present[:, None]
-
-
 def _bin(recording: Recording, options: SpikeOptions) -> Recording:
     """Counts, and all signals at the bins' centres."""
+    if options.bin_ms is None:
+        raise ValueError(f"preprocess.bin_ms=null: recording {recording.name} holds spike times, give a width in ms")
     width = options.bin_ms / 1000
     edges = _edges(recording, width)
     centres = edges[:-1] + width / 2
-    clock = {"rate": 1 / width, "start": float(centres[0])}
     spikes = recording.event("spikes")
-    counts = Signal(count(spikes, edges), unit="spikes", channels=spikes.names, **clock)
-    moved = {k: replace(signal, data=resample(signal, centres), **clock) for k, signal in recording.signals.items()}
+    counts = Signal(count(spikes, edges), 1 / width, "spikes", spikes.names, float(centres[0]))
     rest = {name: events for name, events in recording.events.items() if name != "spikes"}
+    moved = aligned(recording, counts, times=centres)
     return replace(recording, signals={"spikes": counts, **moved}, events=rest)
 
 
 def _edges(recording: Recording, width: float) -> np.ndarray:
     """Bin edges over the time that all signals, or else the whole recording, cover."""
-    signals = recording.signals.values()
-    start = max((signal.start for signal in signals), default=recording.start)
-    stop = min((signal.stop for signal in signals), default=recording.stop)
+    start, stop = shared_span(recording)
     bins = int((stop - start) / width + 1e-6)
     if bins < 1:
         raise ValueError(
@@ -153,24 +110,49 @@ def _edges(recording: Recording, width: float) -> np.ndarray:
     return start + np.arange(bins + 1) * width
 
 
-def _without_quiet(recordings: list[Recording], *, min_rate: float) -> list[Recording]:
-    """Leave out the units that fire too rarely in any recording."""
-    quiet: set[str] = set()
-    for counts in (recording.signal("spikes") for recording in recordings):
-        quiet |= {name for name, rate in zip(counts.channels, _rates(counts), strict=True) if rate < min_rate}
-    return [drop_channels(recording, "spikes", quiet) for recording in recordings]
+def _add_up(recording: Recording, options: SpikeOptions) -> Recording:
+    """Counts of the source, or sums over whole numbers of its bins; the signals at the middle of what is added up."""
+    counts = recording.signal("spikes")
+    joined = _bins_joined(recording, counts, options)
+    bins = len(counts.data) // joined
+    data = counts.data[: bins * joined].reshape(bins, joined, -1).sum(axis=1, dtype=np.float64)  # bytes would overflow
+    sums = replace(counts, data=data, rate=counts.rate / joined)
+    others = replace(recording, signals={name: s for name, s in recording.signals.items() if name != "spikes"})
+    middle = sums.times + (joined - 1) / (2 * counts.rate)
+    return replace(recording, signals={"spikes": sums, **aligned(others, sums, times=middle)})
 
 
-def _rates(counts: Signal) -> np.ndarray:
-    """Mean rate of every unit, Hz."""
-    return counts.data.sum(axis=0) / counts.duration
+def _bins_joined(recording: Recording, counts: Signal, options: SpikeOptions) -> int:
+    """How many bins of the source make one."""
+    if options.bin_ms is None:
+        return 1
+    ratio = options.bin_ms * counts.rate / 1000
+    joined = round(ratio)
+    if joined < 1 or abs(ratio - joined) > 1e-6 * joined or joined > len(counts.data):
+        raise ValueError(
+            f"preprocess.bin_ms={options.bin_ms:g}: recording {recording.name} holds counts in {len(counts.data)} bins "
+            f"of {1000 / counts.rate:g} ms, which can be added up in whole numbers only; give a multiple, or null to "
+            "keep them"
+        )
+    return joined
+
+
+def _without_unfit(recordings: list[Recording], counted: list[Recording], options: SpikeOptions) -> list[Recording]:
+    """Leave out the units that are unfit in any recording."""
+    gone: dict[str, str] = {}
+    for recording, counts in zip(recordings, counted, strict=True):
+        gone |= unfit(recording, counts.signal("spikes"), options)
+    if gone:
+        some = "; ".join(f"{name} {reason}" for name, reason in list(gone.items())[:5])
+        _log.warning("left out %d units: %s%s", len(gone), some, "; ..." if len(gone) > 5 else "")
+    return [drop_channels(each, "spikes", gone) for each in counted]
 
 
 def _transform(recording: Recording, options: SpikeOptions) -> Recording:
     """Square root and smoothing of the counts."""
     counts = recording.signal("spikes")
+    if options.sqrt and np.min(counts.data) < 0:
+        raise ValueError(f"preprocess.sqrt: recording {recording.name} holds spike counts below 0; leave sqrt out")
     data = np.sqrt(counts.data) if options.sqrt else counts.data
-    if options.smoothing != "none":
-        kernel = gaussian_kernel(options.sigma_ms / options.bin_ms, causal=options.smoothing == "causal")
-        data = smooth(data, kernel)
+    data = smoothed(data, options.smoothing, sigma=options.sigma_ms / 1000 * counts.rate)
     return recording.with_signal("spikes", replace(counts, data=data.astype(np.float32)))

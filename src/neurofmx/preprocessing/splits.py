@@ -47,7 +47,14 @@ def leave_groups_out(group: np.ndarray, *, folds: int) -> np.ndarray:
     return split
 
 
-def as_given(group: np.ndarray, sessions: Sequence[str], *, test: Collection[str], held: Collection[str]) -> np.ndarray:
+def as_given(
+    group: np.ndarray,
+    sessions: Sequence[str],
+    *,
+    test: Collection[str],
+    held: Collection[str],
+    unit: Sequence[int] | None = None,
+) -> np.ndarray:
     """Take the division that a source publishes, so that a score can be held against others' scores.
 
     Args:
@@ -55,12 +62,14 @@ def as_given(group: np.ndarray, sessions: Sequence[str], *, test: Collection[str
         sessions: Session of each recording.
         test: Sessions to test on.
         held: Sessions to validate on; may be empty.
+        unit: Subject of each recording, for a fold with each subject's own sessions; none takes all in one fold.
 
     Returns:
-        Split of shape `(1, windows)` with `TRAIN`, `TEST` and, where sessions are held, `VALIDATION`.
+        Split of shape `(folds, windows)` with `TRAIN`, `TEST` and, where sessions are held, `VALIDATION`; the windows
+        of other subjects are `GAP`.
 
     Raises:
-        ValueError: If a session is named that no recording has.
+        ValueError: If a session is named that no recording has, or a subject lacks one to train or test on.
 
     Example:
         >>> as_given(np.array([0, 0, 1, 2]), ("train", "valid", "test"), test=["test"], held=["valid"]).tolist()
@@ -72,7 +81,13 @@ def as_given(group: np.ndarray, sessions: Sequence[str], *, test: Collection[str
             f"the split names the sessions {', '.join(absent)}, there are {', '.join(sorted(set(sessions)))}"
         )
     part = np.array([TEST if name in test else VALIDATION if name in held else TRAIN for name in sessions], np.int8)
-    return part[group][None]
+    if unit is None:
+        return part[group][None]
+    owner = np.asarray(unit)
+    folds = np.stack([np.where(owner == one, part, GAP)[group] for one in np.unique(owner)]).astype(np.int8)
+    if lacking := [fold for fold, row in enumerate(folds) if not {int(TRAIN), int(TEST)} <= set(row.tolist())]:
+        raise ValueError(f"folds {lacking}: every subject needs sessions to train and to test on; leave the others out")
+    return folds
 
 
 def contiguous_blocks(group: np.ndarray, start: np.ndarray, stop: np.ndarray, *, folds: int, gap: float) -> np.ndarray:

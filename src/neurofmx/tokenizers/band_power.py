@@ -3,7 +3,7 @@
     P[n, b] = sum over f in band b of  c_f |sum_k h[k] x[k] exp(-2 pi i f k)|^2 / (K sum of h^2 over recorded samples)
 
 with `h` a Hann window over the `K` samples of stretch n, and `c_f` 2 but for the frequencies that have no negative
-twin. Over all bands that is the mean square of the samples, as the window sees them.
+twin. Summed over all frequencies that is the mean square of the samples, as the window sees them.
 """
 
 from __future__ import annotations
@@ -35,24 +35,23 @@ class BandPower(nn.Module):
         super().__init__()
         self.patch, self.span = patch, span
         frequency = torch.fft.rfftfreq(span, 1 / rate)
-        member = torch.stack([torch.ones_like(frequency), *((frequency >= a) & (frequency < b) for a, b in bands)]).T
+        inside = [((frequency >= a) & (frequency < b)).float() for a, b in bands]
+        member = torch.stack([band for band in inside if band.any()] or [torch.zeros(0)]).T.reshape(len(frequency), -1)
         twins = torch.full_like(frequency, 2.0)
         twins[0] = 1.0
         if span % 2 == 0:
             twins[-1] = 1.0
-        # a stretch of few samples has no spectrum, and a Hann window would hide most of it
-        window = torch.hann_window(span) if span >= 8 else torch.ones(span)
-        self.register_buffer("window", window, persistent=False)
-        self.register_buffer("member", member[:, member.any(0)], persistent=False)
+        self.register_buffer("window", torch.hann_window(span), persistent=False)
+        self.register_buffer("member", member, persistent=False)
         self.register_buffer("twins", twins, persistent=False)
 
     @property
     def features(self) -> int:
-        """Powers of a token: that of all frequencies, then one a band."""
-        return self.member.shape[1]
+        """Powers of a token: the mean square of its samples, then one a band."""
+        return 1 + self.member.shape[1]
 
     def power(self, x: Tensor, recorded: Tensor | None = None) -> Tensor:
-        """Mean squares.
+        """Mean square of all samples, which no window weighs, and of each band.
 
         Args:
             x: Samples (B, T, S), 0 where nothing was recorded; T is a multiple of the patch.
@@ -62,9 +61,11 @@ class BandPower(nn.Module):
             Power (B, T / patch, S, features), in the squared unit of the samples.
         """
         seen = torch.ones(x.shape[:2], device=x.device) if recorded is None else recorded.to(x.dtype)
-        spectrum = torch.fft.rfft(self._stretches(x) * self.window).abs().square() * self.twins
-        weight = (self._stretches(seen[..., None]) * self.window.square()).sum(-1, keepdim=True)
-        return spectrum @ self.member / (self.span * weight.clamp_min(torch.finfo(x.dtype).eps))
+        stretches, there, least = self._stretches(x), self._stretches(seen[..., None]), torch.finfo(x.dtype).eps
+        whole = stretches.square().sum(-1, keepdim=True) / there.sum(-1, keepdim=True).clamp_min(1)
+        spectrum = torch.fft.rfft(stretches * self.window).abs().square() * self.twins
+        weight = (there * self.window.square()).sum(-1, keepdim=True).clamp_min(least)
+        return torch.cat([whole, spectrum @ self.member / (self.span * weight)], -1)
 
     def forward(self, x: Tensor, recorded: Tensor | None = None) -> Tensor:
         """Log power (B, T / patch, S, features); arguments as of `power`."""

@@ -35,7 +35,7 @@ class ChannelMixing(nn.Module):
     def __init__(self, layout: Layout, sources: int, *, extent: float = 0.2, octaves: int = 4) -> None:
         super().__init__()
         self.extent, self.octaves, self.positions = extent, octaves, layout.positions
-        spread = 1 / math.sqrt(layout.channels)
+        spread = 1 / math.sqrt(3 * layout.channels)  # as wide as torch's linear layers begin
         # recordings with the same channels share their embeddings
         recordings = layout.recordings if layout.varied else 1
         self.embedding = nn.Parameter(spread * torch.randn(recordings, layout.channels, sources))

@@ -49,6 +49,10 @@ class CutOptions(BaseModel):
         default="same",
         description="All recordings have the `same` channels, or each its `own`: then each is scaled by itself.",
     )
+    incomplete: Literal["error", "drop"] = Field(
+        default="error",
+        description="Windows that hold NaN, as marked stretches do, or have no answer: refuse, or drop.",
+    )
     pad: bool = Field(
         default=False, description="Windows that reach over the end of their trial stop there and are filled up."
     )
@@ -80,6 +84,7 @@ def cut(
     Args:
         recordings: Clean recordings, all with the signal, its rate and, unless `options.montage` is `own`, the
             channels that the first one has. Arrays `<signal>_positions (channels, 3)`, m, are kept where there are any.
+            Of a lazily held signal the windows alone are read.
         signal: Name of the signal that is cut.
         task: What a window is asked; a classification reads the trial column `task.target`, the others the signal.
         split: The dataset's named split.
@@ -171,11 +176,13 @@ def _split(
     stop: np.ndarray,
 ) -> np.ndarray:
     """The dataset's named split with its validation part, checked for leaks."""
-    unit = _units(recordings, by=split.by)[group]
+    units = _units(recordings, by=split.by)
+    unit = units[group]
     if split.kind == "groups":
         parts = splits.leave_groups_out(unit, folds=split.folds)
     elif split.kind == "given":
-        parts = splits.as_given(group, [r.session for r in recordings], test=split.test, held=split.held)
+        each = units if split.by == "subject" and split.folds > 1 else None
+        parts = splits.as_given(group, [r.session for r in recordings], test=split.test, held=split.held, unit=each)
     else:
         parts = splits.contiguous_blocks(group, start, stop, folds=split.folds, gap=split.gap)
     if not split.held:
@@ -221,13 +228,17 @@ def _check_pieces(
         )
     lost = sum(int(np.sum(~np.isfinite(p.y))) for p in pieces)
     if lost:
-        raise ValueError(f"{dataset}: {task.target!r} is NaN or infinite in {lost} windows; drop them first")
+        raise ValueError(
+            f"{dataset}: {task.target!r} is NaN or infinite in {lost} windows; drop them first, or set "
+            f"datasets.{dataset}.tokenize.incomplete to 'drop'"
+        )
     for piece, recording, signal in zip(pieces, recordings, signals, strict=True):
         bad = np.flatnonzero(~np.isfinite(piece.x).all(axis=(0, 1)))
         if len(bad):
             raise ValueError(
                 f"{dataset}: windows of recording {recording.name} hold NaN or infinite values in channels "
-                f"{_named(bad, signal)}; mend or drop them in preprocess"
+                f"{_named(bad, signal)}; mend or drop them in preprocess, or leave out the windows with "
+                f"datasets.{dataset}.tokenize.incomplete=drop"
             )
 
 

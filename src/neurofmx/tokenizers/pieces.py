@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from neurofmx.datasets.base import Split
+from neurofmx.lazy import gather
 from neurofmx.recording import Recording
 from neurofmx.task import Task
 from neurofmx.timeline import Signal
@@ -25,6 +26,8 @@ class Where(Protocol):
     def stride(self) -> int: ...
     @property
     def pad(self) -> bool: ...
+    @property
+    def incomplete(self) -> str: ...
 
 
 class Pieces(NamedTuple):
@@ -68,7 +71,8 @@ def cut_recording(recording: Recording, signal: Signal, task: Task, split: Split
 
     Returns:
         The windows that lie within the signal, in order of time. Where `where.pad` asks for it, a window also ends
-        where its trial or the signal does, and what is missing is filled with zeros.
+        where its trial or the signal does, and what is missing is filled with zeros. Windows with NaN are left out
+        where `where.incomplete` is `drop`.
 
     Raises:
         ValueError: If the recording lacks trials, target or a shared clock, or a label is unknown.
@@ -79,13 +83,21 @@ def cut_recording(recording: Recording, signal: Signal, task: Task, split: Split
     fits = (at.sample + low >= 0) & (end <= len(signal.data)) & (end > at.sample + low)
     anchor, y, block, end = at.sample[fits], at.y[fits], at.block[fits], end[fits]
     index = anchor[:, None] + np.arange(low, high)
-    x = signal.data[np.minimum(index, len(signal.data) - 1)].astype(np.float32)
+    x = gather(signal.data, np.minimum(index, len(signal.data) - 1)).astype(np.float32)
     x[index >= end[:, None]] = 0
     if x.ndim == 4:  # an image: its rows are read one after the other
         x = x.reshape(len(x), -1, x.shape[-1])
     first, last = (signal.start + i / signal.rate for i in (anchor + low, end))
     share = x.shape[1] // (high - low)  # rows of an image a sample
-    return Pieces(x, y, block, first, last, share * (end - anchor - low))
+    pieces = Pieces(x, y, block, first, last, share * (end - anchor - low))
+    return _complete(pieces) if where.incomplete == "drop" else pieces
+
+
+def _complete(pieces: Pieces) -> Pieces:
+    """The windows without NaN, in samples and answer."""
+    answered = np.isfinite(pieces.y).all(axis=tuple(range(1, pieces.y.ndim)))
+    keep = np.isfinite(pieces.x).all(axis=(1, 2)) & answered
+    return Pieces(*(part[keep] for part in pieces))
 
 
 def _anchors(recording: Recording, signal: Signal, task: Task, split: Split, where: Where) -> _Anchors:
@@ -100,7 +112,7 @@ def _anchors(recording: Recording, signal: Signal, task: Task, split: Split, whe
     target = recording.signal(task.target)
     if len(target.data) != len(signal.data) or target.rate != signal.rate or target.start != signal.start:
         raise ValueError(f"recording {recording.name}: {task.target!r} and the signal must share one clock; resample")
-    y = target.data[index].astype(np.float64)
+    y = gather(target.data, index).astype(np.float64)
     block = ((index / signal.rate) // split.block).astype(int)
     y = y.reshape(len(y)) if task.kind == "circular" else y.reshape(len(y), -1)
     return _Anchors(index, y, block, np.full(len(index), len(signal.data)))
