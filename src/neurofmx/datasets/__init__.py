@@ -26,6 +26,7 @@ from neurofmx.datasets.ibl import Ibl
 from neurofmx.datasets.miller_ecog import MillerEcog
 from neurofmx.datasets.mne_misc_ieeg import MneMiscIeeg
 from neurofmx.datasets.mnist_5k import Mnist5k
+from neurofmx.datasets.mujoco import Mujoco
 from neurofmx.datasets.myo_armband import MyoArmband
 from neurofmx.datasets.nilearn_haxby import NilearnHaxby
 from neurofmx.datasets.ninapro import Ninapro
@@ -34,6 +35,8 @@ from neurofmx.datasets.nwb import Nwb
 from neurofmx.datasets.openneuro_fmri import OpenneuroFmri
 from neurofmx.datasets.openneuro_ieeg import OpenneuroIeeg
 from neurofmx.datasets.peyrache_a2929 import PeyracheA2929
+from neurofmx.datasets.sarcos import Sarcos
+from neurofmx.datasets.scitos import Scitos
 from neurofmx.datasets.seizure_ieeg import SeizureIeeg
 from neurofmx.datasets.sheintuch2022 import Sheintuch2022
 from neurofmx.datasets.simulated import Simulated
@@ -68,6 +71,7 @@ _KINDS: tuple[type[Dataset], ...] = (
     MillerEcog,
     MneMiscIeeg,
     Mnist5k,
+    Mujoco,
     MyoArmband,
     NilearnHaxby,
     Ninapro,
@@ -76,6 +80,8 @@ _KINDS: tuple[type[Dataset], ...] = (
     OpenneuroFmri,
     OpenneuroIeeg,
     PeyracheA2929,
+    Sarcos,
+    Scitos,
     SeizureIeeg,
     Sheintuch2022,
     Simulated,

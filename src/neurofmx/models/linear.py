@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
@@ -36,12 +36,20 @@ class LinearConfig(BaseModel):
     features: Kind | Literal["auto"] = Field(
         default="auto",
         description="What is read of a window: flat (all samples), bands (log power of each channel in bands), csp "
-        "(log power behind common spatial patterns), riemann (tangent space of covariances), course (a sound's shape "
-        "in ten parts of its length), foreground (where a film differs from its background), gradients (directions of "
-        "edges, and colours, of a picture); auto is what suits the modality, chosen on the validation windows where "
-        "several do: riemann for eeg, flat or bands for ecog, ieeg and lfp, these or riemann for emg, course for "
+        "(log power behind common spatial patterns), riemann (tangent space of covariances), lines (each sample may "
+        "bend), smooth (likeness to training windows), course (a sound's shape in ten parts of its length), foreground "
+        "(where a film differs from its background), gradients (directions of edges, and colours, of a picture); auto "
+        "is what suits the modality, the best on the validation windows where several do: riemann for eeg, flat or "
+        "bands for ecog, ieeg and lfp, these or riemann for emg, flat, lines or smooth for trajectory, course for "
         "padded audio, foreground for video, gradients for colour images, flat otherwise.",
     )
+    knots: tuple[Annotated[int, Field(ge=2)], ...] = Field(
+        default=(9, 17), description="Knots of each broken line to choose from, with lines."
+    )
+    widths: tuple[PositiveFloat, ...] = Field(
+        default=(0.5, 1.0, 2.0), description="Widths of the likeness to choose from, with smooth."
+    )
+    landmarks: int = Field(default=800, ge=1, description="Training windows to be like, with smooth.")
     strengths: tuple[PositiveFloat, ...] = Field(
         default=STRENGTHS, min_length=1, description="Penalties to choose from on the validation windows."
     )
@@ -143,7 +151,14 @@ class LinearDecoder(ClassicalDecoder):
             ValueError: If a class has no training window, the fold has no validation window, or csp is asked for a
                 task without classes.
         """
-        tried = readers(windows, config.features, csp_components=config.csp_components)
+        tried = readers(
+            windows,
+            config.features,
+            csp_components=config.csp_components,
+            knots=config.knots,
+            landmarks=config.landmarks,
+            widths=config.widths,
+        )
         return cls(*tune(windows, fold, tried, strengths=config.strengths, max_iter=config.max_iter))
 
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
 import numpy as np
 
+from neurofmx.models.additive import BrokenLines, Landmarks
 from neurofmx.models.course import Course
 from neurofmx.models.features import BandPower, CommonSpatialPatterns, Features, Flat, TangentSpace
 from neurofmx.models.foreground import Foreground
 from neurofmx.models.gradients import Gradients
 from neurofmx.tokenizers.windows import Windows
 
-Kind = Literal["flat", "bands", "csp", "riemann", "course", "foreground", "gradients"]
+Kind = Literal["flat", "bands", "csp", "riemann", "lines", "smooth", "course", "foreground", "gradients"]
 FitFeatures = Callable[[np.ndarray, np.ndarray], Features]
 FEATURES: dict[str, type[Features]] = {
     "flat": Flat,
     "bands": BandPower,
     "csp": CommonSpatialPatterns,
     "riemann": TangentSpace,
+    "lines": BrokenLines,
+    "smooth": Landmarks,
     "course": Course,
     "foreground": Foreground,
     "gradients": Gradients,
@@ -31,6 +34,7 @@ AUTO: dict[str, tuple[Kind, ...]] = {
     "emg": ("flat", "bands", "riemann"),
     "ieeg": ("flat", "bands"),
     "lfp": ("flat", "bands"),
+    "trajectory": ("flat", "lines", "smooth"),
     "video": ("foreground",),
 }
 _PLAIN: dict[str, FitFeatures] = {
@@ -43,13 +47,24 @@ _WHOLE = ("bands", "csp")  # need windows without padding
 _PICTURES = ("foreground", "gradients")  # need windows of pictures
 
 
-def readers(windows: Windows, kind: Kind | Literal["auto"], *, csp_components: int) -> list[FitFeatures]:
+def readers(
+    windows: Windows,
+    kind: Kind | Literal["auto"],
+    *,
+    csp_components: int,
+    knots: Sequence[int],
+    landmarks: int,
+    widths: Sequence[float],
+) -> list[FitFeatures]:
     """The features to try on the validation windows of a dataset, simplest first.
 
     Args:
         windows: Windows of the dataset.
         kind: Key of `FEATURES`, or `auto` for those that suit the modality.
         csp_components: Spatial filters of csp.
+        knots: Knots of each broken line, to choose from.
+        landmarks: Training windows to be like, of smooth.
+        widths: Widths of the likeness, to choose from.
 
     Returns:
         For each a function of windows `(n, time, channels)` and labels that learns the features.
@@ -57,27 +72,29 @@ def readers(windows: Windows, kind: Kind | Literal["auto"], *, csp_components: i
     Raises:
         ValueError: If the windows or the task are not what the features need.
     """
-    if kind != "auto":
-        _require(windows, kind)
-        return [_reader(windows, kind, csp_components)]
+    kinds = _suited(windows) if kind == "auto" else (kind,)
+    for each in kinds:
+        _require(windows, each)
+    settings: dict[str, list[FitFeatures]] = {
+        "csp": [partial(CommonSpatialPatterns.fit, components=csp_components)],
+        "lines": [partial(BrokenLines.fit, knots=count) for count in sorted(knots)],
+        "smooth": [partial(Landmarks.fit, landmarks=landmarks, width=width) for width in sorted(widths)],
+    }
+    return [reader for each in kinds for reader in settings.get(each) or [_reader(windows, each)]]
+
+
+def _suited(windows: Windows) -> tuple[Kind, ...]:
+    """The features that are usual for a modality and that its windows can have."""
     padded = _padded(windows)
-    suited: list[Kind] = [each for each in _suited(windows, padded) if not (padded and each in _WHOLE)]
-    return [_reader(windows, each, csp_components) for each in suited]
-
-
-def _suited(windows: Windows, padded: bool) -> tuple[Kind, ...]:
-    """The features that are usual for a modality."""
     if windows.modality == "audio" and padded:
         return ("course",)
     if windows.modality == "image" and len(windows.grid) == 3:
         return ("gradients",)
-    return AUTO.get(windows.modality, ("flat",))
+    return tuple(each for each in AUTO.get(windows.modality, ("flat",)) if not (padded and each in _WHOLE))
 
 
-def _reader(windows: Windows, kind: Kind, csp_components: int) -> FitFeatures:
-    """How one kind learns."""
-    if kind == "csp":
-        return partial(CommonSpatialPatterns.fit, components=csp_components)
+def _reader(windows: Windows, kind: Kind) -> FitFeatures:
+    """How a kind without settings learns."""
     if kind in _PICTURES:
         return partial((Gradients if kind == "gradients" else Foreground).fit, grid=_grid(windows, kind))
     return _PLAIN[kind]

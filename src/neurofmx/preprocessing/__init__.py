@@ -20,6 +20,7 @@ from neurofmx.preprocessing import (
     pose,
     spikes,
     text,
+    trajectory,
     ultrasonic,
     video,
     vocalization,
@@ -60,4 +61,5 @@ PREPROCESS: dict[str, Preprocessing] = {
     "ultrasonic": Preprocessing(ultrasonic.preprocess, ultrasonic.UltrasonicOptions, "ultrasonic"),
     "video": Preprocessing(video.preprocess, video.VideoOptions, "video"),
     "vocalization": Preprocessing(vocalization.preprocess, vocalization.VocalizationOptions, "vocalization"),
+    "trajectory": Preprocessing(trajectory.preprocess, trajectory.TrajectoryOptions, trajectory.SIGNAL),
 }
