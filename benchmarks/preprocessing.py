@@ -188,8 +188,8 @@ def clean_file(modality: str, raw: Path, clean: Path, options: Mapping[str, Any]
 METHOD = """\
 Noise, float32, read from a file, cleaned and written to a file, in a process of its own, once, by processor time on one
 thread (`wall s` beside it, as busy as the machine was). MB/s counts the raw file; `times real time` is seconds recorded
-by seconds needed. Peak MiB is the rise of resident memory. Voltages (eeg, ecog, emg, ieeg, lfp) are streamed: their peak does not
-grow with the recording. Others are held as a whole.
+by seconds needed. Peak MiB is the rise of resident memory. Voltages (eeg, ecog, emg, ieeg, lfp) are streamed: their
+peak does not grow with the recording. Others are held as a whole.
 """
 
 
