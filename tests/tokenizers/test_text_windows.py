@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neurofmx.datasets.base import Split
-from neurofmx.recording import Recording
+from neurofmx.recording import Recording, opened, save
 from neurofmx.task import Task
 from neurofmx.timeline import Signal
 from neurofmx.tokenizers.cut import CutOptions, cut
@@ -63,6 +63,16 @@ def test_numbers_are_not_scaled_and_come_back(tmp_path) -> None:
     np.testing.assert_array_equal(read.sizes, made.sizes)
     np.testing.assert_array_equal(read.truth, made.sizes[-10:])
     assert read.answer == 4
+
+
+def test_texts_are_cut_from_the_disk_as_from_memory(tmp_path) -> None:
+    save(tmp_path / "clean.h5", [part("train"), part("valid", first=7), part("test", first=9)])
+    with opened(tmp_path / "clean.h5") as parts:
+        stored = windows(parts=parts)
+    made = windows()
+    for name in ("x", "y", "sizes", "block", "start"):
+        np.testing.assert_array_equal(getattr(stored, name), getattr(made, name), err_msg=name)
+    assert stored.task == made.task
 
 
 def test_what_would_score_a_token_twice_or_never_is_refused() -> None:

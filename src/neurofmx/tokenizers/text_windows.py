@@ -82,9 +82,10 @@ def cut_text(
 
 def _spans(recording: Recording, signal: str, first: np.ndarray, length: int) -> tuple[np.ndarray, ...]:
     """Tokens `(windows, length + 1)`, sizes `(windows, 2)` of all but the first of them, and start `(windows,)`, s."""
-    tokens, size = recording.signal(signal), recording.signal("size").data
+    tokens = recording.signal(signal)
+    numbers, size = np.asarray(tokens.data), np.asarray(recording.signal("size").data)  # they may lie on the disk
     index = first[:, None] + np.arange(length + 1)
-    return tokens.data[index], size[index[:, 1:]].sum(axis=1), tokens.start + first / tokens.rate
+    return numbers[index], size[index[:, 1:]].sum(axis=1), tokens.start + first / tokens.rate
 
 
 def _blocks(group: np.ndarray, start: np.ndarray, block: float) -> np.ndarray:
