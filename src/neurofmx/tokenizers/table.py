@@ -58,7 +58,7 @@ DEFAULTS: dict[str, str] = {
     "fmri": "linear",
     "ieeg": "log_power",
     "image": "linear",
-    "lfp": "log_power",
+    "lfp": "lfp",
     "pose": "linear",
     "spikes": "linear",
     "text": "text",
