@@ -49,13 +49,20 @@ def preprocess(recordings: Iterable[Recording], options: TrajectoryOptions) -> l
     usable = screen(recordings, SIGNAL, bad=options.bad, option="preprocess.bad")
     if options.arc is not None:
         usable = [_with_arcs(recording, options.arc) for recording in usable]
-    if options.rate is None:
-        return usable
-    rate = options.rate
-    return [
-        replace(recording, signals={k: _resampled(s, rate, recording.name) for k, s in recording.signals.items()})
-        for recording in usable
-    ]
+    return [_at(_single(recording), options.rate) for recording in usable]
+
+
+def _single(recording: Recording) -> Recording:
+    """What is read, in single precision."""
+    signal = recording.signal(SIGNAL)
+    return recording.with_signal(SIGNAL, replace(signal, data=signal.data.astype(np.float32)))
+
+
+def _at(recording: Recording, rate: float | None) -> Recording:
+    """All signals at another rate, or none."""
+    if rate is None:
+        return recording
+    return replace(recording, signals={k: _resampled(s, rate, recording.name) for k, s in recording.signals.items()})
 
 
 def _with_arcs(recording: Recording, width: int) -> Recording:
@@ -104,4 +111,4 @@ def _resampled(signal: Signal, rate: float, where: str) -> Signal:
         raise ValueError(
             f"preprocess.rate={rate:g}: recording {where} lasts {signal.duration:g} s, less than a sample; raise it"
         )
-    return replace(signal, data=means % (2 * np.pi) if angle else means, rate=rate)
+    return replace(signal, data=(means % (2 * np.pi) if angle else means).astype(signal.data.dtype), rate=rate)
