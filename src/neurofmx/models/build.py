@@ -38,12 +38,18 @@ def build_decoder(family: str, config: BaseModel, head: HeadConfig, windows: Win
     dim: int = config.hidden_dim  # type: ignore[attr-defined]
     reader = windows.tokenizer or default_tokenizer(windows.modality, windows.montage)
     tokenizer = build_tokenizer(reader, Layout.of(windows), dim, options=windows.tokenizer_options)
-    backbone = getattr(import_module(module), name)(config)
+    # the head draws its weights before the backbone: this order gives the bits of the committed scores
+    answer = _head(dim, head, windows, fold=fold)
+    return Decoder(tokenizer, getattr(import_module(module), name)(config), answer)
+
+
+def _head(dim: int, config: HeadConfig, windows: Windows, *, fold: int) -> Head | TokenHead:
+    """The head of a task; a regression's knows the scale of its target."""
     if windows.task.kind == "next_token":
-        return Decoder(tokenizer, backbone, TokenHead(dim, vocabulary=windows.task.width, dropout=head.dropout))
-    answer = Head(dim, task=windows.task, pool=head.pool, dropout=head.dropout)
+        return TokenHead(dim, vocabulary=windows.task.width, dropout=config.dropout)
+    answer = Head(dim, task=windows.task, pool=config.pool, dropout=config.dropout)
     if windows.task.kind == "regression":
         y = torch.as_tensor(windows.y[windows.fold(fold).train], dtype=torch.float32)
         answer.target_mean.copy_(y.mean(0))
         answer.target_std.copy_(y.std(0).clamp_min(1e-6))
-    return Decoder(tokenizer, backbone, answer)
+    return answer
