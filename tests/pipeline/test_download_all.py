@@ -198,7 +198,7 @@ def test_a_suite_is_run(built: Checkout) -> None:
     suite = {"small": {"datasets": digits, "compare": ["lstm", "pca"], "seeds": [42]}}
     path = built.root / "params.yaml"
     tree = YAML(typ="safe").load(path)
-    YAML().dump({"suites": suite} | tree, path)
+    YAML().dump(tree | {"suites": suite}, path)
     try:
         done = built.run("python", "pipeline/suite.py", "small")
         assert built.ran(done.stdout) == ["check", "compare"], "nothing but the order of the models is new"
