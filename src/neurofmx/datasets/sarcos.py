@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, final
 import numpy as np
 
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
+from neurofmx.datasets.matfile import read_mat
 from neurofmx.datasets.repository import fetch_repository_files
 from neurofmx.recording import Recording, Signal, Source
 from neurofmx.task import Task
@@ -101,13 +102,7 @@ class Sarcos(Dataset):
 
 def _read(path: Path) -> np.ndarray:
     """The table `(time, 28)`."""
-    from scipy.io import loadmat  # imported here: only this reader needs it
-    from scipy.io.matlab import MatReadError
-
-    try:
-        table = loadmat(path)[path.stem]
-    except (MatReadError, KeyError, OSError, ValueError, TypeError, NotImplementedError) as error:
-        raise ValueError(f"{path.name}: holds no table {path.stem!r} ({error}); download it again") from error
+    (table,) = read_mat(path, path.stem).values()
     if table.ndim != 2 or table.shape[1] != 4 * JOINTS:
         raise ValueError(f"{path.name}: the table must have {4 * JOINTS} columns, got shape {table.shape}")
     return np.ascontiguousarray(table, np.float64)
