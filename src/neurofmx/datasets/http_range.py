@@ -11,6 +11,7 @@ import requests
 
 from neurofmx.atomic import atomic
 from neurofmx.datasets.fetch import WAY_OUT
+from neurofmx.datasets.politeness import asked_rest
 
 _BUSY = (408, 429, 500, 502, 503, 504)
 _LONGEST = 60.0  # s, that a server may make us wait
@@ -138,7 +139,8 @@ class RangeFile(io.RawIOBase):
                 if failures > self._retries:
                     raise ConnectionError(f"cannot read {self._url}: {error}; {WAY_OUT}") from error
                 _log.warning("%s: bytes %d to %d failed (%s), trying again", self._url, start, stop, error)
-                time.sleep(max(self._backoff * 2 ** (failures - 1), _asked_for(error.response)))
+                told = asked_rest(error.response.headers) if error.response is not None else 0.0
+                time.sleep(max(self._backoff * 2 ** (failures - 1), min(told, _LONGEST)))
 
     def _attempt(self, start: int, stop: int) -> bytes:
         """One request."""
@@ -178,9 +180,3 @@ class RangeFile(io.RawIOBase):
             )
         if not told.startswith(f"bytes {start}-{stop - 1}/"):
             raise requests.ConnectionError(f"asked for bytes {start} to {stop - 1}, got {told!r}")
-
-
-def _asked_for(response: requests.Response | None) -> float:
-    """Seconds that a busy server asks to be left alone, at most a minute."""
-    told = response.headers.get("Retry-After", "") if response is not None else ""
-    return min(float(told), _LONGEST) if told.isdecimal() else 0.0
