@@ -26,7 +26,7 @@ LAYERS = (
     {"models"},
     {"training"},
     {"evaluation"},
-    {"sections"},
+    {"prepared", "sections"},
     {"params"},
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -36,6 +36,7 @@ NO_TRACE = {
     "atomic",
     "tables",
     "params",
+    "prepared",
     "sections",
     "parts",
     "datasets.bundle",

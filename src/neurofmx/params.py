@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML, YAMLError
@@ -17,12 +17,11 @@ from neurofmx.datasets import DATASETS
 from neurofmx.datasets.base import Dataset
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
+from neurofmx.prepared import Prepared, check_prepared
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.sections import ParamsError, build, mapping, problems_of, say
 from neurofmx.tables import pick
 from neurofmx.tokenizers.cut import CutOptions
-from neurofmx.tokenizers.montage import check_montage
-from neurofmx.tokenizers.table import default_tokenizer, tokenizer_config
 from neurofmx.training.options import TrainOptions
 
 STUDIED = "hybrid"  # the family of section `model`
@@ -93,15 +92,6 @@ class Block(BaseModel):
     tokenize: dict[str, Any] = Field(description="How it is cut into windows.")
 
 
-class Prepared(NamedTuple):
-    """A dataset with everything between its source and its windows."""
-
-    dataset: Dataset
-    modality: str
-    preprocess: BaseModel
-    tokenize: CutOptions
-
-
 class Model(BaseModel):
     """A model with its settings: section `model`, or one of `models`."""
 
@@ -155,8 +145,9 @@ class Params(BaseModel):
     def _run_is_known(self, section: str, run: Run) -> None:
         for name, item in run.datasets.items():
             pick(self.datasets, name, f"dataset in {section}.datasets")
-            prepared = self._prepare(name, item)
-            self._fits(name, prepared)
+            check_prepared(
+                name, self._prepare(name, item), features=getattr(self.named("linear").config, "features", "auto")
+            )
         for name in ("linear", *run.compare):
             pick(self.models, name, f"model in {section}.compare")
         self._all_can_answer(section, run)
@@ -172,46 +163,6 @@ class Params(BaseModel):
             family = MODELS[self.models[name].family]
             if texts and family.classical and not family.text:
                 raise ValueError(f"{section}.compare: {name} reads samples, {texts[0]} is a text; leave it out")
-
-    def _fits(self, name: str, prepared: Prepared) -> None:
-        """Refuse options that cannot go together for a dataset that will be built."""
-        dataset = prepared.dataset
-        reach, gap = getattr(prepared.preprocess, "reach", 0.0), dataset.split.gap
-        if dataset.split.kind == "blocks" and reach > gap:
-            smoothed = "sigma_ms" in type(prepared.preprocess).model_fields
-            way_out = f"lower sigma_ms to {250 * gap:g}" if smoothed else "raise low, or leave low, notch or rate out"
-            raise ValueError(
-                f"datasets.{name}.preprocess: {'smoothing' if smoothed else 'filtering'} reaches {reach:.3g} s, over "
-                f"the gap of {gap:g} s that split {dataset.split.name} leaves; {way_out}"
-            )
-        check_montage(prepared.tokenize.montage, dataset.split, dataset=name)
-        self._tokens_divide(name, prepared)
-        self._tokenizer_is_known(name, prepared)
-        features = getattr(self.named("linear").config, "features", "auto")
-        if features == "csp" and dataset.task.kind != "classification":
-            raise ValueError(f"models.linear.features=csp: needs classes, {name} asks for a {dataset.task.kind}")
-
-    def _tokens_divide(self, name: str, prepared: Prepared) -> None:
-        """Refuse windows that do not hold a whole number of tokens, where the options fix the rate."""
-        window, rate = prepared.tokenize, getattr(prepared.preprocess, "rate", None)
-        if rate is None:
-            return
-        samples = round(window.stop * rate) - round(window.start * rate)
-        if samples < 1 or samples % window.patch:
-            raise ValueError(
-                f"datasets.{name}.tokenize.patch={window.patch}: must divide the {samples} samples of a window, which "
-                f"start={window.start:g} and stop={window.stop:g} s make at {rate:g} Hz"
-            )
-
-    @staticmethod
-    def _tokenizer_is_known(name: str, prepared: Prepared) -> None:
-        """Refuse a tokenizer or a setting that there is not."""
-        window = prepared.tokenize
-        try:
-            chosen = window.tokenizer or default_tokenizer(prepared.modality, window.montage)
-            tokenizer_config(chosen, window.tokenizer_options)
-        except ValueError as error:
-            raise ValueError(f"datasets.{name}.tokenize.tokenizer={window.tokenizer}: {error}") from error
 
     def dataset(self, name: str, *, suite: str | None = None) -> Prepared:
         """A dataset that `run`, or also a suite, names, ready to be downloaded, cleaned and cut.

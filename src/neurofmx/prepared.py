@@ -1,0 +1,75 @@
+"""A dataset with its cleaning and windows, and whether these can go together: asked before any work is done."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pydantic import BaseModel
+
+from neurofmx.datasets.base import Dataset
+from neurofmx.tokenizers.cut import CutOptions
+from neurofmx.tokenizers.montage import check_montage
+from neurofmx.tokenizers.table import default_tokenizer, tokenizer_config
+
+
+class Prepared(NamedTuple):
+    """A dataset with everything between its source and its windows."""
+
+    dataset: Dataset
+    modality: str
+    preprocess: BaseModel
+    tokenize: CutOptions
+
+
+def check_prepared(name: str, prepared: Prepared, *, features: str) -> None:
+    """Refuse options that cannot go together for a dataset that will be built.
+
+    Args:
+        name: What params.yaml calls the dataset, for the message.
+        prepared: The dataset with its options.
+        features: What the linear model reads of a window.
+
+    Raises:
+        ValueError: Naming the key, the rule, the value and the way out.
+    """
+    _reach_fits(name, prepared)
+    check_montage(prepared.tokenize.montage, prepared.dataset.split, dataset=name)
+    _tokens_divide(name, prepared)
+    _tokenizer_is_known(name, prepared)
+    if features == "csp" and prepared.dataset.task.kind != "classification":
+        raise ValueError(f"models.linear.features=csp: needs classes, {name} asks for a {prepared.dataset.task.kind}")
+
+
+def _reach_fits(name: str, prepared: Prepared) -> None:
+    """What cleaning mixes in time must not reach over the gap between training and test."""
+    split, reach = prepared.dataset.split, getattr(prepared.preprocess, "reach", 0.0)
+    if split.kind == "blocks" and reach > split.gap:
+        smoothed = "sigma_ms" in type(prepared.preprocess).model_fields
+        way_out = f"lower sigma_ms to {250 * split.gap:g}" if smoothed else "raise low, or leave low, notch or rate out"
+        raise ValueError(
+            f"datasets.{name}.preprocess: {'smoothing' if smoothed else 'filtering'} reaches {reach:.3g} s, over "
+            f"the gap of {split.gap:g} s that split {split.name} leaves; {way_out}"
+        )
+
+
+def _tokens_divide(name: str, prepared: Prepared) -> None:
+    """Refuse windows that do not hold a whole number of tokens, where the options fix the rate."""
+    window, rate = prepared.tokenize, getattr(prepared.preprocess, "rate", None)
+    if rate is None:
+        return
+    samples = round(window.stop * rate) - round(window.start * rate)
+    if samples < 1 or samples % window.patch:
+        raise ValueError(
+            f"datasets.{name}.tokenize.patch={window.patch}: must divide the {samples} samples of a window, which "
+            f"start={window.start:g} and stop={window.stop:g} s make at {rate:g} Hz"
+        )
+
+
+def _tokenizer_is_known(name: str, prepared: Prepared) -> None:
+    """Refuse a tokenizer or a setting that there is not."""
+    window = prepared.tokenize
+    try:
+        chosen = window.tokenizer or default_tokenizer(prepared.modality, window.montage)
+        tokenizer_config(chosen, window.tokenizer_options)
+    except ValueError as error:
+        raise ValueError(f"datasets.{name}.tokenize.tokenizer={window.tokenizer}: {error}") from error
