@@ -11,8 +11,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-EPSILON = 1e-4  # in units of the variance: below it silence looks alike
-
 
 class BandPower(nn.Module):
     """Log power of bands, and of all of them together, around every token.
@@ -21,6 +19,7 @@ class BandPower(nn.Module):
         rate: Samples a second, Hz.
         patch: Samples from one token to the next.
         span: Samples that a token's powers are taken of, centred on its patch.
+        floor: Power, in units of the variance, below which silence looks alike.
         bands: Bands in Hz, from below up to but without the end; what holds no frequency of such a span is left out.
 
     Source:
@@ -31,9 +30,11 @@ class BandPower(nn.Module):
     member: Tensor
     twins: Tensor
 
-    def __init__(self, *, rate: float, patch: int, span: int, bands: tuple[tuple[float, float], ...]) -> None:
+    def __init__(
+        self, *, rate: float, patch: int, span: int, bands: tuple[tuple[float, float], ...], floor: float = 1e-4
+    ) -> None:
         super().__init__()
-        self.patch, self.span = patch, span
+        self.patch, self.span, self.floor = patch, span, floor
         frequency = torch.fft.rfftfreq(span, 1 / rate)
         inside = [((frequency >= a) & (frequency < b)).float() for a, b in bands]
         member = torch.stack([band for band in inside if band.any()] or [torch.zeros(0)]).T.reshape(len(frequency), -1)
@@ -69,7 +70,7 @@ class BandPower(nn.Module):
 
     def forward(self, x: Tensor, recorded: Tensor | None = None) -> Tensor:
         """Log power (B, T / patch, S, features); arguments as of `power`."""
-        return torch.log(self.power(x, recorded) + EPSILON)
+        return torch.log(self.power(x, recorded) + self.floor)
 
     def _stretches(self, x: Tensor) -> Tensor:
         """The span around each patch: (B, T, S) to (B, T / patch, S, span), with 0 beyond the ends."""

@@ -72,6 +72,9 @@ class VoltageConfig(PlaceConfig):
     spectrum_s: float | None = Field(
         default=None, gt=0, description="Stretch around a token that its powers are taken of, s; null for its patch."
     )
+    floor: float = Field(
+        default=1e-4, gt=0, description="Power below which silence looks alike, in units of a channel's variance."
+    )
     bands: tuple[Band, ...] = Field(
         default=((1, 4), (4, 8), (8, 13), (13, 30), (30, 70), (70, 150)),
         description="Bands whose log power is read, Hz, beside the power of all; those that such a short stretch or "
@@ -95,10 +98,15 @@ class LFPConfig(VoltageConfig):
 
 
 class EEGConfig(VoltageConfig):
-    """Settings of the tokenizer of scalp EEG, whose answers lie in rhythms more than in shapes."""
+    """Settings of the tokenizer of scalp EEG, whose answers lie in rhythms more than in shapes.
+
+    Name bands that the preprocessing passes: in any other the noise of training drowns what is left, and the network
+    learns the noise.
+    """
 
     waveform: bool = False
-    bands: tuple[Band, ...] = ((1, 4), (4, 8), (8, 13), (13, 30), (30, 45))
+    floor: float = Field(default=0.03, gt=0, description="Power below which silence looks alike, in the same units.")
+    bands: tuple[Band, ...] = ((8, 13), (13, 30))
 
 
 class IEEGConfig(VoltageConfig):

@@ -52,7 +52,7 @@ TOKENIZERS: dict[str, Entry] = {
 DEFAULTS: dict[str, str] = {
     "audio": "linear",
     "calcium": "linear",
-    "ecog": "log_power",
+    "ecog": "ecog",
     "eeg": "log_power",
     "emg": "log_power",
     "fmri": "linear",

@@ -30,7 +30,7 @@ class VoltageTokenizer(Tokenizer):
         self.layout, self.waveform = layout, config.waveform
         self.mixing = ChannelMixing(layout, config.sources, extent=config.extent, octaves=config.octaves)
         span = layout.patch if config.spectrum_s is None else max(layout.patch, round(config.spectrum_s * layout.rate))
-        self.power = BandPower(rate=layout.rate, patch=layout.patch, span=span, bands=config.bands)
+        self.power = BandPower(rate=layout.rate, patch=layout.patch, span=span, bands=config.bands, floor=config.floor)
         shape = layout.patch if config.waveform else 0
         self.project = nn.Linear(config.sources * (self.power.features + shape), dim)
 
