@@ -28,6 +28,7 @@ class Answered(NamedTuple):
     parameters: int
     spikes: float | None = None
     kernels: str = ""
+    tokenizer: str = ""
     validation_loss: float | None = None
 
 
@@ -57,6 +58,7 @@ def main(params: Params, dataset: str, model: str) -> None:
             window=windows.description,
             seeds=answered.seeds,
             kernels=answered.kernels,
+            tokenizer=answered.tokenizer,
         ),
         cost=Cost(
             parameters=answered.parameters,
@@ -138,9 +140,10 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         outputs,
         seeds,
         parameters,
-        float(np.mean(rates)) if rates else None,
-        getattr(decoders[0].backbone, "kernels", ""),
-        float(np.mean(losses)),
+        spikes=float(np.mean(rates)) if rates else None,
+        kernels=getattr(decoders[0].backbone, "kernels", ""),
+        tokenizer=type(decoders[0].tokenizer).__name__,
+        validation_loss=float(np.mean(losses)),
     )
 
 

@@ -1,6 +1,7 @@
 """Run a suite of params.yaml as one experiment: its datasets beside those of `run`, its models, its seeds.
 
 Datasets are added, never taken away: narrowing `run.datasets` would delete the others' metrics from the workspace.
+A stage that fails leaves the others to be done; the command then ends with an error, and a second call goes on there.
 """
 
 import shlex
@@ -21,7 +22,7 @@ def main(params: Params, suite: str, dry_run: bool) -> None:
 def command_of(params: Params, name: str) -> list[str]:
     """The command that builds a suite from these params."""
     suite = params.suite(name)
-    command = ["dvc", "exp", "run", "-m", f"suite {name}"]
+    command = ["dvc", "exp", "run", "--keep-going", "-m", f"suite {name}"]
     for dataset, item in suite.datasets.items():
         if params.run.datasets.get(dataset) != item:
             new = "" if dataset in params.run.datasets else "+"

@@ -180,7 +180,7 @@ def test_a_suite_is_one_command_that_dvc_understands(toys: Checkout) -> None:
 
     shown = toys.run("make", "-s", "suite", "SUITE=small", "DRY=1").stdout.strip()
     assert shown == (
-        "dvc exp run -m 'suite small' -S '+run.datasets.toy_c={kind: toy, modality: eeg}' "
+        "dvc exp run --keep-going -m 'suite small' -S '+run.datasets.toy_c={kind: toy, modality: eeg}' "
         "-S 'run.compare=[lstm]' -S 'evaluate.seeds=[1,2]'"
     )
     words = shlex.split(shown)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
+import scipy  # loads scipy.signal, half a second, when it is used
 from pydantic import Field
-from scipy.signal import lfilter
 
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
 from neurofmx.recording import Events, Recording, Signal, Source, Trials, load, save
@@ -141,7 +141,7 @@ def _heading(samples: int, rng: np.random.Generator) -> tuple[np.ndarray, Trials
     """A heading whose speed varies smoothly about +-1.5 rad/s, the sign drawn anew every trial."""
     count = int(np.ceil(samples / (TRIAL * RATE)))
     way = rng.integers(0, 2, size=count)
-    wander = lfilter([np.sqrt(1 - 0.99**2)], [1, -0.99], rng.normal(size=samples))
+    wander = scipy.signal.lfilter([np.sqrt(1 - 0.99**2)], [1, -0.99], rng.normal(size=samples))
     speed = np.repeat(2 * way - 1, int(TRIAL * RATE))[:samples] * 1.5 + wander
     heading = (rng.uniform(0, 2 * np.pi) + np.cumsum(speed) / RATE) % (2 * np.pi)
     start = np.arange(count) * TRIAL
@@ -182,7 +182,7 @@ def _calcium(events: Events, samples: int, rng: np.random.Generator, *, noise: f
     counts = np.zeros((samples, len(events.names)))
     np.add.at(counts, ((events.times * RATE).astype(int), events.sources), 1)
     decay = np.exp(-1 / (CALCIUM_DECAY * RATE))
-    return lfilter([1.0], [1.0, -decay], counts, axis=0) + noise * rng.normal(size=counts.shape)
+    return scipy.signal.lfilter([1.0], [1.0, -decay], counts, axis=0) + noise * rng.normal(size=counts.shape)
 
 
 def _mixtures(

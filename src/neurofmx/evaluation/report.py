@@ -27,6 +27,7 @@ class Provenance:
         window: What a window holds, in words, e.g. `16 x 530 at 0.4 Hz`.
         seeds: Seeds the model was trained with, in the order of the outputs.
         kernels: Which kernels ran, e.g. `reference`; empty for a model without any.
+        tokenizer: Class that made tokens of the windows, e.g. `SpikeTokenizer`; empty for a model without tokens.
     """
 
     dataset: str
@@ -36,6 +37,7 @@ class Provenance:
     window: str
     seeds: tuple[int, ...]
     kernels: str = ""
+    tokenizer: str = ""
 
 
 @dataclass(frozen=True)

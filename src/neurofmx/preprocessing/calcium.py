@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import Literal, Self
 
 import numpy as np
+import scipy  # loads scipy.signal, half a second, when it is used
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.ndimage import percentile_filter
-from scipy.signal import resample_poly
 
 from neurofmx.preprocessing.alignment import aligned
 from neurofmx.preprocessing.checks import Bad, drop_channels, screen
@@ -160,4 +160,6 @@ def _at_rate(data: np.ndarray, old: float, new: float) -> np.ndarray:
         raise ValueError(
             f"preprocess.rate must be a ratio of whole numbers up to 1000 times the recording's {old} Hz, got {new}"
         )
-    return data if ratio == 1 else resample_poly(data, ratio.numerator, ratio.denominator, axis=0, padtype="line")
+    if ratio == 1:
+        return data
+    return scipy.signal.resample_poly(data, ratio.numerator, ratio.denominator, axis=0, padtype="line")

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from scipy.signal import oaconvolve, resample_poly
+import scipy  # loads scipy.signal, half a second, when it is used
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def envelope(low: float, high: float | None, *, rate: float, log: bool = False) 
     kernel = (ideal * np.hamming(len(lag)))[None]
 
     def apply(rows: np.ndarray) -> np.ndarray:
-        turned = oaconvolve(reflected(rows, reach), kernel, mode="valid", axes=-1)
+        turned = scipy.signal.oaconvolve(reflected(rows, reach), kernel, mode="valid", axes=-1)
         power = rows**2 + turned**2
         return np.log(np.maximum(power, np.finfo(np.float32).tiny)) if log else np.sqrt(power)
 
@@ -144,7 +144,7 @@ class Resampling:
 
     def apply(self, rows: np.ndarray) -> np.ndarray:
         """Rows `(channels, time)` at the new rate."""
-        return rows if self.up == self.down else resample_poly(rows, self.up, self.down, axis=1)
+        return rows if self.up == self.down else scipy.signal.resample_poly(rows, self.up, self.down, axis=1)
 
 
 def total_reach(steps: Sequence[Step]) -> int:

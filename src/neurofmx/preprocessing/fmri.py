@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import scipy  # loads scipy.signal, half a second, when it is used
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from scipy.signal import butter, detrend, sosfiltfilt
 from scipy.sparse import csr_array
 
 from neurofmx.preprocessing.atlas import SCHAEFER, Atlas, load_atlas
@@ -158,7 +158,7 @@ def _clean(recording: Recording, options: FmriOptions) -> Signal:
 def _drift(data: np.ndarray, options: FmriOptions, *, rate: float) -> np.ndarray:
     """Remove lines and slow waves."""
     if options.detrend:
-        data = detrend(data, axis=0)
+        data = scipy.signal.detrend(data, axis=0)
     return data if options.high_pass is None else _high_pass(data, options.high_pass, rate=rate)
 
 
@@ -166,4 +166,5 @@ def _high_pass(data: np.ndarray, corner: float, *, rate: float) -> np.ndarray:
     """A Butterworth filter in both directions, which leaves no delay and half the amplitude at the corner."""
     if corner >= rate / 2:
         raise ValueError(f"preprocess.high_pass must be below half the rate, {rate / 2} Hz, got {corner}")
-    return sosfiltfilt(butter(_ORDER, corner, "highpass", fs=rate, output="sos"), data, axis=0)
+    high_pass = scipy.signal.butter(_ORDER, corner, "highpass", fs=rate, output="sos")
+    return scipy.signal.sosfiltfilt(high_pass, data, axis=0)

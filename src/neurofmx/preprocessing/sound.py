@@ -7,8 +7,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
+import scipy  # loads scipy.signal, half a second, when it is used
 from pydantic import Field
-from scipy.signal import resample_poly
 
 from neurofmx.preprocessing.checks import Bad, screen
 from neurofmx.preprocessing.spectra import SpectrumOptions, band_power, decibels, mel_weights
@@ -76,7 +76,7 @@ def resampled(data: np.ndarray, *, old: float, new: float) -> np.ndarray:
             f"preprocess.sample_rate must be a ratio of whole numbers up to 1000 times the recording's {old:g} Hz, got "
             f"{new:g}"
         )
-    return data if ratio == 1 else resample_poly(data, ratio.numerator, ratio.denominator)
+    return data if ratio == 1 else scipy.signal.resample_poly(data, ratio.numerator, ratio.denominator)
 
 
 def mel_levels(sound: Signal, options: SoundOptions, *, where: str) -> Signal:

@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import Self
 
 import numpy as np
+import scipy  # loads scipy.signal, half a second, when it is used
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.fft import dct, rfft
-from scipy.signal import get_window
 
 from neurofmx.preprocessing.alignment import aligned
 from neurofmx.recording import Recording, Signal
@@ -105,7 +105,7 @@ def band_power(samples: np.ndarray, weights: np.ndarray, *, length: int, hop: in
     Returns:
         Power `(1 + n // hop, bands)`; a sine of amplitude A at the centre of a frequency has the power `A^2 / 2` there.
     """
-    window = np.asarray(get_window("hann", length))
+    window = np.asarray(scipy.signal.get_window("hann", length))
     double = np.full(length // 2 + 1, 2.0)  # negative frequencies count with the positive ones
     double[0] = 1.0
     if length % 2 == 0:

@@ -57,7 +57,7 @@ DEFAULTS: dict[str, str] = {
     "emg": "log_power",
     "fmri": "linear",
     "ieeg": "log_power",
-    "image": "linear",
+    "image": "image",
     "lfp": "lfp",
     "pose": "linear",
     "spikes": "linear",
