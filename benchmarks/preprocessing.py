@@ -3,8 +3,8 @@
     python -m benchmarks --only preprocessing                        every modality, a few minutes of recording each
     python -m benchmarks.preprocessing ieeg --mib 10240 --folder /tmp  one of 10 GiB, made and cleaned in that folder
 
-A recording of noise is written to a file first. What is timed, in a process of its own, is reading it, cleaning it and
-writing the clean file, as the preprocess stage does. A modality is added as an entry of `CASES`.
+A recording of noise (`benchmarks.recordings`) is written to a file first. What is timed, in a process of its own, is
+reading it, cleaning it and writing the clean file, as the preprocess stage does.
 """
 
 from __future__ import annotations
@@ -16,39 +16,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.machine import ROOT, facts
 from benchmarks.memory import give_back, peak
+from benchmarks.recordings import CASES, MIB
 from neurofmx.atomic import atomic
-from neurofmx.recording import Events, Recording, Signal, opened, save
-
-MIB = 2**20
-
-
-@dataclass(frozen=True)
-class Case:
-    """A recording of one modality and how it is cleaned.
-
-    Args:
-        rate: Samples a second, Hz.
-        shape: Channels, or the voxels of a volume `(x, y, z)`; of spikes the number of units.
-        options: Options of the modality's preprocessing.
-        make: Writes a recording of about that many bytes and returns its length in s.
-        open: Opens what was written, its signals left in the file where the preprocessing streams.
-    """
-
-    rate: float
-    shape: tuple[int, ...]
-    options: Mapping[str, Any]
-    make: Callable[[Case, str, Path, int], float]
-    open: Callable[[Path], AbstractContextManager[list[Recording]]] = opened
+from neurofmx.recording import save
 
 
 @dataclass(frozen=True)
@@ -64,71 +41,6 @@ class Measured:
     mib: float = 0.0
     clean_mib: float = 0.0
     peak_mib: float = 0.0
-
-
-class Noise:
-    """Float32 noise that is never held as a whole: the same 2^20 values over and over, each time a little larger."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape, self.ndim, self.dtype = shape, len(shape), np.dtype(np.float32)
-        self._values = np.random.default_rng(0).normal(size=MIB).astype(np.float32)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index: slice) -> np.ndarray:
-        first, last, _ = index.indices(len(self))
-        row = int(np.prod(self.shape[1:]))
-        place = np.arange(first * row, last * row)
-        return (self._values[place % MIB] * (1 + place // MIB * 1e-3)).astype(np.float32).reshape(-1, *self.shape[1:])
-
-
-def _voltage(case: Case, name: str, path: Path, size: int) -> float:
-    """Channels of noise."""
-    samples = max(int(60 * case.rate), size // (4 * case.shape[0]))
-    names = tuple(f"A{k + 1}" for k in range(case.shape[0]))
-    signal = Signal(Noise((samples, *case.shape)), case.rate, "V", names)  # type: ignore[arg-type]
-    save(path, [Recording("made", "1", {name: signal})])
-    return signal.duration
-
-
-def _volumes(case: Case, name: str, path: Path, size: int) -> float:
-    """Volumes of noise, half of whose voxels are brain."""
-    volumes = max(50, size // (4 * int(np.prod(case.shape))))
-    signal = Signal(Noise((volumes, *case.shape)), case.rate, "a.u.", ())  # type: ignore[arg-type]
-    mask = np.arange(int(np.prod(case.shape))).reshape(case.shape) % 2 == 0
-    save(path, [Recording("made", "1", {"bold": signal}, arrays={"mask": mask, "affine": np.eye(4)})])
-    return signal.duration
-
-
-def _spikes(case: Case, name: str, path: Path, size: int) -> float:
-    """Poisson spikes, 10 a second and unit, at 16 bytes a spike."""
-    rng, units = np.random.default_rng(0), case.shape[0]
-    count = size // 16
-    seconds = count / (10 * units)
-    times = np.sort(rng.uniform(0, seconds, count))
-    events = Events(times, rng.integers(0, units, count), tuple(f"u{k}" for k in range(units)))
-    save(path, [Recording("made", "1", events={"spikes": events})])
-    return seconds
-
-
-@contextmanager
-def _in_memory(path: Path) -> Iterator[list[Recording]]:
-    """For preprocessing that takes a recording as a whole."""
-    from neurofmx.recording import load
-
-    yield load(path)
-
-
-CASES: dict[str, Case] = {
-    "ecog": Case(1000.0, (128,), {}, _voltage),
-    "eeg": Case(500.0, (64,), {}, _voltage),
-    "emg": Case(2000.0, (16,), {"rate": 200.0}, _voltage),
-    "fmri": Case(0.5, (40, 48, 40), {}, _volumes, _in_memory),
-    "ieeg": Case(1000.0, (256,), {"notch": 50.0, "reference": "bipolar", "high": 200.0, "rate": 500.0}, _voltage),
-    "lfp": Case(1250.0, (64,), {}, _voltage),
-    "spikes": Case(30_000.0, (200,), {}, _spikes),
-}
 
 
 def run(modality: str, *, mib: int, folder: Path, options: Mapping[str, Any] | None = None) -> Measured:
@@ -150,7 +62,7 @@ def run(modality: str, *, mib: int, folder: Path, options: Mapping[str, Any] | N
     chosen = {**case.options, **(options or {})}
     with tempfile.TemporaryDirectory(dir=folder, prefix="preprocessing-") as inner:
         raw, clean = Path(inner) / "raw.h5", Path(inner) / "clean.h5"
-        recorded = case.make(case, modality, raw, mib * MIB)
+        recorded = case.make(case, raw, mib * MIB)
         words = ["--clean", str(raw), str(clean), "--options", json.dumps(chosen), modality]
         paths = os.pathsep.join(filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH", ""))))
         done = subprocess.run(
@@ -163,10 +75,9 @@ def run(modality: str, *, mib: int, folder: Path, options: Mapping[str, Any] | N
         if done.returncode:
             raise RuntimeError(f"{modality}: cleaning ended with {done.returncode}: {done.stderr[-2000:]}")
         found = json.loads(done.stdout.splitlines()[-1])
-        sizes = {"mib": raw.stat().st_size / MIB, "clean_mib": clean.stat().st_size / MIB}
-    unit = {1: "channels", 3: "voxels"}[len(case.shape)] if modality != "spikes" else "units"
-    size = f"{'x'.join(map(str, case.shape))} {unit}" + (f", {case.rate:g} Hz" if modality != "spikes" else "")
-    return Measured(modality, size, chosen, recorded, **found, **sizes)
+        made = sum(file.stat().st_size for file in Path(inner).iterdir() if file != clean)
+        sizes = {"mib": made / MIB, "clean_mib": clean.stat().st_size / MIB}
+    return Measured(modality, case.size, chosen, recorded, **found, **sizes)
 
 
 def clean_file(modality: str, raw: Path, clean: Path, options: Mapping[str, Any]) -> dict[str, float]:
@@ -189,7 +100,8 @@ METHOD = """\
 Noise, float32, read from a file, cleaned and written to a file, in a process of its own, once, by processor time on one
 thread (`wall s` beside it, as busy as the machine was). MB/s counts the raw file; `times real time` is seconds recorded
 by seconds needed. Peak MiB is the rise of resident memory. Voltages (eeg, ecog, emg, ieeg, lfp) are streamed: their
-peak does not grow with the recording. Others are held as a whole.
+peak does not grow with the recording. A film is decoded frame by frame, its MiB are those of the coded film. Others are
+held as a whole.
 """
 
 

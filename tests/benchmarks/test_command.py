@@ -110,6 +110,7 @@ def test_the_parent_never_waits_actively():
 
 def test_cleaning_is_measured_for_every_modality_that_has_a_case(tmp_path):
     from benchmarks.preprocessing import CASES, run, table, write
+    from neurofmx.preprocessing import PREPROCESS
 
     row = run("lfp", mib=1, folder=tmp_path, options={"low": 10.0})
     assert row.recorded_s == 60  # the least that is made
@@ -121,9 +122,12 @@ def test_cleaning_is_measured_for_every_modality_that_has_a_case(tmp_path):
     assert "| lfp | 64 channels, 1250 Hz | low 10.0 | 18 |" in (tmp_path / "preprocessing.md").read_text()
     assert json.loads((tmp_path / "preprocessing.json").read_text())["rows"][0]["modality"] == "lfp"
     assert table([row]).count("\n") == 3
-    assert set(CASES) >= {"ecog", "eeg", "emg", "fmri", "ieeg", "lfp", "spikes"}
+    assert set(PREPROCESS) - set(CASES) == {"image", "text", "trajectory"}  # which are handed on as they are
     with pytest.raises(
         RuntimeError, match=r"(?s)emg: cleaning ended with 1: .*preprocess\.high must be below half the rate"
     ):
         run("emg", mib=1, folder=tmp_path, options={"high": 1000.0})
+    film = run("video", mib=1, folder=tmp_path)
+    assert film.recorded_s >= 1
+    assert 1 < film.mib < 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["preprocessing.json", "preprocessing.md"]
