@@ -128,6 +128,6 @@ def test_cleaning_is_measured_for_every_modality_that_has_a_case(tmp_path):
     ):
         run("emg", mib=1, folder=tmp_path, options={"high": 1000.0})
     film = run("video", mib=1, folder=tmp_path)
-    assert film.recorded_s >= 1
-    assert 1 < film.mib < 2
+    assert film.recorded_s >= 1  # s, the least that is made
+    assert film.mib > 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["preprocessing.json", "preprocessing.md"]
