@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from neurofmx.datasets.base import Split
 from neurofmx.lazy import Columns, Lazy, Part, columns, gather, is_lazy, part, pieces
-from neurofmx.preprocessing.checks import bad_channels
+from neurofmx.preprocessing.steps.checks import bad_channels
 from neurofmx.recording import Recording, Signal, Trials, opened, save
 from neurofmx.task import Task
 from neurofmx.tokenizers.cut import CutOptions, cut
@@ -121,7 +121,7 @@ def test_bad_channels_are_found_in_pieces(monkeypatch: pytest.MonkeyPatch) -> No
     data[[3, 40], 0], data[:, 1] = np.nan, 4.0
     expected = {"a": "2 of 50 samples are not finite", "b": "constant at 4"}
     assert bad_channels(Signal(data, 1.0, "V", ("a", "b", "c"))) == expected
-    monkeypatch.setattr("neurofmx.preprocessing.checks.pieces", lambda data: pieces(data, values=12))
+    monkeypatch.setattr("neurofmx.preprocessing.steps.checks.pieces", lambda data: pieces(data, values=12))
     assert bad_channels(Signal(Held(data), 1.0, "V", ("a", "b", "c"))) == expected  # type: ignore[arg-type]
 
 

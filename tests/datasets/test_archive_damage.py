@@ -11,10 +11,10 @@ import pytest
 from nibabel import nifti1
 from scipy.io import savemat
 
-from neurofmx.datasets.bids_tree import named, sidecar, trials
-from neurofmx.datasets.matfile import read_mat
+from neurofmx.datasets.formats.bids_tree import named, sidecar, trials
+from neurofmx.datasets.formats.matfile import read_mat
+from neurofmx.datasets.formats.volumes import read_volumes, repetition_time
 from neurofmx.datasets.openneuro_ieeg import _open
-from neurofmx.datasets.volumes import read_volumes, repetition_time
 
 RNG = np.random.default_rng(0)
 

@@ -21,7 +21,7 @@ from neurofmx.datasets.nilearn_haxby import CATEGORIES, NilearnHaxby
 from neurofmx.datasets.ninapro import Ninapro
 from neurofmx.datasets.openneuro_fmri import OpenneuroFmri
 from neurofmx.datasets.openneuro_ieeg import OpenneuroIeeg
-from neurofmx.preprocessing.atlas import load_atlas
+from neurofmx.preprocessing.steps.atlas import load_atlas
 
 _here, serve = mats._here, haxby.serve  # fixtures: addresses moved to this machine
 RNG = np.random.default_rng(0)

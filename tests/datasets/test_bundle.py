@@ -11,7 +11,7 @@ import pytest
 from tests.datasets.server import Server
 
 from neurofmx.datasets import DATASETS, cifar10_subset, fsdd
-from neurofmx.datasets.bundle import fetch_repository_bundle, pack
+from neurofmx.datasets.access.bundle import fetch_repository_bundle, pack
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {f"words/{name}.wav": f"sound of {name}".encode() * 50 for name in ("b", "a", "c d")}

@@ -7,8 +7,8 @@ import pytest
 from tests.datasets.dandi_server import DandiServer
 from tests.datasets.range_server import Trouble
 
-from neurofmx.datasets import patience
-from neurofmx.datasets.dandi_archive import Asset, fetch_asset, find_assets, open_asset
+from neurofmx.datasets.access import patience
+from neurofmx.datasets.access.dandi_archive import Asset, fetch_asset, find_assets, open_asset
 
 FILES = {f"sub-{s}/sub-{s}_ses-{n}_ecephys.nwb": f"{s} {n}".encode() * 50_000 for s in ("01", "02") for n in (1, 2, 3)}
 LISTED = "/api/dandisets/000055/versions/0.220127.0436/assets/"

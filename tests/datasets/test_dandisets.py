@@ -12,11 +12,11 @@ from tests.datasets import nwb_files
 from tests.datasets.dandi_server import DandiServer
 from tests.datasets.range_server import Trouble
 
-from neurofmx.datasets import nwb_series
 from neurofmx.datasets.ajile12 import Ajile12
 from neurofmx.datasets.allen_2p import Allen2p
 from neurofmx.datasets.allen_neuropixels_lfp import AllenNeuropixelsLfp
 from neurofmx.datasets.dandiset import Dandiset
+from neurofmx.datasets.formats import nwb_series
 from neurofmx.datasets.seizure_ieeg import SeizureIeeg
 from neurofmx.recording import Recording, Source
 

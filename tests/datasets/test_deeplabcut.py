@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neurofmx.datasets.deeplabcut import read_csv, read_h5
+from neurofmx.datasets.formats.deeplabcut import read_csv, read_h5
 
 COLUMNS = [("scorer", part, axis) for part in ("snout", "tail") for axis in ("x", "y", "likelihood")]
 VALUES = np.random.default_rng(0).normal(size=(5, 6))

@@ -11,8 +11,8 @@ import pytest
 from tests.datasets.server import Fault, Server
 from urllib3.util import Retry
 
-from neurofmx.datasets import distribution
-from neurofmx.datasets.distribution import fetch_distribution_members
+from neurofmx.datasets.access import distribution
+from neurofmx.datasets.access.distribution import fetch_distribution_members
 
 CONTENT = b"volumes"
 SUM = hashlib.sha256(CONTENT).hexdigest()

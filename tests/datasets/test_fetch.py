@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from tests.datasets.server import Fault, Server
 
-from neurofmx.datasets.fetch import fetch
+from neurofmx.datasets.access.fetch import fetch
 
 BODY = np.random.default_rng(0).bytes(600_000)
 SUM = hashlib.sha256(BODY).hexdigest()
@@ -165,7 +165,7 @@ def test_a_killed_download_is_resumed_by_the_next_process(server: Server, tmp_pa
     server.files["/a.bin"] = BODY
     server.faults["/a.bin"] = [Fault(pause=0.3)]
     script = (
-        "import sys; from pathlib import Path; from neurofmx.datasets.fetch import fetch\n"
+        "import sys; from pathlib import Path; from neurofmx.datasets.access.fetch import fetch\n"
         "fetch(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3], cache=Path(sys.argv[4]), progress=False)"
     )
     arguments = [f"{server.url}/a.bin", str(tmp_path / "out" / "a.bin"), SUM, str(tmp_path / "cache")]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from tests.datasets.range_server import RangeServer, Reply, Trouble
 
-from neurofmx.datasets.http_range import RangeFile
+from neurofmx.datasets.access.http_range import RangeFile
 
 BODY = np.random.default_rng(0).bytes(100_000)
 quick = partial(RangeFile, size=len(BODY), block=1 << 10, backoff=0.01)
@@ -67,7 +67,7 @@ def test_a_killed_process_leaves_whole_blocks_and_the_next_asks_for_the_others(
 ) -> None:
     ranged.troubles["/a.nwb"] = [Trouble()] * 3 + [Trouble(silence=30.0)]
     script = (
-        "import sys; from pathlib import Path; from neurofmx.datasets.http_range import RangeFile;"
+        "import sys; from pathlib import Path; from neurofmx.datasets.access.http_range import RangeFile;"
         "RangeFile(sys.argv[1], size=100_000, block=1024, together=2, blocks=Path(sys.argv[2])).read(50_000)"
     )
     command = [sys.executable, "-c", script, f"{ranged.url}/a.nwb", str(tmp_path / "blocks")]

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from tests.datasets.alyx_server import LOGIN, PASSWORD, TOKEN, AlyxServer, identity
 from tests.datasets.range_server import Trouble
 
-from neurofmx.datasets import patience
+from neurofmx.datasets.access import patience
 from neurofmx.datasets.ibl import Ibl, wheel_velocity
 from neurofmx.preprocessing.spikes import SpikeOptions, preprocess
 from neurofmx.recording import Recording, Source

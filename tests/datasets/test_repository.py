@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.datasets.server import Server
 
-from neurofmx.datasets.repository import fetch_repository_files
+from neurofmx.datasets.access.repository import fetch_repository_files
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 BODY = b"spike times"

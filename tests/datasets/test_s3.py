@@ -7,7 +7,7 @@ import pytest
 from tests.datasets.bucket import Buckets, Fault
 
 from neurofmx.datasets import s3
-from neurofmx.datasets.s3 import Stored, fetch_stored, listing
+from neurofmx.datasets.access.s3 import Stored, fetch_stored, listing
 
 BODY = np.random.default_rng(0).bytes(600_000)
 KEY = "ds000001/sub-01/func/bold.nii.gz"

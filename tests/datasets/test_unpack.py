@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from neurofmx.datasets import unpack as unpacking
-from neurofmx.datasets.unpack import unpack
+from neurofmx.datasets.access.unpack import unpack
 
 
 def zipped(*members: tuple[str, bytes], link: str | None = None, method: int = zipfile.ZIP_DEFLATED) -> bytes:

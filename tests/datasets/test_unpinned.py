@@ -13,7 +13,7 @@ import pytest
 from tests.datasets.server import Answer, Fault, Server
 
 import neurofmx
-from neurofmx.datasets.unpinned import fetch_unpinned
+from neurofmx.datasets.access.unpinned import fetch_unpinned
 
 BODY = np.random.default_rng(0).bytes(600_000)
 MD5 = hashlib.md5(BODY).hexdigest()
@@ -111,7 +111,7 @@ def test_a_killed_download_is_continued_by_the_next_process(server: Server, tmp_
     server.files["/a.zip"], server.tags = BODY, True
     server.faults["/a.zip"] = [Fault(pause=0.3)]
     script = (
-        "import sys; from pathlib import Path; from neurofmx.datasets.unpinned import fetch_unpinned\n"
+        "import sys; from pathlib import Path; from neurofmx.datasets.access.unpinned import fetch_unpinned\n"
         "fetch_unpinned(sys.argv[1], cache=Path(sys.argv[2]), progress=False)"
     )
     process = subprocess.Popen(

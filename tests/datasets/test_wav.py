@@ -10,7 +10,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neurofmx.datasets.wav import read_wav
+from neurofmx.datasets.formats.wav import read_wav
 
 SOUND = np.random.default_rng(0).uniform(-0.9, 0.9, (500, 2))
 

@@ -11,7 +11,7 @@ from sklearn.preprocessing import SplineTransformer
 
 from neurofmx.datasets import DATASETS
 from neurofmx.headline import headline
-from neurofmx.models.additive import BrokenLines, Landmarks
+from neurofmx.models.features.additive import BrokenLines, Landmarks
 from neurofmx.models.linear import LinearConfig, LinearDecoder
 from neurofmx.preprocessing.trajectory import TrajectoryOptions, preprocess
 from neurofmx.tokenizers.cut import CutOptions, cut

@@ -13,8 +13,8 @@ from nilearn.maskers import NiftiLabelsMasker
 from tests.datasets.server import Server
 
 from neurofmx.preprocessing import atlas, fmri
-from neurofmx.preprocessing.atlas import CHECKSUMS, IMAGE, TABLE, fetch_schaefer, load_atlas
 from neurofmx.preprocessing.fmri import FmriOptions
+from neurofmx.preprocessing.steps.atlas import CHECKSUMS, IMAGE, TABLE, fetch_schaefer, load_atlas
 from neurofmx.recording import Recording, Signal
 
 PARCELS = 6

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from neurofmx.preprocessing.checks import bad_channels, drop_channels, screen
+from neurofmx.preprocessing.steps.checks import bad_channels, drop_channels, screen
 from neurofmx.recording import Recording, Signal
 
 

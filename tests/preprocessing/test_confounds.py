@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from nilearn.signal import clean
 
-from neurofmx.preprocessing.confounds import choose, regress_out
 from neurofmx.preprocessing.fmri import FmriOptions, preprocess
+from neurofmx.preprocessing.steps.confounds import choose, regress_out
 from neurofmx.recording import Recording, Signal
 
 RNG = np.random.default_rng(0)

@@ -10,7 +10,7 @@ from scipy.signal import chirp
 from neurofmx.datasets import DATASETS
 from neurofmx.preprocessing.audio import AudioOptions
 from neurofmx.preprocessing.audio import preprocess as prepare_audio
-from neurofmx.preprocessing.pitch import yin
+from neurofmx.preprocessing.steps.pitch import yin
 from neurofmx.preprocessing.ultrasonic import UltrasonicOptions
 from neurofmx.preprocessing.ultrasonic import preprocess as prepare_ultrasound
 from neurofmx.preprocessing.vocalization import VocalizationOptions

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.signal import spectrogram
 
-from neurofmx.preprocessing.spectra import (
+from neurofmx.preprocessing.steps.spectra import (
     SpectrumOptions,
     band_power,
     cepstrum,

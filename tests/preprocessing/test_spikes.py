@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
 from neurofmx.datasets import DATASETS
-from neurofmx.preprocessing.alignment import resample
-from neurofmx.preprocessing.smoothing import gaussian_kernel, smooth
 from neurofmx.preprocessing.spikes import SpikeOptions, count, preprocess
+from neurofmx.preprocessing.steps.alignment import resample
+from neurofmx.preprocessing.steps.smoothing import gaussian_kernel, smooth
 from neurofmx.recording import Events, Recording, Signal
 
 

@@ -13,12 +13,12 @@ SCRIPT = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-import neurofmx.lazy, neurofmx.preprocessing.cleaned
-from neurofmx.preprocessing.voltage import VoltageOptions, clean
+import neurofmx.lazy, neurofmx.preprocessing.steps.cleaned
+from neurofmx.preprocessing.steps.voltage import VoltageOptions, clean
 from neurofmx.recording import Recording, Signal, opened, save
 
 MB, NAMES, OPTIONS = 10**6, tuple("ABCDEFGHIJKLMNOP"), VoltageOptions(low=2.0, high=50.0, rate=250.0)
-neurofmx.preprocessing.cleaned.BLOCK, neurofmx.lazy.PIECE = 2**20, 2**19
+neurofmx.preprocessing.steps.cleaned.BLOCK, neurofmx.lazy.PIECE = 2**20, 2**19
 
 
 class Generated(neurofmx.lazy.Lazy):  # a 10 Hz sine in every channel, nowhere stored
@@ -34,7 +34,7 @@ def recorded(samples):
 folder, whole = Path(sys.argv[1]), 200 * MB // (8 * 16)
 save(folder / "short.h5", clean([recorded(5000)], "x", OPTIONS))  # everything is imported
 if sys.argv[2] == "all at once":
-    neurofmx.preprocessing.cleaned.BLOCK = 2**30
+    neurofmx.preprocessing.steps.cleaned.BLOCK = 2**30
 now = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmData"))
 resource.setrlimit(resource.RLIMIT_DATA, (now * 1024 + 100 * MB,) * 2)
 save(folder / "clean.h5", clean([recorded(whole)], "x", OPTIONS))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from neurofmx.datasets import DATASETS
 from neurofmx.preprocessing.spikes import SpikeOptions, preprocess
-from neurofmx.preprocessing.units import presence, violations
+from neurofmx.preprocessing.steps.units import presence, violations
 from neurofmx.recording import Events, Recording, Signal
 
 SECONDS = 100.0

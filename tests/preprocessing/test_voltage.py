@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from scipy.signal import hilbert, welch
 
 from neurofmx.lazy import Lazy, MneSamples
-from neurofmx.preprocessing.cleaned import Cleaned
-from neurofmx.preprocessing.fir import mains_lines
-from neurofmx.preprocessing.voltage import VoltageOptions, clean
+from neurofmx.preprocessing.steps.cleaned import Cleaned
+from neurofmx.preprocessing.steps.fir import mains_lines
+from neurofmx.preprocessing.steps.voltage import VoltageOptions, clean
 from neurofmx.recording import Recording, Signal, load, opened, save
 
 RATE = 500.0

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from neurofmx.datasets.base import Expected, Modality, Split
 from neurofmx.datasets.dandiset import Dandiset, Patterns, Version, entities
-from neurofmx.datasets.nwb_series import (
+from neurofmx.datasets.formats.nwb_series import (
     electrode_names,
     electrode_positions,
     electrode_table,

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from neurofmx.datasets.base import Expected, Modality, Split
 from neurofmx.datasets.dandiset import Dandiset, Patterns, Version, entities
-from neurofmx.datasets.nwb_series import item, read_intervals, read_series
+from neurofmx.datasets.formats.nwb_series import item, read_intervals, read_series
 from neurofmx.recording import Recording
 from neurofmx.task import Task
 

@@ -7,9 +7,9 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from neurofmx.datasets.access.repository import fetch_repository_files
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.datasets.repository import fetch_repository_files
-from neurofmx.datasets.wav import read_wav
+from neurofmx.datasets.formats.wav import read_wav
 from neurofmx.recording import Recording, Source, Trials
 from neurofmx.task import Task
 

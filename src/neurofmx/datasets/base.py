@@ -10,9 +10,9 @@ from typing import ClassVar, Literal, final
 
 from pydantic import BaseModel, ConfigDict
 
+from neurofmx.datasets.access.mirror import take_from_mirror
 from neurofmx.datasets.checksum import matches, require
 from neurofmx.datasets.manifest import NAME, options_of, verify_manifest, write_manifest
-from neurofmx.datasets.mirror import take_from_mirror
 from neurofmx.recording import Recording, Source
 from neurofmx.task import Task
 

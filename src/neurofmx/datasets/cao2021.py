@@ -7,9 +7,9 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from neurofmx.datasets.access.repository import fetch_repository_files
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.datasets.matfile import read_mat, require_rows
-from neurofmx.datasets.repository import fetch_repository_files
+from neurofmx.datasets.formats.matfile import read_mat, require_rows
 from neurofmx.recording import Recording, Signal, Source
 from neurofmx.task import Task
 

@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar, Literal, Self, final
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
+from neurofmx.datasets.access.unpack import unpack
+from neurofmx.datasets.access.unpinned import fetch_unpinned
 from neurofmx.datasets.archive import Archive, distinct
 from neurofmx.datasets.base import Expected, Modality, Split
-from neurofmx.datasets.matfile import read_mat
-from neurofmx.datasets.unpack import unpack
-from neurofmx.datasets.unpinned import fetch_unpinned
+from neurofmx.datasets.formats.matfile import read_mat
 from neurofmx.recording import Recording, Signal, Source, Trials
 from neurofmx.task import Task
 

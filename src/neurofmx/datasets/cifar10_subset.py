@@ -9,8 +9,8 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from neurofmx.datasets.access.bundle import fetch_repository_bundle
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.datasets.bundle import fetch_repository_bundle
 from neurofmx.recording import Recording, Signal, Source, Trials
 from neurofmx.task import Task
 

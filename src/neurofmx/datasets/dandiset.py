@@ -16,10 +16,10 @@ import h5py
 from pydantic import Field, model_validator
 
 from neurofmx.atomic import atomic
+from neurofmx.datasets.access.dandi_archive import API, Asset, fetch_asset, find_assets, open_asset
+from neurofmx.datasets.access.unpinned import put
 from neurofmx.datasets.archive import Archive
-from neurofmx.datasets.dandi_archive import API, Asset, fetch_asset, find_assets, open_asset
-from neurofmx.datasets.nwb_series import readable
-from neurofmx.datasets.unpinned import put
+from neurofmx.datasets.formats.nwb_series import readable
 from neurofmx.recording import Recording, Source, load, save
 
 _PART = "_part.h5"

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal, final
 
 import numpy as np
 
+from neurofmx.datasets.access.repository import fetch_repository_files
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.datasets.deeplabcut import read_csv
-from neurofmx.datasets.repository import fetch_repository_files
+from neurofmx.datasets.formats.deeplabcut import read_csv
 from neurofmx.film import frame_rate, frames
 from neurofmx.recording import Recording, Signal, Source
 from neurofmx.task import Task

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal, final
 
+from neurofmx.datasets.access.repository import fetch_repository_files
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.datasets.deeplabcut import read_h5
-from neurofmx.datasets.repository import fetch_repository_files
+from neurofmx.datasets.formats.deeplabcut import read_h5
 from neurofmx.recording import Recording, Signal, Source
 from neurofmx.task import Task
 

@@ -12,9 +12,9 @@ import requests
 from pydantic import AfterValidator, Field, model_validator
 
 from neurofmx.atomic import atomic
+from neurofmx.datasets.access.fetch import WAY_OUT
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
 from neurofmx.datasets.checksum import matches
-from neurofmx.datasets.fetch import WAY_OUT
 from neurofmx.recording import Recording, Signal, Source, Trials
 from neurofmx.task import Task
 

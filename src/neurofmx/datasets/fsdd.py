@@ -9,9 +9,9 @@ from typing import ClassVar, Literal, final
 
 import numpy as np
 
+from neurofmx.datasets.access.bundle import fetch_repository_bundle
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.datasets.bundle import fetch_repository_bundle
-from neurofmx.datasets.wav import read_wav
+from neurofmx.datasets.formats.wav import read_wav
 from neurofmx.recording import Recording, Source, Trials
 from neurofmx.task import Task
 

@@ -7,9 +7,9 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from neurofmx.datasets.access.distribution import fetch_distribution_members
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.datasets.distribution import fetch_distribution_members
-from neurofmx.datasets.volumes import blocks
+from neurofmx.datasets.formats.volumes import blocks
 from neurofmx.recording import Recording, Signal, Source
 from neurofmx.task import Task
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Self, final
 import numpy as np
 from pydantic import Field, model_validator
 
-from neurofmx.datasets.alyx import DATA_SERVER, DATABASE, fetch_file, find_files
+from neurofmx.datasets.access.alyx import DATA_SERVER, DATABASE, fetch_file, find_files
 from neurofmx.datasets.archive import Archive
 from neurofmx.datasets.base import Expected, Modality, Split
 from neurofmx.recording import Events, Recording, Signal, Source, Trials

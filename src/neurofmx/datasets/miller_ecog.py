@@ -9,11 +9,11 @@ from typing import Annotated, ClassVar, Literal, final
 import numpy as np
 from pydantic import StringConstraints
 
+from neurofmx.datasets.access.unpack import unpack
+from neurofmx.datasets.access.unpinned import fetch_unpinned
 from neurofmx.datasets.archive import Archive
 from neurofmx.datasets.base import Modality, Split
-from neurofmx.datasets.matfile import read_mat, require_rows, stretches
-from neurofmx.datasets.unpack import unpack
-from neurofmx.datasets.unpinned import fetch_unpinned
+from neurofmx.datasets.formats.matfile import read_mat, require_rows, stretches
 from neurofmx.recording import Recording, Signal, Source, Trials
 from neurofmx.task import Task
 

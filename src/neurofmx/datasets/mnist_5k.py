@@ -7,8 +7,8 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from neurofmx.datasets.access.distribution import fetch_distribution_members
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.datasets.distribution import fetch_distribution_members
 from neurofmx.recording import Recording, Signal, Source, Trials
 from neurofmx.task import Task
 

@@ -14,11 +14,11 @@ import numpy as np
 import requests
 from pydantic import AfterValidator, Field
 
+from neurofmx.datasets.access.fetch import WAY_OUT
+from neurofmx.datasets.access.unpinned import put
 from neurofmx.datasets.archive import Archive, distinct
 from neurofmx.datasets.base import Expected, Modality, Split
-from neurofmx.datasets.fetch import WAY_OUT
-from neurofmx.datasets.unpinned import put
-from neurofmx.datasets.volumes import Volumes, blocks, read_volumes, repetition_time
+from neurofmx.datasets.formats.volumes import Volumes, blocks, read_volumes, repetition_time
 from neurofmx.recording import Recording, Signal, Source
 from neurofmx.task import Task
 

@@ -9,11 +9,11 @@ from typing import Annotated, ClassVar, NamedTuple, Self, final
 import numpy as np
 from pydantic import Field, StringConstraints, model_validator
 
+from neurofmx.datasets.access.s3 import Stored, fetch_stored, listing
 from neurofmx.datasets.archive import Archive, Labels, LeaveOut, division
 from neurofmx.datasets.base import Modality, Split
-from neurofmx.datasets.bids_tree import Named, named, numbers, select, sidecar, table, trials
-from neurofmx.datasets.s3 import Stored, fetch_stored, listing
-from neurofmx.datasets.volumes import read_volumes, repetition_time
+from neurofmx.datasets.formats.bids_tree import Named, named, numbers, select, sidecar, table, trials
+from neurofmx.datasets.formats.volumes import read_volumes, repetition_time
 from neurofmx.recording import Recording, Signal, Source, Trials
 from neurofmx.task import Task
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self, final
 import numpy as np
 from pydantic import Field, StringConstraints, model_validator
 
+from neurofmx.datasets.access.s3 import fetch_stored, listing
 from neurofmx.datasets.archive import Archive, Labels, LeaveOut, division
 from neurofmx.datasets.base import Modality, Split
-from neurofmx.datasets.bids_tree import Named, named, select, trials
-from neurofmx.datasets.s3 import fetch_stored, listing
+from neurofmx.datasets.formats.bids_tree import Named, named, select, trials
 from neurofmx.recording import Recording, Signal, Source
 from neurofmx.task import Task
 

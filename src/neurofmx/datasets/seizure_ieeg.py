@@ -11,7 +11,7 @@ import numpy as np
 
 from neurofmx.datasets.base import Expected, Modality, Split
 from neurofmx.datasets.dandiset import Dandiset, Patterns, Version, entities
-from neurofmx.datasets.nwb_series import Node, electrode_names, item, of_type, read_series
+from neurofmx.datasets.formats.nwb_series import Node, electrode_names, item, of_type, read_series
 from neurofmx.recording import Recording, Trials
 from neurofmx.task import Task
 

@@ -9,9 +9,9 @@ from typing import Annotated, ClassVar, Literal, final
 import numpy as np
 from pydantic import AfterValidator, Field
 
+from neurofmx.datasets.access.repository import fetch_repository_files
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.datasets.matfile import read_mat, require_rows
-from neurofmx.datasets.repository import fetch_repository_files
+from neurofmx.datasets.formats.matfile import read_mat, require_rows
 from neurofmx.recording import Recording, Signal, Source
 from neurofmx.task import Task
 

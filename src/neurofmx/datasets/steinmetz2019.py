@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal, final
 import numpy as np
 from pydantic import AfterValidator, Field
 
+from neurofmx.datasets.access.repository import fetch_repository_files
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.datasets.repository import fetch_repository_files
 from neurofmx.recording import Recording, Signal, Source, Trials
 from neurofmx.task import Task
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, final
 
+from neurofmx.datasets.access.repository import fetch_repository_files
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.datasets.characters import read_characters
-from neurofmx.datasets.repository import fetch_repository_files
+from neurofmx.datasets.formats.characters import read_characters
 from neurofmx.recording import Recording, Source
 from neurofmx.task import Task
 

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 from scipy.special import log_softmax
 
 from neurofmx.headline import headline
-from neurofmx.models.features import Features
-from neurofmx.models.reading import FEATURES, FitFeatures, Kind, readers
+from neurofmx.models.features.oscillations import Features
+from neurofmx.models.features.table import FEATURES, FitFeatures, Kind, readers
 from neurofmx.models.readout import Readout, fit_readouts
 from neurofmx.task import Task
 from neurofmx.tokenizers.windows import Windows

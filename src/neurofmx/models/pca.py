@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
-from neurofmx.models.features import Features, Flat
+from neurofmx.models.features.oscillations import Features, Flat
 from neurofmx.models.linear import STRENGTHS, ClassicalDecoder, tune
 from neurofmx.tokenizers.windows import Windows
 

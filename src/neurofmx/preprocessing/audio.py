@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from neurofmx.preprocessing.sound import SoundOptions, mel_levels, mono, usable
-from neurofmx.preprocessing.spectra import on_frames
+from neurofmx.preprocessing.steps.sound import SoundOptions, mel_levels, mono, usable
+from neurofmx.preprocessing.steps.spectra import on_frames
 from neurofmx.recording import Recording
 
 

@@ -12,9 +12,9 @@ import scipy  # loads scipy.signal, half a second, when it is used
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.ndimage import percentile_filter
 
-from neurofmx.preprocessing.alignment import aligned
-from neurofmx.preprocessing.checks import Bad, drop_channels, screen
-from neurofmx.preprocessing.smoothing import Smoothing, reach, smoothed
+from neurofmx.preprocessing.steps.alignment import aligned
+from neurofmx.preprocessing.steps.checks import Bad, drop_channels, screen
+from neurofmx.preprocessing.steps.smoothing import Smoothing, reach, smoothed
 from neurofmx.recording import Recording, Signal
 
 NEUROPIL = "neuropil"  # signal of the tissue around each cell, where a recording has it

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from neurofmx.preprocessing.montage import Reference
-from neurofmx.preprocessing.voltage import clean
-from neurofmx.preprocessing.voltage_options import Hertz, VoltageOptions
+from neurofmx.preprocessing.steps.montage import Reference
+from neurofmx.preprocessing.steps.voltage import clean
+from neurofmx.preprocessing.steps.voltage_options import Hertz, VoltageOptions
 from neurofmx.recording import Recording
 
 

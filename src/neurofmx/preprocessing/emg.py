@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from neurofmx.preprocessing.voltage import clean
-from neurofmx.preprocessing.voltage_options import Hertz, VoltageOptions
+from neurofmx.preprocessing.steps.voltage import clean
+from neurofmx.preprocessing.steps.voltage_options import Hertz, VoltageOptions
 from neurofmx.recording import Recording
 
 

@@ -12,9 +12,9 @@ import scipy  # loads scipy.signal, half a second, when it is used
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from scipy.sparse import csr_array
 
-from neurofmx.preprocessing.atlas import SCHAEFER, Atlas, load_atlas
-from neurofmx.preprocessing.checks import Bad, screen
-from neurofmx.preprocessing.confounds import choose, regress_out
+from neurofmx.preprocessing.steps.atlas import SCHAEFER, Atlas, load_atlas
+from neurofmx.preprocessing.steps.checks import Bad, screen
+from neurofmx.preprocessing.steps.confounds import choose, regress_out
 from neurofmx.recording import Recording, Signal
 
 _ORDER = 5  # of the Butterworth high-pass, run forwards and backwards

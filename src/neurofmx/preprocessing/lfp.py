@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from neurofmx.preprocessing.voltage import clean
-from neurofmx.preprocessing.voltage_options import VoltageOptions
+from neurofmx.preprocessing.steps.voltage import clean
+from neurofmx.preprocessing.steps.voltage_options import VoltageOptions
 from neurofmx.recording import Recording
 
 

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from neurofmx.preprocessing.checks import Bad
+from neurofmx.preprocessing.steps.checks import Bad
 from neurofmx.recording import Recording, Signal
 
 MEASURED = "pose_measured"  # name of the mask beside the pose

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 from pydantic import Field
 
-from neurofmx.preprocessing.alignment import aligned, shared_span
-from neurofmx.preprocessing.checks import Bad, drop_channels, screen
-from neurofmx.preprocessing.smoothing import Smoothing, reach, smoothed
-from neurofmx.preprocessing.units import UnitOptions, unfit
+from neurofmx.preprocessing.steps.alignment import aligned, shared_span
+from neurofmx.preprocessing.steps.checks import Bad, drop_channels, screen
+from neurofmx.preprocessing.steps.smoothing import Smoothing, reach, smoothed
+from neurofmx.preprocessing.steps.units import UnitOptions, unfit
 from neurofmx.recording import Events, Recording, Signal
 
 _log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from neurofmx.preprocessing.checks import Bad, screen
+from neurofmx.preprocessing.steps.checks import Bad, screen
 from neurofmx.recording import Recording, Signal
 
 SIGNAL = "trajectory"

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 from pydantic import Field
 
-from neurofmx.preprocessing.sound import SoundOptions, mono, usable
-from neurofmx.preprocessing.spectra import band_power, decibels, linear_weights, on_frames
+from neurofmx.preprocessing.steps.sound import SoundOptions, mono, usable
+from neurofmx.preprocessing.steps.spectra import band_power, decibels, linear_weights, on_frames
 from neurofmx.recording import Recording, Signal
 
 

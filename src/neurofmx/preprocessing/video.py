@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from neurofmx.film import Frame, frame_rate, frames, scaled
-from neurofmx.preprocessing.alignment import aligned, shared_span
+from neurofmx.preprocessing.steps.alignment import aligned, shared_span
 from neurofmx.recording import Recording, Signal
 
 FILM = "film"  # name of the array that holds the path of a film that is yet to be decoded

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 from pydantic import Field
 
-from neurofmx.preprocessing.pitch import yin
-from neurofmx.preprocessing.sound import SoundOptions, mel_levels, mono, usable
-from neurofmx.preprocessing.spectra import cepstrum, on_frames
+from neurofmx.preprocessing.steps.pitch import yin
+from neurofmx.preprocessing.steps.sound import SoundOptions, mel_levels, mono, usable
+from neurofmx.preprocessing.steps.spectra import cepstrum, on_frames
 from neurofmx.recording import Recording, Signal
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
-from neurofmx.preprocessing.spectra import framed
+from neurofmx.preprocessing.steps.spectra import framed
 
 
 class Pitch(NamedTuple):

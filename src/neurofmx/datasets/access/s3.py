@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import requests
 from tqdm import tqdm
 
-from neurofmx.datasets.fetch import WAY_OUT
-from neurofmx.datasets.unpack import require_inside
-from neurofmx.datasets.unpinned import keep, put
+from neurofmx.datasets.access.fetch import WAY_OUT
+from neurofmx.datasets.access.unpack import require_inside
+from neurofmx.datasets.access.unpinned import keep, put
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from neurofmx.models.features import Features, Flat
+from neurofmx.models.features.oscillations import Features, Flat
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from neurofmx.preprocessing.montage import Reference
+from neurofmx.preprocessing.steps.montage import Reference
 
 Hertz = Annotated[float, Field(gt=0)]
 

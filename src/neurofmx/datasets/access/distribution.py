@@ -17,9 +17,9 @@ from urllib3.exceptions import MaxRetryError, NameResolutionError
 from urllib3.util import Retry
 
 from neurofmx.atomic import atomic
+from neurofmx.datasets.access.fetch import WAY_OUT, fetch_cached
+from neurofmx.datasets.access.unpack import require_inside
 from neurofmx.datasets.checksum import matches, require
-from neurofmx.datasets.fetch import WAY_OUT, fetch_cached
-from neurofmx.datasets.unpack import require_inside
 
 
 def fetch_distribution_members(

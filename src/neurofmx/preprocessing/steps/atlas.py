@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import requests
 
+from neurofmx.datasets.access.fetch import WAY_OUT
+from neurofmx.datasets.access.mirror import take_from_mirror
 from neurofmx.datasets.checksum import matches, require
-from neurofmx.datasets.fetch import WAY_OUT
-from neurofmx.datasets.mirror import take_from_mirror
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image

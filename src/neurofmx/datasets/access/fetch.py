@@ -15,9 +15,9 @@ import requests
 from filelock import FileLock
 
 from neurofmx.atomic import atomic
+from neurofmx.datasets.access.politeness import heed, turn, unknown_host
+from neurofmx.datasets.access.progress import Meter
 from neurofmx.datasets.checksum import matches, require
-from neurofmx.datasets.politeness import heed, turn, unknown_host
-from neurofmx.datasets.progress import Meter
 
 WAY_OUT = (
     "check the network, or name a mirror that holds the file: set NEUROFMX_MIRROR or download.mirror to its "

@@ -10,8 +10,8 @@ import numpy as np
 import scipy  # loads scipy.signal, half a second, when it is used
 from pydantic import Field
 
-from neurofmx.preprocessing.checks import Bad, screen
-from neurofmx.preprocessing.spectra import SpectrumOptions, band_power, decibels, mel_weights
+from neurofmx.preprocessing.steps.checks import Bad, screen
+from neurofmx.preprocessing.steps.spectra import SpectrumOptions, band_power, decibels, mel_weights
 from neurofmx.recording import Recording, Signal
 
 

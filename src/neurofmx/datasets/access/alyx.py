@@ -14,11 +14,11 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
-from neurofmx.datasets.dandi_archive import EXTRA
-from neurofmx.datasets.fetch import WAY_OUT
-from neurofmx.datasets.patience import PatientSession
-from neurofmx.datasets.unpack import require_inside
-from neurofmx.datasets.unpinned import fetch_unpinned, put
+from neurofmx.datasets.access.dandi_archive import EXTRA
+from neurofmx.datasets.access.fetch import WAY_OUT
+from neurofmx.datasets.access.patience import PatientSession
+from neurofmx.datasets.access.unpack import require_inside
+from neurofmx.datasets.access.unpinned import fetch_unpinned, put
 
 Client = Any  # one.api.OneAlyx, whose annotations contradict what it returns
 DATABASE = "https://openalyx.internationalbrainlab.org"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from neurofmx.datasets.fetch import fetch
+from neurofmx.datasets.access.fetch import fetch
 
 HOST = "https://raw.githubusercontent.com"
 

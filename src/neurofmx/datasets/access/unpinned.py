@@ -12,8 +12,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from neurofmx.atomic import atomic
+from neurofmx.datasets.access.fetch import ask_for_rest, persist
 from neurofmx.datasets.checksum import matches, sha256_of
-from neurofmx.datasets.fetch import ask_for_rest, persist
 
 
 def fetch_unpinned(

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import requests
 from filelock import FileLock
 
-from neurofmx.datasets.fetch import WAY_OUT, fetch
-from neurofmx.datasets.http_range import RangeFile
-from neurofmx.datasets.patience import PatientSession, mount
-from neurofmx.datasets.unpack import require_inside
+from neurofmx.datasets.access.fetch import WAY_OUT, fetch
+from neurofmx.datasets.access.http_range import RangeFile
+from neurofmx.datasets.access.patience import PatientSession, mount
+from neurofmx.datasets.access.unpack import require_inside
 
 if TYPE_CHECKING:
     from dandi.dandiapi import DandiAPIClient, RemoteAsset

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import dct
 
-from neurofmx.models.features import Features
+from neurofmx.models.features.oscillations import Features
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurofmx.models.features import Features
+from neurofmx.models.features.oscillations import Features
 
 _BRIGHTEST = 99.5  # percentile of the difference to the background that counts as surely in front of it
 _SHARE = 0.25  # of that difference: what is less is noise

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurofmx.models.features import Features
+from neurofmx.models.features.oscillations import Features
 
 _BINS = 9
 _FINE, _WIDE = 4, 8  # pixels of a cell, on each side

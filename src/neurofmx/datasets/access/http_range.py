@@ -10,8 +10,8 @@ from pathlib import Path
 import requests
 
 from neurofmx.atomic import atomic
-from neurofmx.datasets.fetch import WAY_OUT
-from neurofmx.datasets.politeness import asked_rest
+from neurofmx.datasets.access.fetch import WAY_OUT
+from neurofmx.datasets.access.politeness import asked_rest
 
 _BUSY = (408, 429, 500, 502, 503, 504)
 _LONGEST = 60.0  # s, that a server may make us wait

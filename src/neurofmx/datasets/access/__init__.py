@@ -1,0 +1,1 @@
+"""How files come from where they are published: clients of archives, resumable and polite downloads, unpacking."""

@@ -1,0 +1,1 @@
+"""Formats of files, each read for all the datasets that come in it."""

@@ -1,0 +1,1 @@
+"""What the linear models read of a window."""

@@ -1,0 +1,1 @@
+"""What the cleaning of several modalities is made of."""
