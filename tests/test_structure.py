@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,15 @@ LAYERS = (
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # tables that name everything there is: a stage runs one entry of them, and depends on that entry's file
 TABLES = {"params", "datasets", "preprocessing", "models.table", "tokenizers", "models", "training", "evaluation"}
-NO_TRACE = {"atomic", "tables", "params", "prepared", "sections", "parts", "datasets.access"}  # a package for all that is in it
+NO_TRACE = {
+    "atomic",
+    "tables",
+    "params",
+    "prepared",
+    "sections",
+    "parts",
+    "datasets.access",
+}  # a package for all that is in it
 # of a dataset's file: what its download does not use, and what its facts do not
 UNUSED = {
     "download": {
@@ -52,7 +61,8 @@ UNUSED = {
 }
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def imported(path: Path) -> frozenset[str]:
     """Modules of the package that a file imports, also inside functions, without the package's own name."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -63,9 +73,10 @@ def imported(path: Path) -> set[str]:
                 found.add(inner if file_of(inner) else module)
         elif isinstance(node, ast.Import):
             found |= {a.name.removeprefix("neurofmx.") for a in node.names if a.name.startswith("neurofmx.")}
-    return found - {""}
+    return frozenset(found - {""})
 
 
+@cache
 def file_of(module: str) -> Path | None:
     """The file of a module, or None if there is none."""
     path = PACKAGE / module.replace(".", "/")
@@ -150,7 +161,7 @@ def filled(dep: str, kind: str, modality: str, model: str) -> str:
 def test_a_stage_names_the_code_it_runs(stage: str, script: str, reached: set[str], deps: list[str]) -> None:
     if stage == "check":
         return
-    direct = imported(ROOT / script)
+    direct = set(imported(ROOT / script))
     if stage == "baseline":  # the same scripts as for networks, which are imported where one is trained
         direct -= {"models.build", "tokenizers.tokens", "training.jobs", "training.curves", "training.options"}
     if stage in ("train", "evaluate"):  # and the other way round: the model under study is a network
