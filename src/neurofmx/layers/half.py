@@ -84,5 +84,5 @@ class HalfLSTM(nn.Module):
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """As `nn.LSTM`, with outputs in float32 and states in half precision."""
-        y, state = self.lstm(x.to(self.dtype), state)
-        return y.float(), state
+        y, carried = self.lstm(x.to(self.dtype), state)
+        return y.float(), carried
