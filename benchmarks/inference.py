@@ -1,9 +1,9 @@
 """Trained networks at work: a whole pass, and one token of a stream, in every precision, beside LSTM and transformer.
 
-Sizes: `network` 0 a tiny one, 1 that of params.yaml, 2 the defaults of `HybridConfig` (6 blocks, 512 channels); `length`
-tokens of a batch of 1; `past` tokens that a stream has read before, 0 for a whole pass. LSTM and transformer have as
-many layers and, within 2 %, as many parameters. Nothing has a gradient. A step goes on from the same state every time,
-so that the transformer's cache holds `past` tokens, which it copies to add one.
+Sizes: `network` 0 a tiny one, 1 that of params.yaml, 2 the defaults of `HybridConfig` (6 blocks, 512 channels);
+`length` tokens of a batch of 1; `past` tokens that a stream has read before, 0 for a whole pass. LSTM and transformer
+have as many layers and, within 2 %, as many parameters. Nothing has a gradient. A step goes on from the same state
+every time, so that the transformer's cache holds `past` tokens, which it copies to add one.
 
 `exact` sums every row alike, so that a stream has the bits of one pass; so does `int8`. `compiled` is `torch.compile`
 with its defaults, which has its compilation behind it when it is timed.

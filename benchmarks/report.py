@@ -150,12 +150,12 @@ def below(results: Results) -> list[str]:
 
 
 METHOD = """\
-A step is forward and backward in float32 (of `inference` forward alone, in the precision named) from the same weights and inputs; both sides were checked to compute the same
-before they were timed (`deviations` in the JSON), or are different models with equally many parameters. Sides ran in
-turns after a warm-up. On one thread times are medians of processor time, the ratio is the median over the rounds, with
-its quartiles in brackets; on several threads they are the best of wall time. Peak MiB is the rise of resident memory
-during one step, on top of weights and inputs, with what is freed given back at once. `no page faults`: the allocator
-never gives memory back to the system.
+A step is forward and backward in float32 from the same weights and inputs, of `inference` forward alone; both sides
+were checked to compute the same before they were timed (`deviations` in the JSON), or are different models with equally
+many parameters. Sides ran in turns after a warm-up. On one thread times are medians of processor time, the ratio is the
+median over the rounds, with its quartiles in brackets; on several threads they are the best of wall time. Peak MiB is
+the rise of resident memory during one step, on top of weights and inputs, with what is freed given back at once. `no
+page faults`: the allocator never gives memory back to the system.
 """
 
 

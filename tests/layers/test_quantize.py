@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -55,6 +57,28 @@ def test_an_embedding_gives_the_rows_of_the_rounded_matrix():
     torch.testing.assert_close(QuantizedEmbedding(embedding)(tokens), wanted, rtol=0, atol=0)
     half = HalfEmbedding(embedding, torch.bfloat16)(tokens)
     torch.testing.assert_close(half, embedding(tokens), rtol=2**-8, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Conv1d(4, 3, 5, stride=2, padding=2), (2, 4, 11)),
+        (nn.Conv2d(4, 6, 3, padding=1, groups=2), (2, 4, 7, 5)),
+        (nn.Conv3d(2, 3, 2, bias=False), (1, 2, 4, 4, 4)),
+    ],
+    ids=str,
+)
+def test_convolutions_are_those_with_rounded_weights(layer, shape):
+    x, rounded = torch.randn(shape), copy.deepcopy(layer)
+    with torch.no_grad():
+        weight = quantize(layer.weight.flatten(1)).dequantize()
+        rounded.weight.copy_(weight.view_as(layer.weight))
+    wanted, plain = rounded(x), layer(x)
+    (half,) = in_precision(nn.Sequential(copy.deepcopy(layer)), "bfloat16")
+    torch.testing.assert_close(half(x), plain, rtol=0.05, atol=0.05)
+    (eight,) = quantize_weights(nn.Sequential(layer))
+    torch.testing.assert_close(eight(x), wanted, rtol=1e-5, atol=1e-6)
+    assert eight.numbers.nbytes * 4 == rounded.weight.nbytes
 
 
 def model():

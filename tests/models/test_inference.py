@@ -142,3 +142,25 @@ def test_a_step_takes_one_token():
     model, x = hybrid()
     with pytest.raises(ValueError, match=r"x must have the shape \(batch, length, channels=8\)"):
         model.step(x)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@torch.no_grad()
+def test_a_step_is_exported_and_computes_the_same_bits(precision):
+    model, x = hybrid(num_layers=1)
+    in_precision(model, precision)
+    _, state = model(x[:, :5])
+
+    class Step(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, token, state):
+            return self.model.step(token, state)
+
+    exported = torch.export.export(Step(), (x[:, 5], state)).module()
+    y, after = exported(x[:, 5], state)
+    wanted, last = model.step(x[:, 5], state)
+    assert torch.equal(y, wanted)
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(flat(after), flat(last), strict=True))

@@ -70,6 +70,23 @@ class HalfEmbedding(_HalfMatrix):
         return self.rounded[tokens].float()
 
 
+class HalfConv(nn.Module):
+    """A convolution in half precision.
+
+    Args:
+        layer: The convolution to round; it is changed.
+        dtype: `torch.bfloat16` or `torch.float16`.
+    """
+
+    def __init__(self, layer: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.conv, self.dtype = layer.to(dtype), dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolves inputs (batch, channels, ...), float32."""
+        return self.conv(x.to(self.dtype)).float()
+
+
 class HalfLSTM(nn.Module):
     """Torch's LSTM in half precision, its state included.
 

@@ -7,10 +7,11 @@
 | `float16`  | float16, 11 bits of mantissa        | float16        | float32         |
 | `int8`     | 8 bits, a scale for each output     | float32        | float32         |
 
-Matrices are those of linear layers, embeddings and LSTMs. Everything else are spikes, recurrences and their states,
-norms, time constants, convolutions and the synapses of `ltc` and `ncp` cells: there half precision would feed rounding
-errors back, move spikes, and make a decay of 0.999 one of 1. The matrices of a `cfc` cell are rounded as all others and
-multiplied in float32. So `model.half()` is not the way: it would round the decays too, and the network refuses it.
+Matrices are those of linear layers, embeddings, convolutions and LSTMs; in 8 bits, of LSTMs of one direction. What is
+left are spikes, recurrences and their states, norms, time constants and the synapses of `ltc` and `ncp` cells: there
+half precision would feed rounding errors back, move spikes, and make a decay of 0.999 one of 1. The matrices of a
+`cfc` cell are rounded as all others and multiplied in float32. So `model.half()` is not the way: it would round the
+decays too, and the network refuses it.
 
 What is prepared is changed in place, and is for inference alone: weights of 8 bits cannot be trained.
 """
@@ -24,12 +25,13 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import nn
 
-from neurofmx.layers.half import HalfEmbedding, HalfLinear, HalfLSTM
+from neurofmx.layers.half import HalfConv, HalfEmbedding, HalfLinear, HalfLSTM
 from neurofmx.layers.lstm_cells import LstmCells, plain
-from neurofmx.layers.quantize import QuantizedEmbedding, QuantizedLinear, Scheme
+from neurofmx.layers.quantize import QuantizedConv, QuantizedEmbedding, QuantizedLinear, Scheme
 from neurofmx.layers.row_linear import RowLinear
 from neurofmx.tables import pick
 
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -60,7 +62,8 @@ def quantize_weights(model: Network, *, scheme: Scheme = "asymmetric") -> Networ
     """Rounds all matrices of a network to 8 bits a number.
 
     Args:
-        model: A network, changed in place: linear layers, embeddings and LSTMs of one direction are replaced.
+        model: A network, changed in place: linear layers, embeddings, convolutions and LSTMs of one direction are
+            replaced.
         scheme: As for `neurofmx.layers.quantize.quantize`.
 
     Returns:
@@ -76,6 +79,8 @@ def quantize_weights(model: Network, *, scheme: Scheme = "asymmetric") -> Networ
     def exchange(module: nn.Module) -> nn.Module | None:
         if isinstance(module, nn.Embedding):
             return QuantizedEmbedding(module, scheme=scheme)
+        if isinstance(module, _CONVOLUTIONS):
+            return QuantizedConv(module, scheme=scheme)
         return _replaced(module, linear)
 
     return _prepared(_exchange(model, exchange))
@@ -122,13 +127,14 @@ def half_precision(model: Network, dtype: torch.dtype) -> Network:
     """Rounds all matrices of a network to half precision.
 
     Args:
-        model: A network, changed in place: linear layers, embeddings and LSTMs are replaced.
+        model: A network, changed in place: linear layers, embeddings, convolutions and LSTMs are replaced.
         dtype: `torch.bfloat16` or `torch.float16`.
 
     Returns:
         The network.
     """
     layers: dict[type[nn.Module], Any] = {nn.Linear: HalfLinear, nn.Embedding: HalfEmbedding, nn.LSTM: HalfLSTM}
+    layers |= dict.fromkeys(_CONVOLUTIONS, HalfConv)
 
     def exchange(module: nn.Module) -> nn.Module | None:
         return layers[type(module)](module, dtype) if type(module) in layers else None

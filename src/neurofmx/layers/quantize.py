@@ -2,7 +2,7 @@
 
 Every output channel of a matrix has a scale and a zero point of its own, so that one large weight coarsens its own row
 alone. Inputs, sums and outputs stay float32, and so does everything that is no large matrix: biases, norms, time
-constants, thresholds, the synapses of `ltc` and `ncp` cells, convolutions.
+constants, thresholds, the synapses of `ltc` and `ncp` cells, the depthwise convolution of Mamba.
 
 Symbols: `w` weight, `q` its number, `s` scale, `z` zero point of its channel; `l, h` least and largest weight of it.
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from neurofmx.kernels.linear import Quantized, row_linear
 from neurofmx.tables import pick
 
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 Scheme = Literal["asymmetric", "symmetric"]
 _LEAST, _MOST = -128, 127
 
@@ -141,6 +142,25 @@ class QuantizedEmbedding(_EightBits):
     def forward(self, tokens: Tensor) -> Tensor:
         """Vectors (..., embedding_dim) of tokens (...), of which only the ones wanted are dequantised."""
         return (self.numbers[tokens] - self.zero_point[tokens, None]) * self.scale[tokens, None]
+
+
+class QuantizedConv(_EightBits):
+    """A convolution whose weights are kept in 8 bits, and dequantised for every call.
+
+    Args:
+        conv: The convolution whose weights it rounds, without the rest of it: `nn.Conv1d`, `nn.Conv2d` or `nn.Conv3d`.
+        scheme: As for `quantize`.
+    """
+
+    def __init__(self, conv: Convolution, *, scheme: Scheme = "asymmetric") -> None:
+        super().__init__(conv.weight.flatten(1), scheme)
+        self._shape = conv.weight.shape
+        self.conv = conv
+        del conv.weight  # what is left of it pads and strides
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolves inputs (batch, channels, ...), float32."""
+        return self.conv._conv_forward(x, self.weight.view(self._shape), self.conv.bias)
 
 
 def size_in_bytes(model: nn.Module) -> int:

@@ -73,7 +73,9 @@ class MambaLiquidSpikingNetwork(nn.Module):
         require_shape("x", x, batch=None, length=None, channels=self.config.input_dim or self.config.hidden_dim)
         states: Sequence[BlockState | None] = hidden_states or [None] * len(self.blocks)
         if self.config.recompute_tokens is None or not torch.is_grad_enabled():
-            y, carried, self._spike_rates = self._run(x, states)
+            y, carried, rates = self._run(x, states)
+            if not torch.compiler.is_exporting():  # what is exported has no place for it
+                self._spike_rates = rates
             return y, carried
         return self._recomputed(x, states, self.config.recompute_tokens)
 
