@@ -37,7 +37,7 @@ PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 
 
 class Inference:
-    """A network that reads one whole pass, or the next token of a stream.
+    """A network that reads one whole pass, or the next token of a stream: a side without gradients.
 
     Args:
         model: The network as it is run.
@@ -46,6 +46,8 @@ class Inference:
         parameters: Trained numbers, before any was rounded.
         compiled: Whether `torch.compile` makes what is called.
     """
+
+    arrange = staticmethod(tuple)
 
     def __init__(self, model: Any, size: Size, *, width: int, parameters: int, compiled: bool = False) -> None:
         self.path, self.parameters = getattr(model, "kernels", ""), parameters
@@ -107,9 +109,9 @@ def _lstm(network: int) -> nn.Module:
 def _transformer(network: int) -> nn.Module:
     config, layers = ours("models.configs", "TransformerConfig"), _facts(network)[1]
     configs = (
-        config(hidden_dim=width, num_layers=layers, num_attention_heads=4, feedforward=wide)
-        for width in range(16, 2000, 8 if network < _DEFAULTS else 32)
-        for wide in (2, 3, 4)
+        config(hidden_dim=width, num_layers=layers, num_attention_heads=2, feedforward=wide)
+        for width in range(16, 2000, 4 if network < _DEFAULTS else 16)
+        for wide in (range(1, 9) if network < _DEFAULTS else (4,))
     )
     return _nearest(network, configs, ours("models.transformer", "Transformer"))
 
