@@ -93,7 +93,7 @@ def _nearest(network: int, configs: Iterable[Any], build: Callable[[Any], nn.Mod
         with torch.device("meta"):
             found = _count(build(config))
         best = min(best, (abs(found - wanted), config), key=lambda pair: pair[0])
-        if found > 1.1 * wanted:
+        if found > 4 * wanted:  # all that follow are larger still, whatever their feed-forward layers
             break
     torch.manual_seed(0)
     return build(best[1])
@@ -109,7 +109,9 @@ def _lstm(network: int) -> nn.Module:
 def _transformer(network: int) -> nn.Module:
     config, layers = ours("models.configs", "TransformerConfig"), _facts(network)[1]
     configs = (
-        config(hidden_dim=width, num_layers=layers, num_attention_heads=2, feedforward=wide)
+        config(
+            hidden_dim=width, num_layers=layers, num_attention_heads=2 if network < _DEFAULTS else 8, feedforward=wide
+        )
         for width in range(16, 2000, 4 if network < _DEFAULTS else 16)
         for wide in (range(1, 9) if network < _DEFAULTS else (4,))
     )

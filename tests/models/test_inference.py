@@ -129,6 +129,22 @@ def test_new_weights_are_seen_by_a_prepared_network():
     assert torch.equal(model(x)[0], exact_rows(other)(x)[0])
 
 
+def test_a_prepared_network_that_is_trained_all_the_same_is_not_stale():
+    model, x = hybrid()
+    exact_rows(model)
+    with torch.inference_mode():
+        before = model(x)[0]
+    model.train()(x)[0].square().sum().backward()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight -= 0.01 * weight.grad.sign()
+        after = model.eval()(x)[0]
+        fresh, _ = hybrid()
+        fresh.load_state_dict(model.state_dict())
+        assert torch.equal(after, exact_rows(fresh)(x)[0])
+    assert not torch.equal(after, before)
+
+
 def test_a_prepared_network_still_has_gradients():
     model, x = hybrid()
     x.requires_grad_()

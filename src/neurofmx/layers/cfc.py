@@ -45,6 +45,11 @@ class CfC(nn.Module):
         self._kept = None
         return super()._apply(*given, **named)
 
+    def train(self, mode: bool = True) -> Self:
+        """Forgets what was made of weights that training may change."""
+        self._kept = None
+        return super().train(mode)
+
     def _load_from_state_dict(self, *given: Any, **named: Any) -> None:
         """Forgets what was made of the weights before."""
         self._kept = None

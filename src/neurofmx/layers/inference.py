@@ -94,7 +94,7 @@ def exact_rows(model: Network) -> Network:
             LSTM apart.
 
     Returns:
-        The network. Its products run at about half the speed of a BLAS library for many rows, and faster for one.
+        The network. Its products of many rows are slower than those of a BLAS library.
     """
     return _prepared(_exchange(model, lambda module: _replaced(module, RowLinear.of)))
 
