@@ -180,3 +180,13 @@ def test_a_step_is_exported_and_computes_the_same_bits(precision):
     wanted, last = model.step(x[:, 5], state)
     assert torch.equal(y, wanted)
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(flat(after), flat(last), strict=True))
+
+
+@pytest.mark.parametrize("liquid", ["cfc", "ltc", "ncp"])
+def test_leaving_the_operators_out_changes_no_bit(liquid):
+    model, x = hybrid(liquid_backbone=liquid)
+    with_gradients, last = model(x)
+    with torch.no_grad():
+        without, state = model(x)
+    assert torch.equal(with_gradients, without)
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(flat(last), flat(state), strict=True))

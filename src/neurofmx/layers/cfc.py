@@ -89,8 +89,13 @@ class CfC(nn.Module):
         start = x.new_zeros(x.shape[0], self.units) if state is None else state
         scale = self.tau_base if tau is None else self.tau_base * tau
         span = scale.reciprocal() if elapsed is None else elapsed.unsqueeze(-1) / scale
+        weights = self.weights
+        return cfc(x, start, weights, elapsed=span, mask=mask, kept=self._laid_out(weights), path=self.path)
+
+    def _laid_out(self, weights: CfCWeights) -> Kept | None:
+        """What compiled loops make of the weights, once where these stay as they are and nothing needs a gradient."""
         if not self.weights_stay or torch.is_grad_enabled() or torch.compiler.is_compiling():
-            return cfc(x, start, self.weights, elapsed=span, mask=mask, path=self.path)
+            return None
         if self._kept is None:
-            self._kept = keep(self.weights, path=self.path)
-        return cfc(x, start, self.weights, elapsed=span, mask=mask, kept=self._kept, path=self.path)
+            self._kept = keep(weights, path=self.path)
+        return self._kept
