@@ -88,9 +88,9 @@ def equally_large(ours: Side, peer: Side, *, share: float = 0.02) -> None:
 
 
 def _largest(ours: Tensors, theirs: Tensors) -> float:
-    """The largest deviation over all tensors; NaN if there is one anywhere."""
+    """The largest deviation over all tensors, 0 without any; NaN if there is one anywhere."""
     deviations = [_deviation(a, b) for a, b in zip(ours, theirs, strict=True)]
-    return next((value for value in deviations if value != value), max(deviations))
+    return next((value for value in deviations if value != value), max(deviations, default=0.0))
 
 
 def _deviation(a: Tensor, b: Tensor) -> float:

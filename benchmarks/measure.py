@@ -97,6 +97,7 @@ class Bench:
         if not facts["failed"]:
             facts |= summarise(found["ours"], found["peer"], threads=threads)._asdict()
             facts |= {"rounds": len(found["ours"]), "path": found["path"], "deviations": found["deviations"]}
+            facts |= {name: found[name] for name in ("ours_weight_mib", "peer_weight_mib")}
             if self.effort.memory and case.allocator == "default":
                 facts["ours_mib"] = self._peak(name, case.ours, case.size)
                 facts["peer_mib"] = self._peak(name, case.peer, case.size)

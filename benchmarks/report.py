@@ -15,7 +15,7 @@ from neurofmx.atomic import atomic
 class Row:
     """One line of the table: two sides at one size, number of threads and allocator.
 
-    Times are milliseconds of a step forward and backward. `failed` says why there are none.
+    Times are milliseconds of a step forward and backward, of inference forward alone. `failed` says why there are none.
     """
 
     benchmark: str
@@ -37,6 +37,8 @@ class Row:
     ours_mib: float | None = None
     peer_mib: float | None = None
     memory_goal: float | None = None
+    ours_weight_mib: float | None = None
+    peer_weight_mib: float | None = None
     tokens: int | None = None
     deviations: dict[str, float] = field(default_factory=dict)
     failed: str = ""
@@ -106,10 +108,12 @@ def _cells(row: Row) -> dict[str, str]:
         speeds = [f"{1e3 * row.tokens / ms:,.0f}" for ms in (row.ours_ms, row.peer_ms)]
         cells |= dict(zip(("ours tokens/s", "peer tokens/s"), speeds, strict=True))
     cells |= {"goal": _goal(row), "reached": verdict(row)}
+    cells |= {"ours weights MiB": number(row.ours_weight_mib), "peer weights MiB": number(row.peer_weight_mib)}
     return cells | {"ours peak MiB": number(row.ours_mib), "peer peak MiB": number(row.peer_mib)}
 
 
-_RIGHT = ("threads", "ours ms", "peer ms", "ratio", "ours tokens/s", "peer tokens/s", "ours peak MiB", "peer peak MiB")
+_BOTH = [f"{side} {what}" for what in ("ms", "tokens/s", "weights MiB", "peak MiB") for side in ("ours", "peer")]
+_RIGHT = ("threads", "ratio", *_BOTH)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -123,7 +127,8 @@ def table(rows: Sequence[Row]) -> str:
     """
     lines = [_cells(row) for row in rows]
     order = ["benchmark", "ours", "size", "peer", "threads", "clock", "ours ms", "peer ms", "ratio"]
-    order += ["ours tokens/s", "peer tokens/s", "goal", "reached", "ours peak MiB", "peer peak MiB"]
+    order += ["ours tokens/s", "peer tokens/s", "goal", "reached", "ours weights MiB", "peer weights MiB"]
+    order += ["ours peak MiB", "peer peak MiB"]
     columns = [name for name in order if any(line.get(name) for line in lines)]
     if not columns:
         return ""
@@ -145,12 +150,12 @@ def below(results: Results) -> list[str]:
 
 
 METHOD = """\
-A step is forward and backward in float32 from the same weights and inputs; both sides were checked to compute the same
-before they were timed (`deviations` in the JSON), or are different models with equally many parameters. Sides ran in
-turns after a warm-up. On one thread times are medians of processor time, the ratio is the median over the rounds, with
-its quartiles in brackets; on several threads they are the best of wall time. Peak MiB is the rise of resident memory
-during one step, on top of weights and inputs, with what is freed given back at once. `no page faults`: the allocator
-never gives memory back to the system.
+A step is forward and backward in float32 from the same weights and inputs, of `inference` forward alone; both sides
+were checked to compute the same before they were timed (`deviations` in the JSON), or are different models with equally
+many parameters. Sides ran in turns after a warm-up. On one thread times are medians of processor time, the ratio is the
+median over the rounds, with its quartiles in brackets; on several threads they are the best of wall time. Peak MiB is
+the rise of resident memory during one step, on top of weights and inputs, with what is freed given back at once. `no
+page faults`: the allocator never gives memory back to the system.
 """
 
 

@@ -35,7 +35,10 @@ def pair(job: Job) -> Job:
     ours, peer = (chosen.sides[job[side]](job["size"]) for side in ("ours", "peer"))
     deviations = comparable(ours, peer, chosen.tolerance if job["same"] else None)
     times = interleave(ours.step, peer.step, read=clock(job["threads"])[1], seconds=job["seconds"])
-    return {"ours": times[0], "peer": times[1], "path": ours.path, "deviations": deviations}
+    weights = {
+        f"{name}_weight_mib": getattr(side, "weight_mib", None) for name, side in (("ours", ours), ("peer", peer))
+    }
+    return {"ours": times[0], "peer": times[1], "path": ours.path, "deviations": deviations, **weights}
 
 
 def single(job: Job) -> Job:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,8 @@ class Answered(NamedTuple):
     spikes: float | None = None
     kernels: str = ""
     tokenizer: str = ""
+    precision: str = ""
+    weight_bytes: int | None = None
     validation_loss: float | None = None
 
 
@@ -59,11 +62,13 @@ def main(params: Params, dataset: str, model: str) -> None:
             seeds=answered.seeds,
             kernels=answered.kernels,
             tokenizer=answered.tokenizer,
+            precision=answered.precision,
         ),
         cost=Cost(
             parameters=answered.parameters,
             **json.loads((checkpoints / "cost.json").read_text()),
             spikes_per_neuron_per_step=answered.spikes,
+            weight_bytes=answered.weight_bytes,
         ),
         draws=params.evaluate.draws,
         confidence=params.evaluate.confidence,
@@ -110,9 +115,11 @@ def asked(decoder: Any, windows: Windows, fold: int) -> np.ndarray:
 
 
 def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
-    """Answers of the best weights of each fold and seed."""
+    """Answers of the best weights of each fold and seed, in the precision of `evaluate`."""
     import torch
 
+    from neurofmx.layers.inference import in_precision
+    from neurofmx.layers.quantize import size_in_bytes
     from neurofmx.models.build import build_decoder
 
     torch.set_num_threads(params.train.threads)
@@ -121,12 +128,15 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
     ]
     spikes: list[float | None] = []
     losses: list[float] = []
+    sizes: list[int] = []
 
     def answer(fold: int, seed: int) -> np.ndarray:
         weights, _ = load_checkpoint(checkpoints / f"best_fold{fold}_seed{seed}.safetensors")
         decoders[fold].load_state_dict(weights)
-        with SpikeMeter(decoders[fold].backbone) as meter:
-            outputs = asked(decoders[fold], windows, fold)
+        decoder = in_precision(deepcopy(decoders[fold]), params.evaluate.precision)
+        sizes.append(size_in_bytes(decoder))
+        with SpikeMeter(decoder.backbone) as meter:
+            outputs = asked(decoder, windows, fold)
         spikes.append(meter.rate)
         _, facts = load_checkpoint(checkpoints / f"last_fold{fold}_seed{seed}.safetensors")
         losses.append(min(validation for _, _, validation in facts["curve"]))
@@ -143,6 +153,8 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         spikes=float(np.mean(rates)) if rates else None,
         kernels=getattr(decoders[0].backbone, "kernels", ""),
         tokenizer=type(decoders[0].tokenizer).__name__,
+        precision=params.evaluate.precision,
+        weight_bytes=max(sizes),
         validation_loss=float(np.mean(losses)),
     )
 

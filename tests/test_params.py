@@ -69,6 +69,7 @@ def test_the_committed_file_is_valid() -> None:
         ("train.devcie", "cpu", r"train.devcie=cpu: unknown key; did you mean 'device'\?"),
         ("train.device", "gpu", r"train.device=gpu: .*allowed: auto, cpu, cuda"),
         ("head.pool", "max", r"head.pool=max: .*allowed: last, mean, attention"),
+        ("evaluate.precision", "int4", r"evaluate.precision=int4: did you mean 'int8'\? allowed: float32, bfloat16"),
         (
             "datasets.peyrache_a2929.tokenize.stop",
             -2.0,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML, YAMLError
@@ -56,6 +56,9 @@ class Evaluate(BaseModel):
     seeds: Seeds = Field(default=(42,), description="Each seed trains every fold of every network.")
     draws: int = Field(default=2000, ge=100, description="Bootstrap draws.")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Probability that an interval aims to cover.")
+    precision: Literal["float32", "bfloat16", "float16", "int8"] = Field(
+        default="float32", description="Of the matrices of a trained network when it answers; training is not affected."
+    )
 
 
 class Item(BaseModel):

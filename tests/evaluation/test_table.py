@@ -50,6 +50,12 @@ def test_numbers_and_words(reports: list[dict]) -> None:
     assert pca["beats linear"] == "loses"
 
 
+def test_a_precision_below_float32_is_named(reports: list[dict]) -> None:
+    changed = [report | {"precision": "int8" if report["model"] == "lstm" else "float32"} for report in reports]
+    named = {row["model"] for row in cells(comparison_markdown(changed))}
+    assert named == {"model", "linear", "pca", "lstm (int8)"}
+
+
 def test_of_perplexities_the_lowest_stands_first() -> None:
     rows = cells(
         comparison_markdown(

@@ -28,6 +28,7 @@ class Provenance:
         seeds: Seeds the model was trained with, in the order of the outputs.
         kernels: Which kernels ran, e.g. `reference`; empty for a model without any.
         tokenizer: Class that made tokens of the windows, e.g. `SpikeTokenizer`; empty for a model without tokens.
+        precision: Of the matrices of a network when it answered, e.g. `int8`; empty for a model that is none.
     """
 
     dataset: str
@@ -38,6 +39,7 @@ class Provenance:
     seeds: tuple[int, ...]
     kernels: str = ""
     tokenizer: str = ""
+    precision: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,14 @@ class Cost:
         train_seconds: Wall-clock time of training, all folds of one seed, s.
         peak_memory_mib: Highest resident memory in training, MiB.
         spikes_per_neuron_per_step: Mean spikes of a neuron in a time step, 0 to 1; None for a model without spikes.
+        weight_bytes: Weights and buffers of a network in the precision it answered in; None for a model that is none.
     """
 
     parameters: int
     train_seconds: float
     peak_memory_mib: float
     spikes_per_neuron_per_step: float | None = None
+    weight_bytes: int | None = None
 
 
 def report(

@@ -76,7 +76,7 @@ def _row(report: Mapping[str, Any]) -> list[str]:
     ends, metric, spikes = report["interval"], report["headline"], report["spikes_per_neuron_per_step"]
     return [
         report["dataset"],
-        report["model"],
+        _model(report),
         str(len(report["seeds"])),
         metric,
         _number(report["score"]),
@@ -89,6 +89,12 @@ def _row(report: Mapping[str, Any]) -> list[str]:
         f"{report['peak_memory_mib']:.0f}",
         ABSENT if spikes is None else f"{spikes:.3f}",
     ]
+
+
+def _model(report: Mapping[str, Any]) -> str:
+    """Name of the model, with its precision where that is not the usual one."""
+    precision = report.get("precision") or "float32"
+    return report["model"] if precision == "float32" else f"{report['model']} ({precision})"
 
 
 def _against_linear(report: Mapping[str, Any]) -> tuple[str, str]:

@@ -79,10 +79,11 @@ def _numba(u: Tensor, weight: Tensor, bias: Tensor, state: Tensor | None) -> Ten
     require_cpu("u", u)
     try:
         from neurofmx.kernels.cpu.causal_conv_op import causal_conv_silu_op
+        from neurofmx.kernels.cpu.direct import call
     except ImportError as error:
         raise no_numba(error) from error
 
-    return causal_conv_silu_op(u, weight, bias, None if state is None else state.to(widest))
+    return call(causal_conv_silu_op, u, weight, bias, None if state is None else state.to(widest))
 
 
 def _cuda(u: Tensor, weight: Tensor, bias: Tensor, state: Tensor | None) -> Tensor:

@@ -11,7 +11,7 @@ Symbols: `h` state, `x` input, `z` backbone features, `f, g` the two states that
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,6 +46,12 @@ class CfCWeights(NamedTuple):
     gates_bias: Tensor
 
 
+class Kept(NamedTuple):
+    """Weights in the order in which compiled loops read them, see `keep`."""
+
+    layout: Any
+
+
 class _Run(NamedTuple):
     """One call with everything checked."""
 
@@ -54,6 +60,7 @@ class _Run(NamedTuple):
     weights: CfCWeights
     elapsed: Tensor  # (batch or 1, time or 1, units)
     mask: Tensor | None
+    kept: Kept | None
 
 
 @full_precision
@@ -64,6 +71,7 @@ def cfc(
     *,
     elapsed: float | Tensor = 1.0,
     mask: Tensor | None = None,
+    kept: Kept | None = None,
     path: Path = "auto",
 ) -> tuple[Tensor, Tensor]:
     """Runs a closed-form continuous-time cell over a sequence.
@@ -75,6 +83,8 @@ def cfc(
         elapsed: Time that passes at a step, in units of the neuron's time constant, 0 or more: one number, or a
             tensor that broadcasts to (batch, time, units). A time constant doubled is an elapsed time halved.
         mask: False where a step is padding (batch, time): there the state waits, and the output is 0.
+        kept: What `keep` made of the weights, which spares `numba` its preparations where gradients are off; the other
+            paths take the weights themselves.
         path: `auto`, `numba` (compiled, CPU), `reference` (plain torch), `library` (ncps) or `cuda` (our Triton
             kernels, and plain torch on a GPU that cannot run them, see `neurofmx.kernels.cuda`).
 
@@ -95,7 +105,25 @@ def cfc(
     require_mask(mask, batch, time)
     span = elapsed_of(elapsed, x, units)
     run = pick(_PATHS, resolve(path, x.device), "path")
-    return run(_Run(x, state.to(x.dtype), weights, span, mask))
+    return run(_Run(x, state.to(x.dtype), weights, span, mask, kept))
+
+
+def keep(weights: CfCWeights, *, path: Path = "auto") -> Kept | None:
+    """Prepares weights that will not change any more for many short calls.
+
+    Args:
+        weights: The cell's weights.
+        path: As for `cfc`.
+
+    Returns:
+        What to hand to `cfc` as `kept`, or `None` where the path has nothing to prepare.
+    """
+    if resolve(path, weights.backbone_weight.device) != "numba":
+        return None
+    from neurofmx.kernels.cpu.cfc_op import lay_out
+
+    wide = torch.promote_types(weights.backbone_weight.dtype, torch.float32)  # as `full_precision` widens them
+    return Kept(lay_out([tensor.detach().to(wide) for tensor in weights]))
 
 
 def _require_weights(weights: CfCWeights, inputs: int, units: int) -> None:
@@ -110,7 +138,7 @@ def _require_weights(weights: CfCWeights, inputs: int, units: int) -> None:
 
 def _reference(run: _Run) -> tuple[Tensor, Tensor]:
     """Step by step in torch, with all that does not need the state taken out of the loop."""
-    x, state, weights, elapsed, mask = run
+    x, state, weights, elapsed, mask, _ = run
     (batch, time, inputs), units = x.shape, state.shape[1]
     x, spans = without_padding(x, mask), without_padding(elapsed.expand(batch, time, units), mask)
     # The two constants of LeCun's tanh go into the weights, which saves two products a step.
@@ -135,11 +163,15 @@ def _numba(run: _Run) -> tuple[Tensor, Tensor]:
         if tensor.dtype != run.x.dtype:
             raise ValueError(f"{name} must be {run.x.dtype} like x, got {tensor.dtype}: convert x or the weights")
     try:
-        from neurofmx.kernels.cpu.cfc_op import cfc_op
+        from neurofmx.kernels.cpu.cfc_op import cfc_op, go_on
+        from neurofmx.kernels.cpu.direct import call
     except ImportError as error:
         raise no_numba(error) from error
 
-    states, last = cfc_op(run.x, run.state, *run.weights, run.elapsed, run.mask)
+    if run.kept is not None and not torch.is_grad_enabled():
+        states, last = go_on(run.x, run.state, run.kept.layout, run.elapsed, run.mask)
+        return without_padding(states, run.mask), last
+    states, last = call(cfc_op, run.x, run.state, *run.weights, run.elapsed, run.mask)
     return without_padding(states, run.mask), last
 
 

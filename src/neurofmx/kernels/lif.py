@@ -122,12 +122,13 @@ def _numba(run: _Run) -> tuple[Tensor, Tensor, Tensor]:
     """Compiled loops, forward and backward."""
     require_cpu("current", run.current)
     try:
+        from neurofmx.kernels.cpu.direct import call
         from neurofmx.kernels.cpu.lif_op import lif_op
     except ImportError as error:
         raise no_numba(error) from error
 
     beta, threshold = run.neuron.per_neuron(run.current.shape[2])
-    return lif_op(run.current, run.potential, beta, threshold, run.mask, run.hold, run.neuron.knobs())
+    return call(lif_op, run.current, run.potential, beta, threshold, run.mask, run.hold, run.neuron.knobs())
 
 
 def _snntorch_surrogate(neuron: Neuron) -> Callable[[Tensor], Tensor]:

@@ -165,14 +165,15 @@ def _numba(call: _Run) -> Readout:
     """Compiled loops, forward and backward."""
     require_cpu("current", call.current)
     try:
+        from neurofmx.kernels.cpu.direct import call as direct
         from neurofmx.kernels.cpu.lif_readout_op import lif_readout_op
     except ImportError as error:
         raise no_numba(error) from error
 
     beta, threshold = call.neuron.per_neuron(call.current.shape[2])
-    reading = [call.carry, *call.weights]
-    states = call.potential, call.trace
-    return Readout(*lif_readout_op(call.current, *states, beta, threshold, call.mask, reading, call.neuron.knobs()))
+    settings = call.mask, [call.carry, *call.weights], call.neuron.knobs()
+    given = call.current, call.potential, call.trace, beta, threshold, *settings
+    return Readout(*direct(lif_readout_op, *given))
 
 
 def _cuda(call: _Run) -> Readout:

@@ -161,6 +161,7 @@ def _numba(run: _Run) -> tuple[Tensor, Tensor]:
     """Compiled loops, forward and backward."""
     require_cpu("x", run.x)
     try:
+        from neurofmx.kernels.cpu.direct import call
         from neurofmx.kernels.cpu.ltc_op import ltc_op
     except ImportError as error:
         raise no_numba(error) from error
@@ -171,8 +172,8 @@ def _numba(run: _Run) -> tuple[Tensor, Tensor]:
     for name, tensor in (("neurons", neurons), ("recurrent", kinds[0]), ("sensory", kinds[1])):
         if tensor.dtype != run.x.dtype:
             raise ValueError(f"{name} weights must be {run.x.dtype} like x, got {tensor.dtype}: convert one of them")
-    wired = recurrent.wired, sensory.wired
-    states, last = ltc_op(run.x, run.state, neurons, *kinds, run.elapsed / run.unfolds, run.mask, *wired, run.unfolds)
+    given = neurons, *kinds, run.elapsed / run.unfolds, run.mask, recurrent.wired, sensory.wired
+    states, last = call(ltc_op, run.x, run.state, *given, run.unfolds)
     return without_padding(states, run.mask), last
 
 

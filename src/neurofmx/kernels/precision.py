@@ -13,6 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+_HALF = (torch.float16, torch.bfloat16)
+
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -40,6 +42,10 @@ def full_precision(kernel: Callable[Arguments, Result]) -> Callable[Arguments, R
     def widened(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         values = [*args, *kwargs.values()]
         device = next(value.device.type for value in values if isinstance(value, Tensor))
+        if not torch.is_autocast_enabled(device):
+            if not any(map(_is_half, values)):  # the usual case, which costs a stream a call a layer
+                return compute(*args, **kwargs)
+            return compute(*map(_widen, args), **{name: _widen(value) for name, value in kwargs.items()})
         with torch.autocast(device, enabled=False):
             return compute(*map(_widen, args), **{name: _widen(value) for name, value in kwargs.items()})
 
@@ -51,5 +57,11 @@ def _widen(value: Any) -> Any:
     if isinstance(value, tuple):
         widened = map(_widen, value)
         return type(value)(*widened) if hasattr(value, "_fields") else tuple(widened)
-    half = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
-    return value.float() if half else value
+    return value.float() if _is_half(value) else value
+
+
+def _is_half(value: Any) -> bool:
+    """Whether something is a 16-bit tensor, or a tuple with one inside."""
+    if isinstance(value, tuple):
+        return any(map(_is_half, value))
+    return isinstance(value, Tensor) and value.dtype in _HALF

@@ -129,13 +129,14 @@ def _numba(scan: _Scan) -> tuple[Tensor, Tensor]:
     scan = _same_numbers(scan)
     require_cpu("u", scan.u)
     try:
+        from neurofmx.kernels.cpu.direct import call
         from neurofmx.kernels.cpu.selective_scan_op import selective_scan_op
     except ImportError as error:
         raise no_numba(error) from error
 
     tensors, softplus = scan[:-1], scan.softplus
     remember = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
-    y, end, _ = selective_scan_op(*tensors, softplus, remember)
+    y, end, _ = call(selective_scan_op, *tensors, softplus, remember)
     return y, end
 
 

@@ -145,12 +145,13 @@ def _numba(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Tensor:
     queries, keys_values = queries.to(widest), keys_values.to(widest)
     require_cpu("queries", queries)
     try:
+        from neurofmx.kernels.cpu.direct import call
         from neurofmx.kernels.cpu.window_attention_op import window_attention_op
     except ImportError as error:
         raise no_numba(error) from error
 
     heads, window, dropout, seed = settings
-    return window_attention_op(queries, keys_values, seed, heads, window, dropout)[0]
+    return call(window_attention_op, queries, keys_values, seed, heads, window, dropout)[0]
 
 
 def _cuda(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Tensor:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 import torch
 from torch import Tensor, nn
 
-from neurofmx.kernels.cfc import CfCWeights, cfc
+from neurofmx.kernels.cfc import CfCWeights, Kept, cfc, keep
 from neurofmx.kernels.path import Path
 
 
@@ -28,6 +30,8 @@ class CfC(nn.Module):
     def __init__(self, input_dim: int, units: int, *, backbone_units: int = 128, path: Path = "auto") -> None:
         super().__init__()
         self.units = units
+        self.weights_stay = False  # set for inference: then what compiled loops make of the weights is made once
+        self._kept: Kept | None = None
         self.path: Path = path
         self.backbone = nn.Linear(input_dim + units, backbone_units)
         self.gates = nn.Linear(backbone_units, 4 * units)
@@ -35,6 +39,21 @@ class CfC(nn.Module):
         nn.init.xavier_uniform_(self.backbone.weight)
         for gate in self.gates.weight.data.chunk(4):  # each gate is a matrix of its own
             nn.init.xavier_uniform_(gate)
+
+    def _apply(self, *given: Any, **named: Any) -> Self:
+        """Forgets what was made of weights of another type or on another device."""
+        self._kept = None
+        return super()._apply(*given, **named)
+
+    def train(self, mode: bool = True) -> Self:
+        """Forgets what was made of weights that training may change."""
+        self._kept = None
+        return super().train(mode)
+
+    def _load_from_state_dict(self, *given: Any, **named: Any) -> None:
+        """Forgets what was made of the weights before."""
+        self._kept = None
+        super()._load_from_state_dict(*given, **named)
 
     @property
     def tau_base(self) -> Tensor:
@@ -70,4 +89,13 @@ class CfC(nn.Module):
         start = x.new_zeros(x.shape[0], self.units) if state is None else state
         scale = self.tau_base if tau is None else self.tau_base * tau
         span = scale.reciprocal() if elapsed is None else elapsed.unsqueeze(-1) / scale
-        return cfc(x, start, self.weights, elapsed=span, mask=mask, path=self.path)
+        weights = self.weights
+        return cfc(x, start, weights, elapsed=span, mask=mask, kept=self._laid_out(weights), path=self.path)
+
+    def _laid_out(self, weights: CfCWeights) -> Kept | None:
+        """What compiled loops make of the weights, once where these stay as they are and nothing needs a gradient."""
+        if not self.weights_stay or torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return None
+        if self._kept is None:
+            self._kept = keep(weights, path=self.path)
+        return self._kept

@@ -100,12 +100,19 @@ class Mamba(nn.Module):
         Returns:
             Features (B, L, D), gate (B, L, D), and the convolution's last inputs (B, d_conv - 1, D).
         """
-        to_features, to_gate = self.in_proj.weight.chunk(2)  # two products leave nothing to copy on the way back
-        u, gate = linear(x, to_features), linear(x, to_gate)
+        u, gate = self._project(x)
         path = self.path_on(x.device)
         path = "cuda" if path == "library" else path  # mamba-ssm has no convolution
         features, conv = causal_conv_silu(u, self.conv_weight, self.conv_bias, state=conv, path=path)
         return features, gate, conv
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What is convolved, and the gate, each (B, L, D)."""
+        if type(self.in_proj) is not nn.Linear:  # weights in a form for inference
+            u, gate = self.in_proj(x).chunk(2, -1)
+            return u, gate
+        to_features, to_gate = self.in_proj.weight.chunk(2)  # two products leave nothing to copy on the way back
+        return linear(x, to_features), linear(x, to_gate)
 
     def select(self, features: Tensor) -> Selection:
         """Lets the features choose step size, input and output coefficients.

@@ -63,14 +63,44 @@ class MambaLiquidSpikingNetwork(nn.Module):
             and the hidden states to hand to the next call.
 
         Raises:
-            ValueError: If a token has the wrong number of channels.
+            ValueError: If a token has the wrong number of channels, or all weights are of half precision.
         """
+        if self.norm.weight.dtype in (torch.float16, torch.bfloat16):
+            raise ValueError(
+                f"decays and thresholds must stay float32, got {self.norm.weight.dtype}: instead of model.half() use "
+                "neurofmx.layers.inference.in_precision(model, 'bfloat16'), or torch.autocast for training"
+            )
         require_shape("x", x, batch=None, length=None, channels=self.config.input_dim or self.config.hidden_dim)
         states: Sequence[BlockState | None] = hidden_states or [None] * len(self.blocks)
         if self.config.recompute_tokens is None or not torch.is_grad_enabled():
-            y, carried, self._spike_rates = self._run(x, states)
+            y, carried, rates = self._run(x, states)
+            if not torch.compiler.is_exporting():  # what is exported has no place for it
+                self._spike_rates = rates
             return y, carried
         return self._recomputed(x, states, self.config.recompute_tokens)
+
+    def step(
+        self, token: Tensor, hidden_states: Sequence[BlockState] | None = None
+    ) -> tuple[Tensor, tuple[BlockState, ...]]:
+        """Runs the network over one token of a stream.
+
+        Equal to one pass over all tokens: on a CPU with compiled kernels to the last bit once the network is prepared
+        by `exact_rows`, or for `int8`, of `neurofmx.layers.inference`; else up to rounding, as a BLAS library sums one
+        row in another order than many. Call it inside `torch.inference_mode()`, which is faster.
+
+        Args:
+            token: One token (batch, input_dim), or (batch, hidden_dim) where the config has no input_dim.
+            hidden_states: What the call on the previous token, or `forward` on the previous stretch, returned.
+
+        Returns:
+            Outputs (batch, output_dim), or (batch, hidden_dim) where the config has no output_dim; and the hidden
+            states to hand to the next call.
+
+        Raises:
+            ValueError: If a token has the wrong number of channels.
+        """
+        y, carried = self(token.unsqueeze(1), hidden_states)
+        return y.squeeze(1), carried
 
     def _run(self, x: Tensor, states: Sequence[BlockState | None]) -> tuple[Tensor, tuple[BlockState, ...], Tensor]:
         """Outputs, hidden states and spike rates (num_layers,) of a stretch."""

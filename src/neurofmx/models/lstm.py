@@ -33,3 +33,8 @@ class Lstm(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """States `(batch, tokens, hidden_dim)` and the hidden and cell state `(layers, batch, hidden_dim)` each."""
         return self.layers(tokens, state)
+
+    def step(self, token: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """State `(batch, hidden_dim)` after one token `(batch, hidden_dim)` of a stream, and what to carry on from."""
+        states, carried = self(token.unsqueeze(1), state)
+        return states.squeeze(1), carried

@@ -38,6 +38,11 @@ class Transformer(nn.Module):
             carried.append(seen)
         return self.norm(tokens), carried
 
+    def step(self, token: Tensor, state: list[KeysValues] | None = None) -> tuple[Tensor, list[KeysValues]]:
+        """State `(batch, hidden_dim)` after one token `(batch, hidden_dim)` of a stream, and keys and values so far."""
+        states, carried = self(token.unsqueeze(1), state)
+        return states.squeeze(1), carried
+
 
 class _Block(nn.Module):
     """Attention to what came before, then a feed-forward layer, each added to its input."""

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from neurofmx.kernels.cpu.causal_conv import BLOCK, backward, forward, together
+from neurofmx.kernels.cpu.direct import operator
 from neurofmx.kernels.cpu.parallel import in_parallel
 from neurofmx.kernels.cpu.simd.tiles import add_up, array_of, rows_of
 
 
-@torch.library.custom_op("neurofmx::causal_conv_silu", mutates_args=())
+@operator("neurofmx::causal_conv_silu")
 def causal_conv_silu_op(u: Tensor, weight: Tensor, bias: Tensor, state: Tensor | None) -> Tensor:
     """Outputs, see `neurofmx.kernels.causal_conv`."""
     y = u.new_empty(u.shape)

@@ -21,6 +21,7 @@ from neurofmx.kernels.cpu.blend import CONSTANTS
 from neurofmx.kernels.cpu.cfc import Layout
 from neurofmx.kernels.cpu.cfc_backward import Gradients, Past, Stretch, WayBack
 from neurofmx.kernels.cpu.course import Course, course_of
+from neurofmx.kernels.cpu.direct import operator
 from neurofmx.kernels.cpu.parallel import in_parallel
 from neurofmx.kernels.cpu.simd.lanes import BYTES
 from neurofmx.kernels.cpu.simd.matrix_block import ROWS
@@ -32,7 +33,7 @@ _SAMPLES = 64  # that go back together, whatever the number of threads, as sums 
 _STRETCH, _SHORTEST = 2**17, 8  # gates of a stretch of theirs, half of the second cache, and its steps if they are more
 
 
-@torch.library.custom_op("neurofmx::cfc", mutates_args=())
+@operator("neurofmx::cfc")
 def cfc_op(
     x: Tensor,
     state: Tensor,
@@ -44,13 +45,26 @@ def cfc_op(
     mask: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """States, and the last of them."""
+    return go_on(x, state, _layout(_Sizes.of(x, state, W), [W, w, V, v]), elapsed, mask)
+
+
+def go_on(x: Tensor, state: Tensor, layout: Layout, elapsed: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What `cfc_op` computes, with weights that are laid out already."""
     found = states, last = _outputs(x, state)
     last.copy_(state)
-    bounds, layout = _blocks(len(x)), _layout(_Sizes.of(x, state, W), [W, w, V, v])
+    bounds = _blocks(len(x))
     course, jobs = course_of(elapsed, mask, len(x)), len(bounds) - 1
     given = bounds, CONSTANTS[layout.to_gates.dtype.type], numbers_of(x), course, layout
     in_parallel(forwards.forward, jobs, *given, last.numpy(), states.numpy())
     return found
+
+
+def lay_out(weights: list[Tensor]) -> Layout:
+    """Weights `W, w, V, v` as the loops take them."""
+    W, _, V, _ = weights
+    units = len(V) // 4
+    like = W.new_empty(1, 1, W.shape[1] - units), W.new_empty(1, units)
+    return _layout(_Sizes.of(*like, W), weights)
 
 
 @cfc_op.register_fake

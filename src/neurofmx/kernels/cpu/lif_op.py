@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neurofmx.kernels.cpu.direct import operator
 from neurofmx.kernels.cpu.lif import BLOCK, backward, forward
 from neurofmx.kernels.cpu.parallel import in_parallel
 from neurofmx.kernels.cpu.simd.tiles import arriving
 
 
-@torch.library.custom_op("neurofmx::lif", mutates_args=())
+@operator("neurofmx::lif")
 def lif_op(
     current: Tensor,
     potential: Tensor,

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from neurofmx.kernels.cpu import lif
+from neurofmx.kernels.cpu.direct import operator
 from neurofmx.kernels.cpu.lif_op import flat, flat_mask, over_batch, shares, starting
 from neurofmx.kernels.cpu.lif_readout import backward, forward
 from neurofmx.kernels.cpu.parallel import in_parallel
 from neurofmx.kernels.cpu.simd.tiles import arriving
 
 
-@torch.library.custom_op("neurofmx::lif_readout", mutates_args=())
+@operator("neurofmx::lif_readout")
 def lif_readout_op(
     current: Tensor,
     potential: Tensor,

@@ -17,6 +17,7 @@ from torch import Tensor
 from neurofmx.kernels.cpu import ltc as forwards
 from neurofmx.kernels.cpu import ltc_backward as backwards
 from neurofmx.kernels.cpu.course import Course, course_of
+from neurofmx.kernels.cpu.direct import operator
 from neurofmx.kernels.cpu.ltc import Cell
 from neurofmx.kernels.cpu.ltc_backward import Gradients, Past, Seen
 from neurofmx.kernels.cpu.parallel import in_parallel
@@ -29,7 +30,7 @@ _BLOCK = 8  # most samples that share a pass over the synapses
 _SEEN = 192  # rows of a stretch over the whole batch and the steps of the solver
 
 
-@torch.library.custom_op("neurofmx::ltc", mutates_args=())
+@operator("neurofmx::ltc")
 def ltc_op(
     x: Tensor,
     state: Tensor,

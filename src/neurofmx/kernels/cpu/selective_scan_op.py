@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neurofmx.kernels.cpu.direct import operator
 from neurofmx.kernels.cpu.parallel import in_parallel
 from neurofmx.kernels.cpu.selective_scan import BLOCK, TILE, WIDEST, Given, Gradients, backward, forward, together
 from neurofmx.kernels.cpu.simd.exp2 import exp2_numbers
@@ -23,7 +24,7 @@ from neurofmx.kernels.cpu.simd.tiles import add_up, array_of, arriving, rows_of
 _NUMBERS = {torch.float32: exp2_numbers(np.float32), torch.float64: exp2_numbers(np.float64)}
 
 
-@torch.library.custom_op("neurofmx::selective_scan", mutates_args=())
+@operator("neurofmx::selective_scan")
 def selective_scan_op(
     u: Tensor,
     dt: Tensor,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neurofmx.kernels.cpu.direct import operator
 from neurofmx.kernels.cpu.parallel import in_parallel
 from neurofmx.kernels.cpu.simd.exp2 import exp2_numbers
 from neurofmx.kernels.cpu.simd.lanes import BYTES
@@ -24,7 +25,7 @@ from neurofmx.kernels.dropout import threshold_of
 _POWERS = {torch.float32: exp2_numbers(np.float32), torch.float64: exp2_numbers(np.float64)}
 
 
-@torch.library.custom_op("neurofmx::window_attention", mutates_args=())
+@operator("neurofmx::window_attention")
 def window_attention_op(
     queries: Tensor, both: Tensor, seed: Tensor | None, heads: int, window: int | None, dropout: float
 ) -> tuple[Tensor, Tensor]:

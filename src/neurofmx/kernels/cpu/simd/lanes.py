@@ -192,7 +192,7 @@ def every(_context, array, place):
     return lanes(array, types.intp), emit
 
 
-def _fold(builder: Any, x: Any, count: int, join: Any) -> Any:
+def fold_to(builder: Any, x: Any, count: int, join: Any) -> Any:
     """Instructions that join halves of a vector until `count` numbers are left."""
     while x.type.count > count:
         half = x.type.count // 2
@@ -216,7 +216,7 @@ def fold(_context, lanes):
     quarter = _QUARTERS[lanes.dtype]
 
     def emit(_context, builder, _signature, arguments):
-        return _fold(builder, arguments[0], quarter.count, builder.fadd)
+        return fold_to(builder, arguments[0], quarter.count, builder.fadd)
 
     return quarter(lanes), emit
 
@@ -226,7 +226,7 @@ def total(_context, lanes):
     """The sum of the numbers of a vector or a quarter of one, halves first."""
 
     def emit(_context, builder, _signature, arguments):
-        return builder.extract_element(_fold(builder, arguments[0], 1, builder.fadd), ir.Constant(ir.IntType(32), 0))
+        return builder.extract_element(fold_to(builder, arguments[0], 1, builder.fadd), ir.Constant(ir.IntType(32), 0))
 
     return lanes.dtype(lanes), emit
 
@@ -260,6 +260,6 @@ def largest(_context, lanes):
         def join(a, b):
             return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
-        return builder.extract_element(_fold(builder, arguments[0], 1, join), ir.Constant(ir.IntType(32), 0))
+        return builder.extract_element(fold_to(builder, arguments[0], 1, join), ir.Constant(ir.IntType(32), 0))
 
     return lanes.dtype(lanes), emit

@@ -110,11 +110,11 @@ def _emit(number: Any, arrays: list[_Array], row: Any, panel: Any, rows: int, pa
     places = halves([start.at(p, r, _INT(0)) for r in start_rows for p in every_panel])
     first = [load(register, place) for place in places]
     places = halves([out.at(p, r, _INT(0)) for r in every_row for p in every_panel])
-    for total, place in zip(_repeat(builder, a.shape[1], first, step), places, strict=True):
+    for total, place in zip(repeat(builder, a.shape[1], first, step), places, strict=True):
         builder.store(total, builder.bitcast(place, register.as_pointer()), align=size)
 
 
-def _repeat(builder: Any, count: Any, first: list[Any], step: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
+def repeat(builder: Any, count: Any, first: list[Any], step: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
     """Generates a loop over `k` below `count`, 1 or more, that carries values along in registers."""
     before, loop = builder.block, builder.append_basic_block("inputs")
     builder.branch(loop)
