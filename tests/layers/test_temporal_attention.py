@@ -42,7 +42,7 @@ def naive(module, query, context):
 def module_and_paths(length=23, **changes):
     """A two-headed module with shares that differ, and the paths (2, length, 8) and (2, length, 5) in float64."""
     torch.manual_seed(0)
-    module = TemporalCrossAttention(8, 5, num_heads=2, **({"scales": (1, 3, 4)} | changes)).double()
+    module = TemporalCrossAttention(8, 5, num_heads=2, **{"scales": (1, 3, 4), **changes}).double()
     torch.nn.init.normal_(module.preference)
     query, context = torch.randn(2, length, 8).double(), torch.randn(2, length, 5).double()
     return module, query.requires_grad_(), context.requires_grad_()

@@ -31,6 +31,7 @@ SMALL = {
     "dropout": 0.0,
     "attention_dropout": 0.0,
 }
+SPIKES_LOOK = {"use_cross_modal_attention": True, "num_attention_heads": 2, "spiking_units": 8}
 # Every way through the network, by what it changes.
 VARIANTS = [{"integration_mode": mode} for mode in MODES] + [
     {"use_mamba": False},
@@ -42,13 +43,25 @@ VARIANTS = [{"integration_mode": mode} for mode in MODES] + [
     {"reset": "zero"},
     {"spike_to_mamba_method": "rate"},
     {"spike_to_mamba_method": "potential"},
+    {"temporal_attention": True, "temporal_scales": (1, 2, 3)},
+    *(SPIKES_LOOK | {"integration_mode": mode} for mode in MODES),
+    SPIKES_LOOK | {"use_mamba": False},
+    SPIKES_LOOK | {"attention_type": "liquid_to_mamba", "temporal_attention": True, "temporal_scales": (1, 2)},
 ]
 
 
 def network(**changes):
     """A small network in float64 with the same seed every time, large enough at the input to spike."""
     torch.manual_seed(0)
-    return MambaLiquidSpikingNetwork(HybridConfig(**(SMALL | changes))).double()
+    return awake(MambaLiquidSpikingNetwork(HybridConfig(**(SMALL | changes))).double())
+
+
+def awake(model):
+    """The network with attention between liquid path and spikes at work, which starts without effect."""
+    for name, weight in model.named_parameters():
+        if ".attention.directions." in name and not weight.any() and not name.endswith("preference"):
+            torch.nn.init.normal_(weight)
+    return model
 
 
 def data(length=12):

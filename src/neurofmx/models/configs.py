@@ -5,7 +5,7 @@ A config is checked completely before anything is built. Nothing here needs torc
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -62,13 +62,36 @@ class HybridConfig(BaseModel):
     gate_temperature: float = Field(1.0, gt=0, description="Softness of the gate's choice.")
     use_cross_attention: bool = Field(True, description="Cross-attention between the paths (bidirectional mode).")
     attention_type: Literal["bidirectional", "liquid_to_mamba", "mamba_to_liquid"] = Field(
-        "bidirectional", description="Which way cross-attention carries information: both, or one."
+        "bidirectional",
+        description="Which way cross-attention carries information: both, or one; for spikes as for Mamba.",
     )
     cross_attn_heads: int = Field(
         8, ge=1, description="Its heads; must divide liquid_units and mamba_expand * hidden_dim."
     )
     cross_attn_window: int | None = Field(128, ge=1, description="Tokens it sees; null for all earlier ones.")
     attention_dropout: float = Field(0.1, ge=0, lt=1, description="Share of attention weights dropped in training.")
+    use_cross_modal_attention: bool = Field(
+        False,
+        description="Cross-attention between the liquid path and the spikes, in every mode.",
+        json_schema_extra={"group": "attention"},
+    )
+    num_attention_heads: int = Field(
+        8,
+        ge=1,
+        description="Heads of that attention; must divide liquid_units and spiking_units.",
+        json_schema_extra={"group": "attention"},
+    )
+    temporal_attention: bool = Field(
+        False,
+        description="True lets all cross-attention look at several time scales, merged by learnt weights.",
+        json_schema_extra={"group": "attention"},
+    )
+    temporal_scales: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (1, 4, 16),
+        min_length=1,
+        description="Those time scales in tokens, each with cross_attn_window keys.",
+        json_schema_extra={"group": "attention"},
+    )
 
     dropout: float = Field(0.1, ge=0, lt=1, description="Share of each block's output dropped in training.")
     layer_norm_eps: float = Field(1e-5, gt=0, description="Added to variances in layer normalisation.")
@@ -94,6 +117,30 @@ class HybridConfig(BaseModel):
     def attends(self) -> bool:
         """Whether the paths look at each other."""
         return self.use_mamba and self.use_cross_attention and self.integration_mode == "bidirectional"
+
+    @property
+    def rereads_spikes(self) -> bool:
+        """Whether a path reads the spikes after the liquid cell did."""
+        return self.use_mamba and self.integration_mode != "sequential"
+
+    @model_validator(mode="after")
+    def _spikes_can_look_and_be_seen(self) -> Self:
+        """Refuses attention between liquid path and spikes that can't be split into heads or that nothing reads."""
+        if len(set(self.temporal_scales)) < len(self.temporal_scales):
+            raise ValueError(f"temporal_scales={list(self.temporal_scales)} names a scale twice; name each once")
+        if not self.use_cross_modal_attention:
+            return self
+        if self.attention_type != "liquid_to_mamba":
+            _require_divides("num_attention_heads", self.num_attention_heads, "liquid_units", self.liquid_units)
+        elif not self.rereads_spikes:
+            raise ValueError(
+                "attention_type=liquid_to_mamba leaves use_cross_modal_attention without effect where no path reads "
+                "the spikes again (integration_mode=sequential, use_mamba=false): choose bidirectional or "
+                "mamba_to_liquid"
+            )
+        if self.rereads_spikes and self.attention_type != "mamba_to_liquid":
+            _require_divides("num_attention_heads", self.num_attention_heads, "spiking_units", self.spiking_units)
+        return self
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:

@@ -15,6 +15,7 @@ from neurofmx.layers.ltc import LTC
 from neurofmx.layers.mamba import Mamba
 from neurofmx.layers.spike_encoder import SpikeEncoder
 from neurofmx.models.configs import HybridConfig
+from neurofmx.models.enhanced_block import EnhancedHybridBlock
 from neurofmx.models.hybrid_block import BlockState, HybridBlock
 
 _KERNELS = {SpikeEncoder: "lif_readout", CfC: "cfc", LTC: "ltc"}  # of the layers whose path depends on no device
@@ -44,7 +45,8 @@ class MambaLiquidSpikingNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.input_projection = _projection(config.input_dim, config.hidden_dim, spread=config.initializer_range)
-        self.blocks = nn.ModuleList(HybridBlock(config) for _ in range(config.num_layers))
+        block = EnhancedHybridBlock if config.use_cross_modal_attention else HybridBlock
+        self.blocks = nn.ModuleList(block(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.hidden_dim, eps=config.layer_norm_eps)
         self.output_projection = _projection(config.hidden_dim, config.output_dim, spread=config.initializer_range)
         self._spike_rates: Tensor | None = None

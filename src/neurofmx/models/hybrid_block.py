@@ -6,10 +6,13 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from neurofmx.layers.attention import CrossModalState
 from neurofmx.layers.spike_encoder import SpikeEncoder
-from neurofmx.layers.spike_to_mamba import SpikeToMambaAdapter
+from neurofmx.layers.spike_to_mamba import Encoded, SpikeToMambaAdapter
 from neurofmx.models.configs import HybridConfig
 from neurofmx.models.integration import BidirectionalState, PairState, integrate
+
+PathState = Tensor | PairState | BidirectionalState
 
 
 class BlockState(NamedTuple):
@@ -19,11 +22,13 @@ class BlockState(NamedTuple):
         membrane: Membrane potentials of the spiking neurons (batch, spiking_units).
         trace: Trace of their spikes (batch, spiking_units).
         paths: State of the paths behind: a liquid state alone, or that of the integration mode.
+        attention: Keys and values of the attention between liquid path and spikes; empty without one.
     """
 
     membrane: Tensor
     trace: Tensor
-    paths: Tensor | PairState | BidirectionalState
+    paths: PathState
+    attention: CrossModalState
 
 
 class HybridBlock(nn.Module):
@@ -61,11 +66,18 @@ class HybridBlock(nn.Module):
             Tokens (batch, length, hidden_dim), the state at their end, and the mean number of spikes per neuron and
             step, a scalar without gradient.
         """
-        membrane, trace, paths = (None, None, None) if state is None else state
-        tokens, membrane, trace, counts = self.adapter.read(self.encoder, self.norm(x), membrane, trace)
-        rate = counts.mean() / (x.shape[1] * self.encoder.num_spike_steps)
-        y, paths = self.integration(self.token_norm(tokens), paths)
-        return x + self.dropout(y), BlockState(membrane, trace, paths), rate
+        membrane, trace, paths, seen = (None, None, None, None) if state is None else state
+        encoded = self.adapter.read(self.encoder, self.norm(x), membrane, trace)
+        rate = encoded.counts.mean() / (x.shape[1] * self.encoder.num_spike_steps)
+        y, paths, seen = self._integrate(encoded, paths, seen)
+        return x + self.dropout(y), BlockState(encoded.membrane, encoded.trace, paths, seen), rate
+
+    def _integrate(
+        self, encoded: Encoded, paths: PathState | None, seen: CrossModalState | None
+    ) -> tuple[Tensor, PathState, CrossModalState]:
+        """The paths behind the spikes, and their state."""
+        y, after = self.integration(self.token_norm(encoded.tokens), paths)
+        return y, after, {}
 
 
 def _encoder(config: HybridConfig) -> SpikeEncoder:
