@@ -52,6 +52,30 @@ class HybridConfig(BaseModel):
     mamba_d_state: int = Field(16, ge=1, description="States per channel of the Mamba block.")
     mamba_d_conv: int = Field(4, ge=1, description="Width of its causal convolution in tokens.")
     mamba_expand: int = Field(2, ge=1, description="Its inner channels per hidden channel.")
+    mamba_scales: int = Field(
+        1,
+        ge=1,
+        description="Scans of the Mamba block with step sizes of their own, from fast to slow, merged by a gate.",
+        json_schema_extra={"group": "mamba"},
+    )
+    moe_experts: int = Field(
+        0,
+        ge=0,
+        description="Feed-forward layers behind each block, of which a token passes some; 0 for none, else 2 or more.",
+        json_schema_extra={"group": "mamba"},
+    )
+    moe_top_k: int = Field(
+        2, ge=1, description="How many of them a token passes.", json_schema_extra={"group": "mamba"}
+    )
+    moe_expand: int = Field(
+        2, ge=1, description="Their hidden channels per hidden channel.", json_schema_extra={"group": "mamba"}
+    )
+    moe_balance: float = Field(
+        0.01,
+        ge=0,
+        description="Weight in training of how unevenly they are used.",
+        json_schema_extra={"group": "mamba"},
+    )
     spike_to_mamba_method: Literal["rate", "temporal", "potential"] = Field(
         "temporal", description="How spikes are read back into tokens."
     )
@@ -140,6 +164,15 @@ class HybridConfig(BaseModel):
             )
         if self.rereads_spikes and self.attention_type != "mamba_to_liquid":
             _require_divides("num_attention_heads", self.num_attention_heads, "spiking_units", self.spiking_units)
+        return self
+
+    @model_validator(mode="after")
+    def _experts_suffice(self) -> Self:
+        """Refuses a choice among fewer experts than are chosen."""
+        if self.moe_experts and self.moe_experts < max(2, self.moe_top_k):
+            raise ValueError(
+                f"moe_experts={self.moe_experts} must be 0, or 2 or more and at least moe_top_k={self.moe_top_k}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from neurofmx.layers.attention import CrossModalState
+from neurofmx.layers.mixture import MixtureOfExperts
 from neurofmx.layers.spike_encoder import SpikeEncoder
 from neurofmx.layers.spike_to_mamba import Encoded, SpikeToMambaAdapter
 from neurofmx.models.configs import HybridConfig
@@ -35,7 +36,8 @@ class HybridBlock(nn.Module):
     """Spikes, liquid dynamics and Mamba in one pre-norm residual block.
 
     Tokens are normalised, encoded as spikes, read back into tokens, normalised again (the readouts of spikes differ
-    in scale by orders of magnitude), and pass the liquid and Mamba paths in the order of the integration mode.
+    in scale by orders of magnitude), and pass the liquid and Mamba paths in the order of the integration mode. Behind
+    that, where the config has experts, each token passes some of them.
 
     Args:
         config: The network's settings.
@@ -54,6 +56,7 @@ class HybridBlock(nn.Module):
         self.token_norm = nn.LayerNorm(config.hidden_dim, eps=config.layer_norm_eps)
         self.integration = integrate(config)
         self.dropout = nn.Dropout(config.dropout)
+        self.experts = _experts(config) if config.moe_experts else None
 
     def forward(self, x: Tensor, state: BlockState | None = None) -> tuple[Tensor, BlockState, Tensor]:
         """Runs the block over a stretch of tokens.
@@ -70,7 +73,9 @@ class HybridBlock(nn.Module):
         encoded = self.adapter.read(self.encoder, self.norm(x), membrane, trace)
         rate = encoded.counts.mean() / (x.shape[1] * self.encoder.num_spike_steps)
         y, paths, seen = self._integrate(encoded, paths, seen)
-        return x + self.dropout(y), BlockState(encoded.membrane, encoded.trace, paths, seen), rate
+        y = x + self.dropout(y)
+        y = y if self.experts is None else self.experts(y)
+        return y, BlockState(encoded.membrane, encoded.trace, paths, seen), rate
 
     def _integrate(
         self, encoded: Encoded, paths: PathState | None, seen: CrossModalState | None
@@ -92,4 +97,16 @@ def _encoder(config: HybridConfig) -> SpikeEncoder:
         surrogate=config.surrogate,
         slope=config.surrogate_slope,
         path=config.kernels,
+    )
+
+
+def _experts(config: HybridConfig) -> MixtureOfExperts:
+    """The experts of the config."""
+    return MixtureOfExperts(
+        config.hidden_dim,
+        experts=config.moe_experts,
+        top_k=config.moe_top_k,
+        expand=config.moe_expand,
+        dropout=config.dropout,
+        eps=config.layer_norm_eps,
     )

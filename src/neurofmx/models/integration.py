@@ -33,6 +33,7 @@ from neurofmx.layers.exchange import BidirectionalStateExchange
 from neurofmx.layers.gating import AdaptiveGating
 from neurofmx.layers.liquid import LiquidCell, liquid_cell
 from neurofmx.layers.mamba import Mamba, MambaState
+from neurofmx.layers.multi_scale_mamba import MultiScaleMamba
 from neurofmx.layers.temporal_attention import TemporalCrossModalAttention
 from neurofmx.models.configs import HybridConfig
 
@@ -255,13 +256,10 @@ def _liquid(config: HybridConfig) -> LiquidCell:
 
 def _mamba(config: HybridConfig) -> Mamba:
     """The Mamba block of the config."""
-    return Mamba(
-        config.hidden_dim,
-        d_state=config.mamba_d_state,
-        d_conv=config.mamba_d_conv,
-        expand=config.mamba_expand,
-        path=config.kernels,
-    )
+    sizes = {"d_state": config.mamba_d_state, "d_conv": config.mamba_d_conv, "expand": config.mamba_expand}
+    if config.mamba_scales > 1:
+        return MultiScaleMamba(config.hidden_dim, scales=config.mamba_scales, path=config.kernels, **sizes)
+    return Mamba(config.hidden_dim, path=config.kernels, **sizes)
 
 
 def cross_attention(config: HybridConfig, dim: int, *, heads: int, direction: AttentionType) -> CrossModalAttention:
