@@ -40,6 +40,8 @@ VARIANTS = [{"integration_mode": mode} for mode in MODES] + [
     {"cross_attn_window": None},
     {"liquid_backbone": "ltc"},
     {"liquid_backbone": "ncp"},
+    {"cfc_mode": "pure"},
+    {"cfc_mode": "no_gate"},
     {"reset": "zero"},
     {"spike_to_mamba_method": "rate"},
     {"spike_to_mamba_method": "potential"},
@@ -175,6 +177,8 @@ def test_a_network_names_what_computes_it(numba, name, liquid, monkeypatch):
     monkeypatch.setattr("neurofmx.kernels.path.numba_is_there", lambda: numba)
     assert network(liquid_backbone=liquid, kernels="auto").kernels == name
     assert network(liquid_backbone=liquid, kernels="reference").kernels == "reference"
+    if numba and liquid == "cfc":
+        assert network(cfc_mode="pure").kernels == "lif_readout numba, cfc reference, selective_scan numba"
     kernel = "cfc" if liquid == "cfc" else "ltc"
     model = network(liquid_backbone=liquid, kernels="library", use_mamba=False)
     assert model.kernels == f"lif_readout snntorch, {kernel} ncps"

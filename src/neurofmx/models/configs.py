@@ -32,6 +32,12 @@ class HybridConfig(BaseModel):
     liquid_backbone: Literal["cfc", "ltc", "ncp"] = Field(
         "cfc", description="Kind of liquid cell: closed form, solved step by step, or that with a sparse wiring."
     )
+    cfc_mode: Literal["default", "pure", "no_gate"] = Field(
+        "default",
+        description="Form of a cfc: gated between two states, the solution of its equation, or added without a gate. "
+        "Only the default has compiled loops.",
+        json_schema_extra={"group": "architecture"},
+    )
     backbone_units: int = Field(128, ge=1, description="Width of the hidden layer of a cfc; the others have none.")
 
     spike_threshold: float = Field(1.0, gt=0, description="Firing threshold at the start, learnt per neuron.")

@@ -250,6 +250,7 @@ def _liquid(config: HybridConfig) -> LiquidCell:
         config.hidden_dim,
         config.liquid_units,
         backbone_units=config.backbone_units,
+        cfc_mode=config.cfc_mode,
         path=config.kernels,
     )
 
