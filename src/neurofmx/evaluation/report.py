@@ -49,12 +49,15 @@ class Cost:
         train_seconds: Wall-clock time of training, all folds of one seed, s.
         peak_memory_mib: Highest resident memory in training, MiB.
         spikes_per_neuron_per_step: Mean spikes of a neuron in a time step, 0 to 1; None for a model without spikes.
+        attention_entropy: Mean entropy of the cross-attention of a query in nats, 0 where it looks at one token; None
+            for a model without.
     """
 
     parameters: int
     train_seconds: float
     peak_memory_mib: float
     spikes_per_neuron_per_step: float | None = None
+    attention_entropy: float | None = None
 
 
 def report(

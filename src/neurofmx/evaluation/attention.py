@@ -7,8 +7,6 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
-from neurofmx.layers.attention import CrossAttentionModule
-
 
 class AttentionMeter:
     """Adds up, while it is open, the entropy of all cross-attention in a network.
@@ -17,7 +15,8 @@ class AttentionMeter:
     that is not open costs nothing.
 
     Args:
-        model: The network; one without cross-attention has no entropy.
+        model: The network; its parts with `measures` and `last_entropy`, as `neurofmx.layers.attention` has, are read,
+            and a network without such parts has no entropy.
 
     Example:
         >>> import torch
@@ -30,7 +29,7 @@ class AttentionMeter:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._modules = {n: part for n, part in model.named_modules() if isinstance(part, CrossAttentionModule)}
+        self._modules: dict[str, Any] = {n: part for n, part in model.named_modules() if hasattr(part, "last_entropy")}
         self._sums = dict.fromkeys(self._modules, 0.0)
         self._queries = dict.fromkeys(self._modules, 0)
         self._handles: list[Any] = []
@@ -61,7 +60,7 @@ class AttentionMeter:
     def _adder(self, name: str) -> Any:
         """What is called behind every pass of a module."""
 
-        def add(module: CrossAttentionModule, inputs: tuple[Tensor, ...], outputs: Any) -> None:
+        def add(module: Any, inputs: tuple[Tensor, ...], outputs: Any) -> None:
             assert module.last_entropy is not None
             queries = inputs[0].shape[0] * inputs[0].shape[1]
             self._sums[name] += float(module.last_entropy) * queries
