@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -56,7 +58,8 @@ class CfC(nn.Module):
         for gate in self.gates.weight.data.chunk(gates):  # each gate is a matrix of its own
             nn.init.xavier_uniform_(gate)
         if mode == "pure":
-            self.idle_rate = nn.Parameter(torch.zeros(units))
+            # as large as ncps starts it; at 0 its size has no slope, and it would stay there
+            self.idle_rate = nn.Parameter(torch.empty(units).uniform_(0, math.sqrt(6 / (1 + units))))
             self.end = nn.Parameter(torch.ones(units))
 
     @property
