@@ -79,8 +79,8 @@ def cfc_mode(
         ImportError: If ncps is wanted and missing.
 
     Source:
-        Hasani et al. (2022), Closed-form continuous-time neural networks, Nature Machine Intelligence 4, equations 2
-        to 4 (pure) and the ablation without a gate; names as in `ncps.torch.CfC`.
+        Hasani et al. (2022), Closed-form continuous-time neural networks, Nature Machine Intelligence 4; the forms and
+        their names are those of `ncps.torch.CfCCell`, the authors' package.
     """
     batch, time, inputs = require_shape("x", x, batch=None, time=None, inputs=None)
     _, units = require_shape("state", state, batch=batch, units=None)

@@ -32,7 +32,7 @@ class MixtureOfExperts(nn.Module):
     Source:
         Fedus, Zoph and Shazeer (2022), Switch Transformers, JMLR 23, equations 1 to 6 (shares, and balance, for k = 1);
         Shazeer et al. (2017), Outrageously Large Neural Networks, section 2.1 (k of E); Pioro et al. (2024), MoE-Mamba,
-        arXiv:2401.04081, section 3 (such a layer behind every Mamba layer).
+        arXiv:2401.04081 (such a layer behind every Mamba layer).
     """
 
     def __init__(
