@@ -12,6 +12,7 @@ import numpy as np
 
 from _stage import Params, run, write_json
 from neurofmx.evaluation.answers import load_answers, out_of_fold, save_answers
+from neurofmx.evaluation.attention import AttentionMeter
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.report import Cost, Provenance, report
 from neurofmx.evaluation.spikes import SpikeMeter
@@ -28,6 +29,7 @@ class Answered(NamedTuple):
     seeds: tuple[int, ...]
     parameters: int
     spikes: float | None = None
+    entropy: float | None = None
     kernels: str = ""
     tokenizer: str = ""
     precision: str = ""
@@ -69,6 +71,7 @@ def main(params: Params, dataset: str, model: str) -> None:
             **json.loads((checkpoints / "cost.json").read_text()),
             spikes_per_neuron_per_step=answered.spikes,
             weight_bytes=answered.weight_bytes,
+            attention_entropy=answered.entropy,
         ),
         draws=params.evaluate.draws,
         confidence=params.evaluate.confidence,
@@ -127,6 +130,7 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         build_decoder(model.family, model.config, params.head, windows, fold=fold) for fold in range(windows.folds)
     ]
     spikes: list[float | None] = []
+    entropies: list[float | None] = []
     losses: list[float] = []
     sizes: list[int] = []
 
@@ -135,9 +139,10 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         decoders[fold].load_state_dict(weights)
         decoder = in_precision(deepcopy(decoders[fold]), params.evaluate.precision)
         sizes.append(size_in_bytes(decoder))
-        with SpikeMeter(decoder.backbone) as meter:
+        with SpikeMeter(decoder.backbone) as meter, AttentionMeter(decoder.backbone) as attention:
             outputs = asked(decoder, windows, fold)
         spikes.append(meter.rate)
+        entropies.append(attention.entropy)
         _, facts = load_checkpoint(checkpoints / f"last_fold{fold}_seed{seed}.safetensors")
         losses.append(min(validation for _, _, validation in facts["curve"]))
         return outputs
@@ -145,18 +150,24 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
     seeds = params.evaluate.seeds
     outputs = np.stack([out_of_fold(windows, lambda fold, seed=seed: answer(fold, seed)) for seed in seeds])
     parameters = sum(weight.numel() for weight in decoders[0].parameters())
-    rates = [rate for rate in spikes if rate is not None]
     return Answered(
         outputs,
         seeds,
         parameters,
-        spikes=float(np.mean(rates)) if rates else None,
+        spikes=mean_of_known(spikes),
+        entropy=mean_of_known(entropies),
         kernels=getattr(decoders[0].backbone, "kernels", ""),
         tokenizer=type(decoders[0].tokenizer).__name__,
         precision=params.evaluate.precision,
         weight_bytes=max(sizes),
         validation_loss=float(np.mean(losses)),
     )
+
+
+def mean_of_known(values: list[float | None]) -> float | None:
+    """The mean over folds and seeds; None for a model that has no such number."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 import ncps.torch
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
 from tests.reference import gradients, ltc_naive
 
 from neurofmx.kernels.cpu.ltc_op import ltc_op
@@ -161,6 +163,42 @@ def test_driven_by_a_constant_input_alone_it_relaxes_to_the_closed_form_with_its
     torch.testing.assert_close(last, steady + (state - steady) * torch.exp(-0.5 * total / c), rtol=0, atol=2e-4)
     _, last = ltc(x, state, weights, elapsed=1e12, path=path)
     torch.testing.assert_close(last, steady, rtol=1e-9, atol=1e-9)
+
+
+def solved(inputs, elapsed):
+    """Potentials after some time under a held input, by a Runge-Kutta method of high order with narrow tolerances."""
+    x, state, c, g, rest = (tensor.detach().numpy() for tensor in inputs[:5])
+    between, sensory = ([t.detach().numpy() for t in inputs[n : n + 4]] for n in (5, 9))
+
+    def opened(synapses, sources):
+        w, mu, sigma, _ = synapses
+        return w / (1 + np.exp(-sigma * (sources[:, None] - mu)))
+
+    def slope(_time, v, heard):
+        by_neurons, by_inputs = opened(between, v), opened(sensory, heard)
+        pull = (by_neurons * (between[3] - v)).sum(0) + (by_inputs * (sensory[3] - v)).sum(0)
+        return (g * (rest - v) + pull) / c
+
+    ends = [
+        solve_ivp(slope, (0, elapsed), v, method="DOP853", args=(heard,), rtol=1e-11, atol=1e-12).y[:, -1]
+        for v, heard in zip(state, x[:, 0], strict=True)
+    ]
+    return torch.as_tensor(np.stack(ends))
+
+
+@PATHS
+def test_a_wired_network_meets_a_fine_solution_of_its_equation_with_errors_of_first_order(path):
+    """Half the step halves the error, and what is left when the first order is taken out is of the second."""
+    inputs = arguments(time=1)
+    exact, found = solved(inputs, 1.5), []
+    for unfolds in (50, 100, 200, 400):
+        _, last = ltc(inputs[0], inputs[1], weights_of(inputs), elapsed=1.5, unfolds=unfolds, path=path)
+        found.append(last.detach())
+    errors = [float((last - exact).norm()) for last in found]
+    assert all(1.9 < coarse / fine < 2.1 for coarse, fine in pairwise(errors))
+    assert errors[-1] < 2e-3 * float((exact - inputs[1].detach()).norm())
+    better = [float((2 * fine - coarse - exact).norm()) for coarse, fine in pairwise(found)]
+    assert all(3.5 < coarse / fine < 4.5 for coarse, fine in pairwise(better))
 
 
 @PATHS

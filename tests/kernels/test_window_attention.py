@@ -16,7 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from neurofmx.kernels.cpu.window_attention import CHUNK, SPAN
 from neurofmx.kernels.cpu.window_attention_op import window_attention_backward_op, window_attention_op
 from neurofmx.kernels.dropout import draw_seed, kept
-from neurofmx.kernels.window_attention import window_attention
+from neurofmx.kernels.window_attention import measured_window_attention, window_attention
 
 PATHS = ("reference", "numba")
 SEED = torch.tensor(2**62 + 12345)
@@ -159,6 +159,57 @@ def test_later_keys_and_those_before_the_window_do_not_matter(path):
     torch.testing.assert_close(y, clean, rtol=0, atol=1e-14)
 
 
+def entropy_by_loops(inputs, heads=2, window=None):
+    """Minus the mean logarithm of a query's weights, one query of one head after the other."""
+    queries, both = (tensor.detach() for tensor in inputs)
+    (batch, length, width), every = queries.shape, both.shape[1]
+    size, found = width // heads, torch.zeros(batch, heads, length, dtype=queries.dtype)
+    for b in range(batch):
+        for h in range(heads):
+            part = slice(h * size, (h + 1) * size)
+            for t in range(length):
+                last = every - length + t
+                first = 0 if window is None else max(0, last - window + 1)
+                p = torch.softmax(both[b, first : last + 1, part] @ queries[b, t, part] / math.sqrt(size), 0)
+                found[b, h, t] = -(p * p.log()).sum()
+    return found
+
+
+@pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
+@pytest.mark.parametrize(
+    "shape", [*SHAPES, (1, 5, 2 * CHUNK + 9, 2, 3, None), (1, SPAN + 3, SPAN + 9, 1, 4, CHUNK + 7)]
+)
+@pytest.mark.parametrize("path", [*PATHS, "library"])
+def test_entropy_is_that_of_the_weights_and_leaves_the_outputs_alone(path, shape, dtype, atol):
+    *sizes, window = shape
+    inputs, given = arguments(*sizes, dtype=dtype), {"heads": sizes[3], "window": window, "path": path}
+    y, entropy = measured_window_attention(*inputs, dropout=0.3, seed=None if path == "library" else SEED, **given)
+    torch.testing.assert_close(entropy, entropy_by_loops(inputs, sizes[3], window), rtol=0, atol=atol)
+    assert not entropy.requires_grad
+    plain = window_attention(*inputs, dropout=0.3, seed=None if path == "library" else SEED, **given)
+    assert torch.equal(y, plain)
+    for mine, theirs in zip(gradients([y], inputs), gradients([plain], inputs), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_entropy_of_equal_and_of_far_apart_scores(path):
+    queries, both = (tensor.detach().float() for tensor in arguments(1, 500, 500))
+    equal = measured_window_attention(torch.zeros_like(queries), both, heads=2, path=path).entropy
+    torch.testing.assert_close(equal, torch.arange(1, 501).log().expand(1, 2, 500), rtol=0, atol=2e-6 * math.log(500))
+    sharp = measured_window_attention(queries * 1e18, both, heads=2, path=path).entropy
+    torch.testing.assert_close(sharp, torch.zeros_like(sharp), rtol=0, atol=1e-6)
+    alone = measured_window_attention(queries, both, heads=2, window=1, path=path).entropy
+    torch.testing.assert_close(alone, torch.zeros_like(alone), rtol=0, atol=1e-6)
+
+
+def test_entropy_is_measured_in_a_compiled_graph():
+    inputs = arguments(length=40, dtype=torch.float32)
+    measure = torch.compile(measured_window_attention, fullgraph=True, backend="aot_eager")
+    ours, plain = measure(*inputs, heads=2, window=9), measured_window_attention(*inputs, heads=2, window=9)
+    torch.testing.assert_close(ours, plain, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_scores_of_any_size_and_nan(path):
     queries, both = (tensor.detach().float() for tensor in arguments(length=20))
@@ -259,9 +310,9 @@ def test_half_precision_is_widened(path):
 @pytest.mark.parametrize("window", [None, 3])
 def test_operators_pass_the_checks_of_torch(dtype, seed, window):
     inputs, given = arguments(length=40, keys=43, dtype=dtype), (seed, 2, window, 0.2)
-    torch.library.opcheck(window_attention_op, (*inputs, *given))
+    torch.library.opcheck(window_attention_op, (*inputs, *given, seed is None))
     queries, both = (tensor.detach() for tensor in inputs)
-    y, marks = window_attention_op(queries, both, *given)
+    y, marks, _ = window_attention_op(queries, both, *given, False)
     torch.library.opcheck(window_attention_backward_op, (torch.ones_like(y), y, marks, queries, both, *given))
 
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.reference import attention_naive
+from tests.reference import attention_naive, gradients
 
+from neurofmx.evaluation.attention import AttentionMeter
 from neurofmx.layers.attention import DIRECTIONS, CrossAttentionModule, CrossModalAttention
 
 
@@ -64,6 +65,62 @@ def test_entropy_of_equal_keys_is_that_of_equal_weights():
     entropy = module.entropy(query, torch.ones(2, 11, 5).double())
     wanted = sum(math.log(seen) for seen in range(1, 12)) / 11
     torch.testing.assert_close(entropy.item(), wanted)
+
+
+def peer_of(module):
+    """`torch.nn.MultiheadAttention` with the module's weights, and what it must not see."""
+    width, inputs = module.query.out_features, module.key_value.in_features
+    peer = torch.nn.MultiheadAttention(width, module.heads, kdim=inputs, vdim=inputs, batch_first=True).double()
+    with torch.no_grad():
+        peer.q_proj_weight.copy_(module.query.weight)
+        peer.k_proj_weight.copy_(module.key_value.weight[:width])
+        peer.v_proj_weight.copy_(module.key_value.weight[width:])
+        peer.in_proj_bias.zero_()
+        peer.out_proj.load_state_dict(module.output.state_dict())
+    return peer
+
+
+@pytest.mark.parametrize("path", ["reference", "numba", "library"])
+@pytest.mark.parametrize("window", [None, 1, 4])
+def test_is_the_multihead_attention_of_torch_with_its_weights(window, path):
+    module, query, context = module_and_paths(window=window, path=path)
+    age = torch.arange(11)[:, None] - torch.arange(11)
+    hidden = (age < 0) | (age >= (window or 11))
+    inputs, found = (query.requires_grad_(), context.requires_grad_()), []
+    y, weights = peer_of(module)(query, context, context, attn_mask=hidden, average_attn_weights=False)
+    for outputs in (module(query, context)[0], query + y):
+        found.append((outputs, *gradients([outputs], inputs)))
+    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(module.entropy(query, context), torch.special.entr(weights).sum(-1).mean().detach())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_meter_reports_what_the_pass_measured_and_computes_nothing_twice(training, monkeypatch):
+    torch.manual_seed(0)
+    attention = CrossModalAttention(8, 6, 2, dropout=0.3, window=3).double().train(training)
+    liquid, spike = torch.randn(2, 7, 8).double(), torch.randn(2, 7, 6).double()
+    torch.manual_seed(1)
+    plain = attention(liquid, spike)[:2]
+    direct = attention.entropies(liquid, spike)
+    monkeypatch.setattr(attention, "entropies", None)  # whoever calls it fails
+    torch.manual_seed(1)
+    with AttentionMeter(attention) as meter:
+        *paths, info = attention(liquid, spike)
+    assert info.entropy == direct  # to the bit, also beside dropout
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(paths, plain, strict=True))
+    assert meter.entropies == {f"directions.{name}": float(value) for name, value in direct.items()}
+    assert meter.entropy == pytest.approx(sum(map(float, direct.values())) / 2)
+
+
+def test_a_meter_weighs_passes_by_their_queries_and_leaves_nothing_behind():
+    module, query, context = module_and_paths(window=4)
+    with AttentionMeter(module) as meter:
+        _, state = module(query[:, :3], context[:, :3])
+        module(query[:, 3:], context[:, 3:], state)
+    assert meter.entropy == pytest.approx(float(module.entropy(query, context)))
+    module(query, context)
+    assert module.last_entropy is None
+    assert AttentionMeter(torch.nn.Linear(2, 2)).entropy is None
 
 
 def test_entropy_is_the_same_streamed():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from neurofmx.kernels.path import numba_is_there
 from neurofmx.layers.liquid import liquid_cell
 from neurofmx.layers.ltc import LTC
-from neurofmx.layers.wiring import neural_circuit
+from neurofmx.layers.wiring import Wiring, neural_circuit
 
 
 def peer_of(layer, inputs):
@@ -48,6 +48,31 @@ def test_is_the_cell_of_ncps(wired):
     wiring = neural_circuit(6, 12, motor=3) if wired else None
     layer, x = shaken(LTC(6, 12, wiring=wiring)), torch.randn(4, 30, 6)
     torch.testing.assert_close(layer(x), peer_of(layer, 6)(x, torch.zeros(4, 12)), rtol=0, atol=2e-6)
+
+
+def test_is_the_cell_of_ncps_with_the_masks_and_signs_of_its_own_wiring():
+    """Nothing but weights is copied: the synapses come from ncps on one side and from our wiring on the other."""
+    torch.manual_seed(0)
+    theirs = ncps.wirings.AutoNCP(20, 4)
+    peer = ncps.torch.LTC(6, theirs, batch_first=True)  # draws the wiring
+    command = [theirs.get_type_of_neuron(neuron) for neuron in range(20)].count("command")
+    wiring = Wiring(theirs.sensory_adjacency_matrix, theirs.adjacency_matrix, 4, command)
+    layer = LTC(6, 20, wiring=wiring)
+    own = peer.rnn_cell._params
+    for prefix, synapses in (("", layer.recurrent), ("sensory_", layer.sensory)):
+        assert torch.equal(synapses.wired.float(), own[f"{prefix}sparsity_mask"])
+        there = synapses.wired
+        assert torch.equal(synapses.reversal[there], own[f"{prefix}erev"][there])
+        with torch.no_grad():
+            for name, weight in (("w", "weight_raw"), ("mu", "midpoint"), ("sigma", "steepness")):
+                own[prefix + name].copy_(getattr(synapses, weight))
+    with torch.no_grad():
+        for name, weight in (("cm", "capacitance_raw"), ("gleak", "leak_raw"), ("vleak", "rest")):
+            own[name].copy_(getattr(layer, weight))
+    x = torch.randn(3, 20, 6)
+    y, last = layer(x)
+    outputs, end = peer(x, torch.zeros(3, 20))
+    torch.testing.assert_close((y[..., :4], last), (outputs, end), rtol=0, atol=2e-6)  # it hands motor neurons out
 
 
 @pytest.mark.parametrize("modulated", [False, True])

@@ -153,6 +153,15 @@ def test_exchange_shifts_B_and_C_and_leaves_dt():
     assert 0 < (after.B - before.B).abs().max() < 0.2
 
 
+def test_an_exchange_with_weights_of_zero_changes_nothing():
+    exchange = BidirectionalStateExchange(5, 6, 3)
+    for weight in exchange.parameters():
+        torch.nn.init.zeros_(weight)
+    before = Selection(torch.rand(2, 4, 12), torch.randn(2, 4, 3), torch.randn(2, 4, 3))
+    assert all(map(torch.equal, exchange.modulate_mamba(torch.randn(2, 4, 5), before), before))
+    assert torch.equal(exchange.modulate_liquid(torch.randn(2, 4, 6)), torch.ones(2, 4, 5))
+
+
 def test_exchange_makes_time_constants_of_the_published_form():
     torch.manual_seed(0)
     exchange, mamba = BidirectionalStateExchange(5, 6, 3), torch.randn(2, 4, 6)

@@ -31,6 +31,7 @@ SMALL = {
     "dropout": 0.0,
     "attention_dropout": 0.0,
 }
+SPIKES_LOOK = {"use_cross_modal_attention": True, "num_attention_heads": 2, "spiking_units": 8}
 # Every way through the network, by what it changes.
 VARIANTS = [{"integration_mode": mode} for mode in MODES] + [
     {"use_mamba": False},
@@ -39,16 +40,32 @@ VARIANTS = [{"integration_mode": mode} for mode in MODES] + [
     {"cross_attn_window": None},
     {"liquid_backbone": "ltc"},
     {"liquid_backbone": "ncp"},
+    {"cfc_mode": "pure"},
+    {"cfc_mode": "no_gate"},
     {"reset": "zero"},
     {"spike_to_mamba_method": "rate"},
     {"spike_to_mamba_method": "potential"},
+    {"temporal_attention": True, "temporal_scales": (1, 2, 3)},
+    *(SPIKES_LOOK | {"integration_mode": mode} for mode in MODES),
+    SPIKES_LOOK | {"use_mamba": False},
+    *({"mamba_scales": 3, "integration_mode": mode} for mode in MODES),
+    {"moe_experts": 3, "moe_top_k": 2},
+    SPIKES_LOOK | {"attention_type": "liquid_to_mamba", "temporal_attention": True, "temporal_scales": (1, 2)},
 ]
 
 
 def network(**changes):
     """A small network in float64 with the same seed every time, large enough at the input to spike."""
     torch.manual_seed(0)
-    return MambaLiquidSpikingNetwork(HybridConfig(**(SMALL | changes))).double()
+    return awake(MambaLiquidSpikingNetwork(HybridConfig(**(SMALL | changes))).double())
+
+
+def awake(model):
+    """The network with attention between liquid path and spikes at work, which starts without effect."""
+    for name, weight in model.named_parameters():
+        if ".attention.directions." in name and not weight.any() and not name.endswith("preference"):
+            torch.nn.init.normal_(weight)
+    return model
 
 
 def data(length=12):
@@ -86,7 +103,7 @@ def test_gradients_reach_every_parameter_and_the_input(changes):
     assert x.grad is not None
     assert x.grad.abs().min() > 0
     silent = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
-    assert silent == []
+    assert [name for name in silent if ".experts.experts." not in name] == []  # an expert may be chosen by no token
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -160,6 +177,8 @@ def test_a_network_names_what_computes_it(numba, name, liquid, monkeypatch):
     monkeypatch.setattr("neurofmx.kernels.path.numba_is_there", lambda: numba)
     assert network(liquid_backbone=liquid, kernels="auto").kernels == name
     assert network(liquid_backbone=liquid, kernels="reference").kernels == "reference"
+    if numba and liquid == "cfc":
+        assert network(cfc_mode="pure").kernels == "lif_readout numba, cfc reference, selective_scan numba"
     kernel = "cfc" if liquid == "cfc" else "ltc"
     model = network(liquid_backbone=liquid, kernels="library", use_mamba=False)
     assert model.kernels == f"lif_readout snntorch, {kernel} ncps"
@@ -257,9 +276,14 @@ def test_trains_in_mixed_precision(mode):
     assert all(torch.isfinite(weight.grad).all() for weight in model.parameters())
 
 
-def size(**changes):
+def size_of(model):
     """Number of parameters."""
-    return sum(weight.numel() for weight in network(**changes).parameters())
+    return sum(weight.numel() for weight in model.parameters())
+
+
+def size(**changes):
+    """The same of a network with changed settings."""
+    return size_of(network(**changes))
 
 
 SIZES = {
@@ -274,6 +298,8 @@ SIZES = {
     "input_dim": 4,
     "output_dim": 3,
     "num_gate_heads": 4,
+    "mamba_scales": 2,
+    "moe_experts": 3,
 }
 
 
@@ -350,6 +376,8 @@ def test_threshold_and_beta_change_the_spike_rate(key, value):
         ({"integration_mode": "both"}, "'sequential', 'parallel' or 'bidirectional'"),
         ({"liquid_backbone": "gru"}, "liquid_backbone\n.*'cfc', 'ltc' or 'ncp'"),
         ({"liquid_backbone": "ncp", "liquid_units": 3}, "liquid_units=3 must be 4 or more for liquid_backbone=ncp"),
+        ({"moe_experts": 1}, "moe_experts=1 must be 0, or 2 or more and at least moe_top_k=2"),
+        ({"moe_experts": 3, "moe_top_k": 4}, "moe_experts=3 must be 0, or 2 or more and at least moe_top_k=4"),
         ({"num_gate_heads": 3}, r"num_gate_heads=3 must divide hidden_dim=8; allowed up to 64: 1, 2, 4, 8"),
         ({"cross_attn_heads": 4}, r"cross_attn_heads=4 must divide liquid_units=6; allowed up to 64: 1, 2, 3, 6"),
         ({"cross_attn_heads": 3}, r"cross_attn_heads=3 must divide mamba_expand \* hidden_dim=16"),
@@ -397,3 +425,48 @@ def test_attention_carries_information_one_way_where_asked(attention_type):
 def test_decay_rates_and_preferences_are_spared_from_weight_decay():
     spared = {name for name, weight in network().named_parameters() if getattr(weight, "no_weight_decay", False)}
     assert {name.rsplit(".", 1)[-1] for name in spared} == {"A_log", "fusion"}
+
+
+EXPERTS = {"moe_experts": 4, "moe_top_k": 1, "moe_balance": 0.5}
+
+
+def test_experts_hand_their_balance_over_once_and_in_training_alone():
+    model = network(**EXPERTS)
+    assert model.take_auxiliary_loss() is None
+    model(data())
+    found = [block.experts.balance for block in model.blocks]
+    taken = model.take_auxiliary_loss()
+    torch.testing.assert_close(taken, 0.5 * (found[0] + found[1]) / 2)
+    assert taken.requires_grad
+    assert model.take_auxiliary_loss() is None
+    copy.deepcopy(model)  # which a tensor with a graph would forbid
+    model.eval()(data())
+    assert model.take_auxiliary_loss() is None
+    plain = network()
+    plain(data())
+    assert plain.take_auxiliary_loss() is None
+
+
+def test_recomputed_pieces_hand_over_the_balance_of_the_pieces_and_its_gradient():
+    plain, saving = network(**EXPERTS), network(**EXPERTS, recompute_tokens=5)
+    saving(data())[0].sum().backward(retain_graph=True)
+    saving.zero_grad()
+    saving(data())
+    ours, states, wanted = saving.take_auxiliary_loss(), None, 0
+    for piece in data().split(5, 1):
+        _, states = plain(piece, states)
+        wanted = wanted + plain.take_auxiliary_loss() * piece.shape[1] / 12
+    torch.testing.assert_close(ours, wanted)
+    ours.backward()
+    wanted.backward()
+    for mine, theirs in zip(saving.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad)
+
+
+@pytest.mark.parametrize(("key", "value"), [("moe_top_k", 2), ("moe_expand", 3), ("moe_balance", 0.1)])
+def test_settings_of_experts_matter(key, value):
+    found = []
+    for model in (network(**EXPERTS), network(**(EXPERTS | {key: value}))):
+        y, _ = model(data())
+        found.append((size_of(model), y.sum(), model.take_auxiliary_loss()))
+    assert found[0] != found[1]

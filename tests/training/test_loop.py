@@ -29,7 +29,25 @@ class _Pass(torch.nn.Module):
         return tokens + self.dropout(torch.tanh(self.layer(tokens))), state
 
 
-def trainer(folder: Path, kind: TaskKind = "classification", *, stop_after: int = 10**6, **options: object) -> Trainer:
+class _Offers(_Pass):
+    """The same beside a number that only a term of its own reaches, which is least at 3."""
+
+    def __init__(self, dim: int, *, offers: bool) -> None:
+        super().__init__(dim)
+        self.free, self.offers = torch.nn.Parameter(torch.zeros(())), offers
+
+    def take_auxiliary_loss(self) -> torch.Tensor | None:
+        return (self.free - 3.0).square() if self.offers and self.training else None
+
+
+def trainer(
+    folder: Path,
+    kind: TaskKind = "classification",
+    *,
+    stop_after: int = 10**6,
+    backbone: torch.nn.Module | None = None,
+    **options: object,
+) -> Trainer:
     """A small training; `stop_after` epochs it is killed, as by a signal, between two epochs."""
     windows = synthetic_windows(kind)
     chosen = TrainOptions(**{"learning_rate": 3e-3, "num_epochs": 8, "batch_size": 16, "input_noise": 0.1} | options)
@@ -38,7 +56,7 @@ def trainer(folder: Path, kind: TaskKind = "classification", *, stop_after: int 
     if kind == "regression":
         head.target_mean.fill_(100.0)
         head.target_std.fill_(7.0)
-    model = Decoder(LinearTokenizer(Layout.of(windows), 8), _Pass(8), head)
+    model = Decoder(LinearTokenizer(Layout.of(windows), 8), backbone or _Pass(8), head)
 
     def on_epoch(progress: Progress) -> None:
         if progress.epoch == stop_after:
@@ -52,6 +70,17 @@ def same(a: Fitted, b: Fitted) -> bool:
     """Equal to the last bit, curve included."""
     tensors = all(torch.equal(a.best[k], b.best[k]) and torch.equal(a.last[k], b.last[k]) for k in a.best)
     return tensors and a.curve == b.curve and a.best_epoch == b.best_epoch
+
+
+def test_what_a_part_of_the_network_adds_is_trained_on_and_stays_out_of_the_curve(tmp_path: Path) -> None:
+    found = []
+    for offers in (False, True):
+        torch.manual_seed(0)
+        options = {"backbone": _Offers(8, offers=offers), "gradient_clip": 1e9, "learning_rate": 0.1}
+        found.append(trainer(tmp_path / str(offers), **options).fit())  # type: ignore[arg-type]
+    assert found[0].curve == found[1].curve
+    assert found[0].last["backbone.free"] == 0
+    assert 1 < found[1].last["backbone.free"] < 4
 
 
 @pytest.mark.parametrize("killed_after", [1, 3, 7])

@@ -52,6 +52,8 @@ class Cost:
         peak_memory_mib: Highest resident memory in training, MiB.
         spikes_per_neuron_per_step: Mean spikes of a neuron in a time step, 0 to 1; None for a model without spikes.
         weight_bytes: Weights and buffers of a network in the precision it answered in; None for a model that is none.
+        attention_entropy: Mean entropy of the cross-attention of a query in nats, 0 where it looks at one token; None
+            for a model without.
     """
 
     parameters: int
@@ -59,6 +61,7 @@ class Cost:
     peak_memory_mib: float
     spikes_per_neuron_per_step: float | None = None
     weight_bytes: int | None = None
+    attention_entropy: float | None = None
 
 
 def report(

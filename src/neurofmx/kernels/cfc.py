@@ -101,7 +101,7 @@ def cfc(
     """
     batch, time, inputs = require_shape("x", x, batch=None, time=None, inputs=None)
     _, units = require_shape("state", state, batch=batch, units=None)
-    _require_weights(weights, inputs, units)
+    require_weights(weights, inputs, units)
     require_mask(mask, batch, time)
     span = elapsed_of(elapsed, x, units)
     run = pick(_PATHS, resolve(path, x.device), "path")
@@ -126,8 +126,17 @@ def keep(weights: CfCWeights, *, path: Path = "auto") -> Kept | None:
     return Kept(lay_out([tensor.detach().to(wide) for tensor in weights]))
 
 
-def _require_weights(weights: CfCWeights, inputs: int, units: int) -> None:
-    """Checks the shapes of the weights."""
+def require_weights(weights: CfCWeights, inputs: int, units: int) -> None:
+    """Checks the shapes of the weights.
+
+    Args:
+        weights: The weights.
+        inputs: Channels of the input.
+        units: Liquid units.
+
+    Raises:
+        ValueError: If one is wrong.
+    """
     backbone, _ = require_shape(
         "backbone_weight", weights.backbone_weight, backbone=None, inputs_and_units=inputs + units
     )
@@ -175,8 +184,15 @@ def _numba(run: _Run) -> tuple[Tensor, Tensor]:
     return without_padding(states, run.mask), last
 
 
-def _ncps_parameters(weights: CfCWeights) -> dict[str, Tensor]:
-    """The weights under the names that ncps gives them."""
+def ncps_parameters(weights: CfCWeights) -> dict[str, Tensor]:
+    """The weights under the names that ncps gives them.
+
+    Args:
+        weights: The weights.
+
+    Returns:
+        The same tensors, gate by gate.
+    """
     named = {"backbone.0.weight": weights.backbone_weight, "backbone.0.bias": weights.backbone_bias}
     matrices, biases = weights.gates_weight.chunk(4), weights.gates_bias.chunk(4)
     for name, matrix, bias in zip(_GATES, matrices, biases, strict=True):
@@ -193,7 +209,7 @@ def _library(run: _Run) -> tuple[Tensor, Tensor]:
     spans = run.elapsed.expand(batch, time, state.shape[1])
     with torch.device("meta"):  # only the structure is wanted: no memory, no random numbers
         cell = ncps.CfCCell(inputs, state.shape[1], backbone_units=run.weights.backbone_weight.shape[0])
-    named, states = _ncps_parameters(run.weights), []
+    named, states = ncps_parameters(run.weights), []
     for current, span in zip(run.x.unbind(1), spans.unbind(1), strict=True):
         state, _ = torch.func.functional_call(cell, named, (current, state, span))
         states.append(state)

@@ -3,11 +3,13 @@
 Symbols: `Q, K, V` queries, keys and values of one head, E numbers each; the last query stands at the last key, and a
 query sees the keys within the window up to its own.
 
-    y[q] = sum_k softmax_k(Q[q].K[k] / sqrt(E)) kept[q, k] / (1 - dropout) V[k]
+    p[q, k] = softmax_k(Q[q].K[k] / sqrt(E))
+    y[q] = sum_k p[q, k] kept[q, k] / (1 - dropout) V[k]      H[q] = -sum_k p[q, k] log p[q, k]
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -24,12 +26,26 @@ from neurofmx.tables import pick
 
 
 class _Settings(NamedTuple):
-    """What is no sequence, under the names of `window_attention`."""
+    """What is no sequence, under the names of `window_attention`, and whether the entropy is asked for."""
 
     heads: int
     window: int | None
     dropout: float
     seed: Tensor | None
+    measures: bool
+
+
+class Measured(NamedTuple):
+    """Outputs, and how spread out the attention was that made them.
+
+    Args:
+        y: Outputs (batch, length, heads E).
+        entropy: Shannon entropy of every query's weights in nats (batch, heads, length), before any weight is dropped
+            and without gradient: 0 where a query looks at one key, and the logarithm of the number of keys at most.
+    """
+
+    y: Tensor
+    entropy: Tensor
 
 
 def window_attention(
@@ -66,6 +82,51 @@ def window_attention(
         Vaswani et al. (2017), Attention Is All You Need, equation 1; Beltagy et al. (2020), Longformer, section 3.1
         (sliding window).
     """
+    return _run(queries, keys_values, path, _Settings(heads, window, dropout, seed, measures=False))[0]
+
+
+def measured_window_attention(
+    queries: Tensor,
+    keys_values: Tensor,
+    *,
+    heads: int,
+    window: int | None = None,
+    dropout: float = 0.0,
+    seed: Tensor | None = None,
+    path: Path = "auto",
+) -> Measured:
+    """Does what `window_attention` does, and says how spread out the attention was.
+
+    The compiled loops add the entropy up beside the outputs, and the reference has the weights at hand. Torch's own
+    attention (`cuda` and `library`) hands no weights out, so there the scores are computed a second time.
+
+    Args:
+        queries: As `window_attention` takes them, and so with all that follows.
+        keys_values: Keys, and values behind them.
+        heads: Number of heads.
+        window: Keys that a query sees.
+        dropout: Share of weights dropped.
+        seed: What decides which.
+        path: What computes.
+
+    Returns:
+        The same outputs to the bit, and the entropies.
+
+    Raises:
+        ValueError: As `window_attention`.
+        ImportError: As `window_attention`.
+    """
+    y, entropy = _run(queries, keys_values, path, _Settings(heads, window, dropout, seed, measures=True))
+    assert entropy is not None
+    return Measured(y, entropy.detach())
+
+
+Found = tuple[Tensor, Tensor | None]
+
+
+def _run(queries: Tensor, keys_values: Tensor, path: Path, settings: _Settings) -> Found:
+    """Checks what was given and hands it to a path."""
+    heads, window, dropout, seed, _ = settings
     batch, length, width = require_shape("queries", queries, batch=None, length=None, channels=None)
     _, keys, _ = require_shape("keys_values", keys_values, batch=batch, keys=None, channels=2 * width)
     if keys < length:
@@ -76,8 +137,8 @@ def window_attention(
         raise ValueError(f"window must be 1 token or more, got {window}; None means no limit")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be 0 or more and below 1, got {dropout}")
-    drops = dropout > 0 and seed is not None
-    settings = _Settings(heads, window, dropout, seed) if drops else _Settings(heads, window, 0.0, None)
+    if not (dropout > 0 and seed is not None):
+        settings = settings._replace(dropout=0.0, seed=None)
     return pick(_PATHS, resolve(path, queries.device), "path")(queries, keys_values, settings)
 
 
@@ -122,24 +183,39 @@ def _together(blocks: list[Tensor]) -> Tensor:
 
 
 @full_precision
-def _reference(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Tensor:
+def _reference(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Found:
     """The softmax written out."""
-    return _together([_softmax(settings, *block) for block in _blocks(queries, keys_values, settings)])
+    found, entropies = [], []
+    for block, keys, values, here, there in _blocks(queries, keys_values, settings):
+        weights = _weights(settings, block, keys, here, there)
+        entropies.append(torch.special.entr(weights.detach()).sum(-1) if settings.measures else None)
+        found.append(_thinned(settings, weights, here, there) @ values)
+    return _together(found), _all_of(entropies)
 
 
-def _softmax(settings: _Settings, queries: Tensor, keys: Tensor, values: Tensor, here: Tensor, there: Tensor) -> Tensor:
-    """Attention of one block."""
+def _weights(settings: _Settings, queries: Tensor, keys: Tensor, here: Tensor, there: Tensor) -> Tensor:
+    """The softmax of one block (batch, heads, queries, keys)."""
     scores = queries @ keys.transpose(2, 3) * queries.shape[-1] ** -0.5
-    weights = scores.masked_fill(~visible(here, there, settings.window), -torch.inf).softmax(-1)
-    if settings.seed is not None:
-        rows = torch.arange(queries.shape[0] * settings.heads, device=queries.device)
-        stay = kept(settings.seed, rows, here, there, settings.dropout).view(weights.shape)
-        weights = weights * stay / (1 - settings.dropout)
-    return weights @ values
+    return scores.masked_fill(~visible(here, there, settings.window), -torch.inf).softmax(-1)
+
+
+def _thinned(settings: _Settings, weights: Tensor, here: Tensor, there: Tensor) -> Tensor:
+    """The weights that stay, larger by the share of those that do not."""
+    if settings.seed is None:
+        return weights
+    rows = torch.arange(weights.shape[0] * settings.heads, device=weights.device)
+    stay = kept(settings.seed, rows, here, there, settings.dropout).view(weights.shape)
+    return weights * stay / (1 - settings.dropout)
+
+
+def _all_of(entropies: list[Tensor | None]) -> Tensor | None:
+    """Entropies of all blocks (batch, heads, length), or `None` where nobody asked for them."""
+    asked = [entropy for entropy in entropies if entropy is not None]
+    return torch.cat(asked, 2) if asked else None
 
 
 @full_precision
-def _numba(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Tensor:
+def _numba(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Found:
     """The same in compiled loops."""
     widest = torch.promote_types(queries.dtype, keys_values.dtype)
     queries, keys_values = queries.to(widest), keys_values.to(widest)
@@ -150,26 +226,31 @@ def _numba(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Tensor:
     except ImportError as error:
         raise no_numba(error) from error
 
-    heads, window, dropout, seed = settings
-    return call(window_attention_op, queries, keys_values, seed, heads, window, dropout)[0]
+    heads, window, dropout, seed, measures = settings
+    y, marks, spread = call(window_attention_op, queries, keys_values, seed, heads, window, dropout, measures)
+    if not measures:
+        return y, None
+    return y, -marks.detach()[:, :, 1].log() - spread.detach() * math.sqrt(heads / queries.shape[2])
 
 
-def _cuda(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Tensor:
+def _cuda(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Found:
     """Torch's own, on a GPU."""
     require_cuda("queries", queries)
     return _library(queries, keys_values, settings)
 
 
-def _library(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Tensor:
+def _library(queries: Tensor, keys_values: Tensor, settings: _Settings) -> Found:
     """Torch's own attention, block by block."""
-    found = []
+    found, entropies = [], []
     for block, keys, values, here, there in _blocks(queries, keys_values, settings):
         mask = visible(here, there, settings.window)
         found.append(scaled_dot_product_attention(block, keys, values, attn_mask=mask, dropout_p=settings.dropout))
-    return _together(found)
+        seen = _weights(settings, block.detach(), keys.detach(), here, there) if settings.measures else None
+        entropies.append(None if seen is None else torch.special.entr(seen).sum(-1))
+    return _together(found), _all_of(entropies)
 
 
-_PATHS: dict[str, Callable[[Tensor, Tensor, _Settings], Tensor]] = {
+_PATHS: dict[str, Callable[[Tensor, Tensor, _Settings], Found]] = {
     "reference": _reference,
     "numba": _numba,
     "cuda": _cuda,

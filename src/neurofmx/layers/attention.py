@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from neurofmx.kernels.dropout import draw_seed
 from neurofmx.kernels.path import Path
-from neurofmx.kernels.window_attention import visible, window_attention
+from neurofmx.kernels.window_attention import Measured, measured_window_attention, window_attention
 from neurofmx.tables import pick
 
 AttentionType = Literal["bidirectional", "liquid_to_spike", "spike_to_liquid"]
@@ -32,7 +32,8 @@ DIRECTIONS: dict[str, tuple[str, ...]] = {
 class CrossAttentionModule(nn.Module):
     """One path looks at another: `x + softmax(Q K^T / sqrt(d)) V W_o`, `Q` from itself, `K, V` from the other.
 
-    A token sees the other path up to its own time and no further.
+    A token sees the other path up to its own time and no further. While `measures` is set, which
+    `neurofmx.evaluation.attention` does, `last_entropy` holds the mean entropy of the last forward pass.
 
     Args:
         query_dim: Channels of the path that looks, and of the output.
@@ -68,6 +69,7 @@ class CrossAttentionModule(nn.Module):
             raise ValueError(f"window must be 1 token or more, got {window}; None means no limit")
         self.heads, self.dropout, self.window = num_heads, dropout, window
         self.path: Path = path
+        self.measures, self.last_entropy = False, _no_tensor()
         self.query = nn.Linear(query_dim, query_dim, bias=False)
         self.key_value = nn.Linear(context_dim, 2 * query_dim, bias=False)
         self.output = nn.Linear(query_dim, query_dim)
@@ -84,21 +86,16 @@ class CrossAttentionModule(nn.Module):
             The enhanced query path (B, L, query_dim), and the keys and values to hand to the next call.
         """
         cache = self._extend(context, state)
-        drop = self.dropout if self.training else 0.0
-        found = window_attention(
-            self.query(query),
-            cache,
-            heads=self.heads,
-            window=self.window,
-            dropout=drop,
-            seed=draw_seed(query.device) if drop else None,
-            path=self.path,
-        )
+        dropout = self.dropout if self.training else 0.0
+        found, entropy = self._find(self.query(query), cache, dropout=dropout, measures=self.measures)
+        self.last_entropy = None if entropy is None else entropy.mean()
         return query + self.output(found), self._visible_later(cache)
 
     @torch.no_grad()
     def entropy(self, query: Tensor, context: Tensor, state: Tensor | None = None) -> Tensor:
         """How spread out the attention is: 0 where every query looks at one token.
+
+        It looks once more; a pass that is yet to come reports the same without, see `neurofmx.evaluation.attention`.
 
         Args:
             query: The path that looks (B, L, query_dim).
@@ -107,14 +104,29 @@ class CrossAttentionModule(nn.Module):
 
         Returns:
             Shannon entropy of the attention weights in nats, mean over batch, heads and queries; a scalar without
-            gradient. It takes memory quadratic in the length, which `forward` does not.
+            gradient.
         """
-        queries, keys = self.query(query), self._extend(context, state)[..., : self.query.out_features]
-        apart, there = (tensor.unflatten(-1, (self.heads, -1)).transpose(1, 2) for tensor in (queries, keys))
-        scores = apart @ there.transpose(2, 3) * apart.shape[-1] ** -0.5
-        positions = torch.arange(keys.shape[1], device=keys.device)
-        seen = visible(positions[keys.shape[1] - queries.shape[1] :], positions, self.window)
-        return torch.special.entr(scores.masked_fill(~seen, -torch.inf).softmax(-1)).sum(-1).mean()
+        _, entropy = self._find(self.query(query), self._extend(context, state), dropout=0.0, measures=True)
+        assert entropy is not None
+        return entropy.mean()
+
+    def _find(self, queries: Tensor, cache: Tensor, *, dropout: float, measures: bool) -> tuple[Tensor, Tensor | None]:
+        """What queries (B, L, H E) find in keys and values, and entropies (B, H, L) where they are asked for."""
+        found = self._attend(queries, cache, dropout=dropout, measures=measures)
+        return found if isinstance(found, Measured) else (found, None)
+
+    def _attend(self, queries: Tensor, cache: Tensor, *, dropout: float, measures: bool) -> Tensor | Measured:
+        """The kernel, as far as the window reaches."""
+        attend = measured_window_attention if measures else window_attention
+        return attend(
+            queries,
+            cache,
+            heads=self.heads,
+            window=self.window,
+            dropout=dropout,
+            seed=draw_seed(queries.device) if dropout else None,
+            path=self.path,
+        )
 
     def _extend(self, context: Tensor, state: Tensor | None) -> Tensor:
         """Keys and values of this stretch behind the cached ones."""
@@ -124,6 +136,11 @@ class CrossAttentionModule(nn.Module):
     def _visible_later(self, cache: Tensor) -> Tensor:
         """The part of the cache that the next token's window reaches."""
         return cache if self.window is None else cache[:, max(0, cache.shape[1] - self.window + 1) :]
+
+
+def _no_tensor() -> Tensor | None:
+    """Nothing yet, of a type that may become something."""
+    return None
 
 
 CrossModalState = dict[str, Tensor]
@@ -143,7 +160,7 @@ class CrossModalInfo:
 
     @cached_property
     def entropy(self) -> dict[str, Tensor]:
-        """Mean attention entropy in nats by direction, computed when first read."""
+        """Mean attention entropy in nats by direction: what the pass measured, else computed when first read."""
         return self.measure()
 
 
@@ -161,6 +178,7 @@ class CrossModalAttention(nn.Module):
         dropout: Share of attention weights dropped in training.
         window: Tokens seen, the own one included; `None` for all earlier ones.
         path: What computes, see `neurofmx.kernels.window_attention`.
+        one_way: Makes the module of a direction, called as `CrossAttentionModule` is.
 
     Raises:
         ValueError: If `attention_type` is unknown or `num_heads` does not divide.
@@ -176,12 +194,13 @@ class CrossModalAttention(nn.Module):
         *,
         window: int | None = None,
         path: Path = "auto",
+        one_way: Callable[..., CrossAttentionModule] = CrossAttentionModule,
     ) -> None:
         super().__init__()
         sizes = {"liquid_to_spike": (spike_dim, liquid_dim), "spike_to_liquid": (liquid_dim, spike_dim)}
         self.directions = nn.ModuleDict(
             {
-                name: CrossAttentionModule(*sizes[name], num_heads=num_heads, dropout=dropout, window=window, path=path)
+                name: one_way(*sizes[name], num_heads=num_heads, dropout=dropout, window=window, path=path)
                 for name in pick(DIRECTIONS, attention_type, "attention_type")
             }
         )
@@ -205,8 +224,14 @@ class CrossModalAttention(nn.Module):
         for name, attention in self.directions.items():
             paths = _looking(name, liquid, spike)
             enhanced[name], caches[name] = attention(*paths, seen.get(name))
-        measure = partial(self.entropies, liquid.detach(), spike.detach(), state)
+        known = self._measured()
+        measure = partial(self.entropies, liquid.detach(), spike.detach(), state) if known is None else lambda: known
         return enhanced["spike_to_liquid"], enhanced["liquid_to_spike"], CrossModalInfo(caches, measure)
+
+    def _measured(self) -> dict[str, Tensor] | None:
+        """Entropies that the last pass measured, or `None` where nobody had asked."""
+        last = {name: attention.last_entropy for name, attention in self.directions.items()}
+        return None if None in last.values() else last  # type: ignore[return-value]
 
     def entropies(self, liquid: Tensor, spike: Tensor, state: CrossModalState | None = None) -> dict[str, Tensor]:
         """How spread out the attention is in each direction.

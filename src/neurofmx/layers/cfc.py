@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from neurofmx.kernels.cfc import CfCWeights, Kept, cfc, keep
+from neurofmx.kernels.cfc_modes import CfCMode, PureWeights, cfc_mode
 from neurofmx.kernels.path import Path
+from neurofmx.tables import pick
+
+_GATES: dict[str, int] = {"default": 4, "no_gate": 4, "pure": 1}  # products of the features, by mode
 
 
 class CfC(nn.Module):
@@ -21,24 +26,44 @@ class CfC(nn.Module):
         input_dim: Channels of the input.
         units: Number of liquid units, the channels of the output.
         backbone_units: Width of the hidden layer that all gates share.
-        path: Which computation runs, see `neurofmx.kernels.cfc`.
+        mode: `default` goes from one state to another as time passes, `no_gate` adds what time opens, and `pure` is the
+            solution that both are derived from, see `neurofmx.kernels.cfc_modes`.
+        path: Which computation runs, see `neurofmx.kernels.cfc`. Of the other two modes there is plain torch alone and
+            ncps, so `path` then is `reference` for all but `library`.
+
+    Raises:
+        ValueError: If `mode` is unknown.
 
     Source:
         Hasani et al. (2022), Closed-form continuous-time neural networks, Nature Machine Intelligence 4.
     """
 
-    def __init__(self, input_dim: int, units: int, *, backbone_units: int = 128, path: Path = "auto") -> None:
+    def __init__(
+        self,
+        input_dim: int,
+        units: int,
+        *,
+        backbone_units: int = 128,
+        mode: CfCMode = "default",
+        path: Path = "auto",
+    ) -> None:
         super().__init__()
+        gates = pick(_GATES, mode, "cfc mode")
         self.units = units
+        self.mode: CfCMode = mode
         self.weights_stay = False  # set for inference: then what compiled loops make of the weights is made once
         self._kept: Kept | None = None
-        self.path: Path = path
+        self.path: Path = path if mode == "default" or path == "library" else "reference"
         self.backbone = nn.Linear(input_dim + units, backbone_units)
-        self.gates = nn.Linear(backbone_units, 4 * units)
+        self.gates = nn.Linear(backbone_units, gates * units)
         self.log_tau = nn.Parameter(torch.zeros(units))
         nn.init.xavier_uniform_(self.backbone.weight)
-        for gate in self.gates.weight.data.chunk(4):  # each gate is a matrix of its own
+        for gate in self.gates.weight.data.chunk(gates):  # each gate is a matrix of its own
             nn.init.xavier_uniform_(gate)
+        if mode == "pure":
+            # as large as ncps starts it; at 0 its size has no slope, and it would stay there
+            self.idle_rate = nn.Parameter(torch.empty(units).uniform_(0, math.sqrt(6 / (1 + units))))
+            self.end = nn.Parameter(torch.ones(units))
 
     def _apply(self, *given: Any, **named: Any) -> Self:
         """Forgets what was made of weights of another type or on another device."""
@@ -61,9 +86,10 @@ class CfC(nn.Module):
         return self.log_tau.exp()
 
     @property
-    def weights(self) -> CfCWeights:
-        """The weights in the form that the kernel takes."""
-        return CfCWeights(self.backbone.weight, self.backbone.bias, self.gates.weight, self.gates.bias)
+    def weights(self) -> CfCWeights | PureWeights:
+        """The weights in the form that the kernel of the mode takes."""
+        both = self.backbone.weight, self.backbone.bias, self.gates.weight, self.gates.bias
+        return PureWeights(*both, self.idle_rate, self.end) if self.mode == "pure" else CfCWeights(*both)
 
     def forward(
         self,
@@ -84,13 +110,15 @@ class CfC(nn.Module):
             mask: False where a token is padding (batch, length); `None` for none.
 
         Returns:
-            States (batch, length, units) within -1 and 1, and the last one (batch, units).
+            States (batch, length, units), in the default mode within -1 and 1, and the last one (batch, units).
         """
         start = x.new_zeros(x.shape[0], self.units) if state is None else state
         scale = self.tau_base if tau is None else self.tau_base * tau
         span = scale.reciprocal() if elapsed is None else elapsed.unsqueeze(-1) / scale
         weights = self.weights
-        return cfc(x, start, weights, elapsed=span, mask=mask, kept=self._laid_out(weights), path=self.path)
+        if self.mode == "default" and isinstance(weights, CfCWeights):
+            return cfc(x, start, weights, elapsed=span, mask=mask, kept=self._laid_out(weights), path=self.path)
+        return cfc_mode(x, start, weights, elapsed=span, mask=mask, path=self.path)
 
     def _laid_out(self, weights: CfCWeights) -> Kept | None:
         """What compiled loops make of the weights, once where these stay as they are and nothing needs a gradient."""

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from neurofmx.kernels.cfc_modes import CfCMode
 from neurofmx.kernels.path import Path
 from neurofmx.layers.cfc import CfC
 from neurofmx.layers.ltc import LTC
-from neurofmx.layers.wiring import neural_circuit
+from neurofmx.layers.wiring import Wiring, neural_circuit
 from neurofmx.tables import pick
 
 LiquidCell = CfC | LTC
@@ -24,26 +25,49 @@ LiquidCell = CfC | LTC
 _MOTOR_SHARE = 0.3  # of the units of a circuit
 
 
-def _cfc(input_dim: int, units: int, backbone_units: int, path: Path) -> LiquidCell:
+def circuit(input_dim: int, units: int) -> Wiring:
+    """The wiring of the cell `ncp`: always the same for the same sizes, so that saved weights fit it.
+
+    Args:
+        input_dim: Channels of the input.
+        units: Number of liquid units, 4 or more; 3 in 10 are motor neurons.
+
+    Returns:
+        The wiring.
+
+    Raises:
+        ValueError: If there are too few units.
+    """
+    return neural_circuit(input_dim, units, motor=max(1, round(_MOTOR_SHARE * units)))
+
+
+def _cfc(input_dim: int, units: int, backbone_units: int, mode: CfCMode, path: Path) -> LiquidCell:
     """The closed-form cell."""
-    return CfC(input_dim, units, backbone_units=backbone_units, path=path)
+    return CfC(input_dim, units, backbone_units=backbone_units, mode=mode, path=path)
 
 
-def _ltc(input_dim: int, units: int, backbone_units: int, path: Path) -> LiquidCell:
+def _ltc(input_dim: int, units: int, backbone_units: int, mode: CfCMode, path: Path) -> LiquidCell:
     """The cell with all synapses, which has no hidden layer."""
     return LTC(input_dim, units, path=path)
 
 
-def _ncp(input_dim: int, units: int, backbone_units: int, path: Path) -> LiquidCell:
-    """The cell with the synapses of a circuit, always the same for the same sizes, so that saved weights fit it."""
-    wiring = neural_circuit(input_dim, units, motor=max(1, round(_MOTOR_SHARE * units)))
-    return LTC(input_dim, units, wiring=wiring, path=path)
+def _ncp(input_dim: int, units: int, backbone_units: int, mode: CfCMode, path: Path) -> LiquidCell:
+    """The cell with the synapses of a circuit."""
+    return LTC(input_dim, units, wiring=circuit(input_dim, units), path=path)
 
 
-LIQUID: dict[str, Callable[[int, int, int, Path], LiquidCell]] = {"cfc": _cfc, "ltc": _ltc, "ncp": _ncp}
+LIQUID: dict[str, Callable[[int, int, int, CfCMode, Path], LiquidCell]] = {"cfc": _cfc, "ltc": _ltc, "ncp": _ncp}
 
 
-def liquid_cell(name: str, input_dim: int, units: int, *, backbone_units: int = 128, path: Path = "auto") -> LiquidCell:
+def liquid_cell(
+    name: str,
+    input_dim: int,
+    units: int,
+    *,
+    backbone_units: int = 128,
+    cfc_mode: CfCMode = "default",
+    path: Path = "auto",
+) -> LiquidCell:
     """Builds the liquid cell of a name.
 
     Args:
@@ -51,6 +75,7 @@ def liquid_cell(name: str, input_dim: int, units: int, *, backbone_units: int = 
         input_dim: Channels of the input.
         units: Number of liquid units; 4 or more for a circuit.
         backbone_units: Width of the hidden layer of a closed-form cell; the others have none.
+        cfc_mode: Form of a closed-form cell; the others have one.
         path: Which computation of the recurrence runs.
 
     Returns:
@@ -67,4 +92,4 @@ def liquid_cell(name: str, input_dim: int, units: int, *, backbone_units: int = 
         ...
         ValueError: unknown liquid_backbone 'cfs'; did you mean 'cfc'? known: cfc, ltc, ncp
     """
-    return pick(LIQUID, name, "liquid_backbone")(input_dim, units, backbone_units, path)
+    return pick(LIQUID, name, "liquid_backbone")(input_dim, units, backbone_units, cfc_mode, path)

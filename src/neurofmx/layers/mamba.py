@@ -86,9 +86,8 @@ class Mamba(nn.Module):
         nn.init.uniform_(self.conv_weight, -bound, bound)
         nn.init.uniform_(self.conv_bias, -bound, bound)
         nn.init.uniform_(self.dt_proj.weight, -(self.dt_rank**-0.5), self.dt_rank**-0.5)
-        dt = torch.empty(self.inner).uniform_(math.log(_DT_MIN), math.log(_DT_MAX)).exp().clamp(min=_DT_FLOOR)
         with torch.no_grad():
-            self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))  # the inverse of softplus
+            self.dt_proj.bias.copy_(first_steps(self.inner))
 
     def features(self, x: Tensor, conv: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Projects and convolves the input: everything before the state space.
@@ -170,3 +169,20 @@ class Mamba(nn.Module):
         features, gate, conv = self.features(x, conv)
         y, scan = self.scan(features, gate, self.select(features), scan)
         return y, MambaState(conv, scan)
+
+
+def first_steps(channels: int, *, part: int = 0, parts: int = 1) -> Tensor:
+    """Biases that let step sizes start log-uniform in the paper's range, or in a part of it.
+
+    Args:
+        channels: Number of step sizes.
+        part: Which of the parts, that of the longest steps first.
+        parts: Parts of equal ratio that the range is cut into.
+
+    Returns:
+        What the step sizes are the softplus of (channels,).
+    """
+    low, high = math.log(_DT_MIN), math.log(_DT_MAX)
+    edges = [high, *(low + (high - low) * n / parts for n in reversed(range(parts)))]
+    dt = torch.empty(channels).uniform_(edges[part + 1], edges[part]).exp().clamp(min=_DT_FLOOR)
+    return dt + torch.log(-torch.expm1(-dt))  # the inverse of softplus

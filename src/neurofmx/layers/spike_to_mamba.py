@@ -56,12 +56,14 @@ class Encoded(NamedTuple):
         membrane: Last membrane potentials (B, N).
         trace: Last trace (B, N).
         counts: Number of spikes of every neuron (B, N), without gradient.
+        readout: What the tokens were projected from: one number a token and neuron (B, L, N).
     """
 
     tokens: Tensor
     membrane: Tensor
     trace: Tensor
     counts: Tensor
+    readout: Tensor
 
 
 class SpikeToMambaAdapter(nn.Module):
@@ -141,9 +143,9 @@ class SpikeToMambaAdapter(nn.Module):
         """
         weights = self._weights(encoder.num_spike_steps, self.decay)
         kept = encoder.readout(x, membrane, trace, weights=weights.steps, carry=weights.carry, mask=mask)
-        tokens = self.projection(kept.ends if self.method == "potential" else kept.traces)
+        readout = kept.ends if self.method == "potential" else kept.traces
         if self.method == "temporal":
             trace = kept.trace
         elif trace is None:
             trace = torch.zeros_like(kept.trace)
-        return Encoded(tokens, kept.potential, trace, kept.counts)
+        return Encoded(self.projection(readout), kept.potential, trace, kept.counts, readout)

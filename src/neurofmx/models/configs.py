@@ -5,7 +5,7 @@ A config is checked completely before anything is built. Nothing here needs torc
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -32,6 +32,12 @@ class HybridConfig(BaseModel):
     liquid_backbone: Literal["cfc", "ltc", "ncp"] = Field(
         "cfc", description="Kind of liquid cell: closed form, solved step by step, or that with a sparse wiring."
     )
+    cfc_mode: Literal["default", "pure", "no_gate"] = Field(
+        "default",
+        description="Form of a cfc: gated between two states, the solution of its equation, or added without a gate. "
+        "Only the default has compiled loops.",
+        json_schema_extra={"group": "architecture"},
+    )
     backbone_units: int = Field(128, ge=1, description="Width of the hidden layer of a cfc; the others have none.")
 
     spike_threshold: float = Field(1.0, gt=0, description="Firing threshold at the start, learnt per neuron.")
@@ -52,6 +58,30 @@ class HybridConfig(BaseModel):
     mamba_d_state: int = Field(16, ge=1, description="States per channel of the Mamba block.")
     mamba_d_conv: int = Field(4, ge=1, description="Width of its causal convolution in tokens.")
     mamba_expand: int = Field(2, ge=1, description="Its inner channels per hidden channel.")
+    mamba_scales: int = Field(
+        1,
+        ge=1,
+        description="Scans of the Mamba block with step sizes of their own, from fast to slow, merged by a gate.",
+        json_schema_extra={"group": "mamba"},
+    )
+    moe_experts: int = Field(
+        0,
+        ge=0,
+        description="Feed-forward layers behind each block, of which a token passes some; 0 for none, else 2 or more.",
+        json_schema_extra={"group": "mamba"},
+    )
+    moe_top_k: int = Field(
+        2, ge=1, description="How many of them a token passes.", json_schema_extra={"group": "mamba"}
+    )
+    moe_expand: int = Field(
+        2, ge=1, description="Their hidden channels per hidden channel.", json_schema_extra={"group": "mamba"}
+    )
+    moe_balance: float = Field(
+        0.01,
+        ge=0,
+        description="Weight in training of how unevenly they are used.",
+        json_schema_extra={"group": "mamba"},
+    )
     spike_to_mamba_method: Literal["rate", "temporal", "potential"] = Field(
         "temporal", description="How spikes are read back into tokens."
     )
@@ -62,13 +92,36 @@ class HybridConfig(BaseModel):
     gate_temperature: float = Field(1.0, gt=0, description="Softness of the gate's choice.")
     use_cross_attention: bool = Field(True, description="Cross-attention between the paths (bidirectional mode).")
     attention_type: Literal["bidirectional", "liquid_to_mamba", "mamba_to_liquid"] = Field(
-        "bidirectional", description="Which way cross-attention carries information: both, or one."
+        "bidirectional",
+        description="Which way cross-attention carries information: both, or one; for spikes as for Mamba.",
     )
     cross_attn_heads: int = Field(
         8, ge=1, description="Its heads; must divide liquid_units and mamba_expand * hidden_dim."
     )
     cross_attn_window: int | None = Field(128, ge=1, description="Tokens it sees; null for all earlier ones.")
     attention_dropout: float = Field(0.1, ge=0, lt=1, description="Share of attention weights dropped in training.")
+    use_cross_modal_attention: bool = Field(
+        False,
+        description="Cross-attention between the liquid path and the spikes, in every mode.",
+        json_schema_extra={"group": "attention"},
+    )
+    num_attention_heads: int = Field(
+        8,
+        ge=1,
+        description="Heads of that attention; must divide liquid_units and spiking_units.",
+        json_schema_extra={"group": "attention"},
+    )
+    temporal_attention: bool = Field(
+        False,
+        description="True lets all cross-attention look at several time scales, merged by learnt weights.",
+        json_schema_extra={"group": "attention"},
+    )
+    temporal_scales: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (1, 4, 16),
+        min_length=1,
+        description="Those time scales in tokens, each with cross_attn_window keys.",
+        json_schema_extra={"group": "attention"},
+    )
 
     dropout: float = Field(0.1, ge=0, lt=1, description="Share of each block's output dropped in training.")
     layer_norm_eps: float = Field(1e-5, gt=0, description="Added to variances in layer normalisation.")
@@ -94,6 +147,39 @@ class HybridConfig(BaseModel):
     def attends(self) -> bool:
         """Whether the paths look at each other."""
         return self.use_mamba and self.use_cross_attention and self.integration_mode == "bidirectional"
+
+    @property
+    def rereads_spikes(self) -> bool:
+        """Whether a path reads the spikes after the liquid cell did."""
+        return self.use_mamba and self.integration_mode != "sequential"
+
+    @model_validator(mode="after")
+    def _spikes_can_look_and_be_seen(self) -> Self:
+        """Refuses attention between liquid path and spikes that can't be split into heads or that nothing reads."""
+        if len(set(self.temporal_scales)) < len(self.temporal_scales):
+            raise ValueError(f"temporal_scales={list(self.temporal_scales)} names a scale twice; name each once")
+        if not self.use_cross_modal_attention:
+            return self
+        if self.attention_type != "liquid_to_mamba":
+            _require_divides("num_attention_heads", self.num_attention_heads, "liquid_units", self.liquid_units)
+        elif not self.rereads_spikes:
+            raise ValueError(
+                "attention_type=liquid_to_mamba leaves use_cross_modal_attention without effect where no path reads "
+                "the spikes again (integration_mode=sequential, use_mamba=false): choose bidirectional or "
+                "mamba_to_liquid"
+            )
+        if self.rereads_spikes and self.attention_type != "mamba_to_liquid":
+            _require_divides("num_attention_heads", self.num_attention_heads, "spiking_units", self.spiking_units)
+        return self
+
+    @model_validator(mode="after")
+    def _experts_suffice(self) -> Self:
+        """Refuses a choice among fewer experts than are chosen."""
+        if self.moe_experts and self.moe_experts < max(2, self.moe_top_k):
+            raise ValueError(
+                f"moe_experts={self.moe_experts} must be 0, or 2 or more and at least moe_top_k={self.moe_top_k}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:

@@ -13,8 +13,10 @@ from neurofmx.kernels.shapes import require_shape
 from neurofmx.layers.cfc import CfC
 from neurofmx.layers.ltc import LTC
 from neurofmx.layers.mamba import Mamba
+from neurofmx.layers.mixture import MixtureOfExperts
 from neurofmx.layers.spike_encoder import SpikeEncoder
 from neurofmx.models.configs import HybridConfig
+from neurofmx.models.enhanced_block import EnhancedHybridBlock
 from neurofmx.models.hybrid_block import BlockState, HybridBlock
 
 _KERNELS = {SpikeEncoder: "lif_readout", CfC: "cfc", LTC: "ltc"}  # of the layers whose path depends on no device
@@ -44,10 +46,12 @@ class MambaLiquidSpikingNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.input_projection = _projection(config.input_dim, config.hidden_dim, spread=config.initializer_range)
-        self.blocks = nn.ModuleList(HybridBlock(config) for _ in range(config.num_layers))
+        block = EnhancedHybridBlock if config.use_cross_modal_attention else HybridBlock
+        self.blocks = nn.ModuleList(block(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.hidden_dim, eps=config.layer_norm_eps)
         self.output_projection = _projection(config.hidden_dim, config.output_dim, spread=config.initializer_range)
         self._spike_rates: Tensor | None = None
+        self._auxiliary: Tensor | None = None
 
     def forward(
         self, x: Tensor, hidden_states: Sequence[BlockState] | None = None
@@ -73,9 +77,9 @@ class MambaLiquidSpikingNetwork(nn.Module):
         require_shape("x", x, batch=None, length=None, channels=self.config.input_dim or self.config.hidden_dim)
         states: Sequence[BlockState | None] = hidden_states or [None] * len(self.blocks)
         if self.config.recompute_tokens is None or not torch.is_grad_enabled():
-            y, carried, rates = self._run(x, states)
+            y, carried, rates, auxiliary = self._run(x, states)
             if not torch.compiler.is_exporting():  # what is exported has no place for it
-                self._spike_rates = rates
+                self._spike_rates, self._auxiliary = rates, auxiliary
             return y, carried
         return self._recomputed(x, states, self.config.recompute_tokens)
 
@@ -102,25 +106,35 @@ class MambaLiquidSpikingNetwork(nn.Module):
         y, carried = self(token.unsqueeze(1), hidden_states)
         return y.squeeze(1), carried
 
-    def _run(self, x: Tensor, states: Sequence[BlockState | None]) -> tuple[Tensor, tuple[BlockState, ...], Tensor]:
-        """Outputs, hidden states and spike rates (num_layers,) of a stretch."""
+    def _run(
+        self, x: Tensor, states: Sequence[BlockState | None]
+    ) -> tuple[Tensor, tuple[BlockState, ...], Tensor, Tensor | None]:
+        """Outputs, hidden states, spike rates (num_layers,) and what is added to the loss for a stretch."""
         tokens, carried, rates = self.input_projection(x), [], []
         for block, state in zip(self.blocks, states, strict=True):
             tokens, state, rate = block(tokens, state)
             carried.append(state)
             rates.append(rate)
-        return self.output_projection(self.norm(tokens)), tuple(carried), torch.stack(rates)
+        return self.output_projection(self.norm(tokens)), tuple(carried), torch.stack(rates), self._imbalance()
+
+    def _imbalance(self) -> Tensor | None:
+        """What uneven use of experts costs, mean over the blocks; nothing without experts and outside of training."""
+        known = [layer.balance for layer in self._mixtures() if layer.balance is not None]
+        return self.config.moe_balance * torch.stack(known).mean() if known else None
 
     def _recomputed(
         self, x: Tensor, states: Sequence[BlockState | None], tokens: int
     ) -> tuple[Tensor, tuple[BlockState, ...]]:
         """The same in pieces of so many tokens, of which the backward makes all but inputs and states anew."""
         outputs: list[Tensor] = []
-        spikes = torch.zeros(len(self.blocks), device=x.device)
+        spikes, self._auxiliary = torch.zeros(len(self.blocks), device=x.device), None
         for piece in x.split(tokens, 1):
-            y, states, rates = checkpoint(self._run, piece, states, use_reentrant=False)
+            y, states, rates, extra = checkpoint(self._run, piece, states, use_reentrant=False)
             outputs.append(y)
             spikes = spikes + rates * piece.shape[1]
+            if extra is not None:
+                extra = extra * (piece.shape[1] / x.shape[1])
+                self._auxiliary = extra if self._auxiliary is None else self._auxiliary + extra
         self._spike_rates = spikes / x.shape[1]
         return torch.cat(outputs, 1), tuple(state for state in states if state is not None)
 
@@ -139,6 +153,21 @@ class MambaLiquidSpikingNetwork(nn.Module):
     def spike_rate(self) -> Tensor:
         """Mean spikes per neuron and step of the last forward pass over all blocks, a scalar without gradient."""
         return self.spike_rates.mean()
+
+    def _mixtures(self) -> list[MixtureOfExperts]:
+        """The experts of all blocks."""
+        return [layer for layer in self.modules() if isinstance(layer, MixtureOfExperts)]
+
+    def take_auxiliary_loss(self) -> Tensor | None:
+        """Hands over what the last pass in training adds to the loss: the uneven use of experts, pieces by length.
+
+        Returns:
+            A scalar with its gradient; `None` without experts, outside of training, and when asked a second time.
+        """
+        taken, self._auxiliary = self._auxiliary, None
+        for layer in self._mixtures():
+            layer.balance = None  # so that nothing keeps the graph alive
+        return taken
 
     @property
     def kernels(self) -> str:

@@ -6,10 +6,14 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from neurofmx.layers.attention import CrossModalState
+from neurofmx.layers.mixture import MixtureOfExperts
 from neurofmx.layers.spike_encoder import SpikeEncoder
-from neurofmx.layers.spike_to_mamba import SpikeToMambaAdapter
+from neurofmx.layers.spike_to_mamba import Encoded, SpikeToMambaAdapter
 from neurofmx.models.configs import HybridConfig
 from neurofmx.models.integration import BidirectionalState, PairState, integrate
+
+PathState = Tensor | PairState | BidirectionalState
 
 
 class BlockState(NamedTuple):
@@ -19,18 +23,21 @@ class BlockState(NamedTuple):
         membrane: Membrane potentials of the spiking neurons (batch, spiking_units).
         trace: Trace of their spikes (batch, spiking_units).
         paths: State of the paths behind: a liquid state alone, or that of the integration mode.
+        attention: Keys and values of the attention between liquid path and spikes; empty without one.
     """
 
     membrane: Tensor
     trace: Tensor
-    paths: Tensor | PairState | BidirectionalState
+    paths: PathState
+    attention: CrossModalState
 
 
 class HybridBlock(nn.Module):
     """Spikes, liquid dynamics and Mamba in one pre-norm residual block.
 
     Tokens are normalised, encoded as spikes, read back into tokens, normalised again (the readouts of spikes differ
-    in scale by orders of magnitude), and pass the liquid and Mamba paths in the order of the integration mode.
+    in scale by orders of magnitude), and pass the liquid and Mamba paths in the order of the integration mode. Behind
+    that, where the config has experts, each token passes some of them.
 
     Args:
         config: The network's settings.
@@ -49,6 +56,7 @@ class HybridBlock(nn.Module):
         self.token_norm = nn.LayerNorm(config.hidden_dim, eps=config.layer_norm_eps)
         self.integration = integrate(config)
         self.dropout = nn.Dropout(config.dropout)
+        self.experts = _experts(config) if config.moe_experts else None
 
     def forward(self, x: Tensor, state: BlockState | None = None) -> tuple[Tensor, BlockState, Tensor]:
         """Runs the block over a stretch of tokens.
@@ -61,11 +69,20 @@ class HybridBlock(nn.Module):
             Tokens (batch, length, hidden_dim), the state at their end, and the mean number of spikes per neuron and
             step, a scalar without gradient.
         """
-        membrane, trace, paths = (None, None, None) if state is None else state
-        tokens, membrane, trace, counts = self.adapter.read(self.encoder, self.norm(x), membrane, trace)
-        rate = counts.mean() / (x.shape[1] * self.encoder.num_spike_steps)
-        y, paths = self.integration(self.token_norm(tokens), paths)
-        return x + self.dropout(y), BlockState(membrane, trace, paths), rate
+        membrane, trace, paths, seen = (None, None, None, None) if state is None else state
+        encoded = self.adapter.read(self.encoder, self.norm(x), membrane, trace)
+        rate = encoded.counts.mean() / (x.shape[1] * self.encoder.num_spike_steps)
+        y, paths, seen = self._integrate(encoded, paths, seen)
+        y = x + self.dropout(y)
+        y = y if self.experts is None else self.experts(y)
+        return y, BlockState(encoded.membrane, encoded.trace, paths, seen), rate
+
+    def _integrate(
+        self, encoded: Encoded, paths: PathState | None, seen: CrossModalState | None
+    ) -> tuple[Tensor, PathState, CrossModalState]:
+        """The paths behind the spikes, and their state."""
+        y, after = self.integration(self.token_norm(encoded.tokens), paths)
+        return y, after, {}
 
 
 def _encoder(config: HybridConfig) -> SpikeEncoder:
@@ -80,4 +97,16 @@ def _encoder(config: HybridConfig) -> SpikeEncoder:
         surrogate=config.surrogate,
         slope=config.surrogate_slope,
         path=config.kernels,
+    )
+
+
+def _experts(config: HybridConfig) -> MixtureOfExperts:
+    """The experts of the config."""
+    return MixtureOfExperts(
+        config.hidden_dim,
+        experts=config.moe_experts,
+        top_k=config.moe_top_k,
+        expand=config.moe_expand,
+        dropout=config.dropout,
+        eps=config.layer_norm_eps,
     )

@@ -15,12 +15,15 @@ Each path needs the other's states to be steered by, so one of them must run twi
 is the cheaper one; Mamba's scan and output projection run once. Both modulations then use true states: of `l1`, which
 saw the tokens, and of `m2`, the block's final Mamba output, and never of a step that has not been computed yet. Both
 looks share the cell's weights and carry a state each.
+
+Every integration is two halves, `start` with the liquid cell's first look and `finish` with all behind it, so that a
+block can let the liquid path look elsewhere in between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -30,10 +33,12 @@ from neurofmx.layers.exchange import BidirectionalStateExchange
 from neurofmx.layers.gating import AdaptiveGating
 from neurofmx.layers.liquid import LiquidCell, liquid_cell
 from neurofmx.layers.mamba import Mamba, MambaState
+from neurofmx.layers.multi_scale_mamba import MultiScaleMamba
+from neurofmx.layers.temporal_attention import TemporalCrossModalAttention
 from neurofmx.models.configs import HybridConfig
 
 # the layer is named after its use between liquid and spikes; here Mamba's features stand in the spikes' place
-_DIRECTIONS: dict[str, AttentionType] = {
+DIRECTIONS: dict[str, AttentionType] = {
     "bidirectional": "bidirectional",
     "liquid_to_mamba": "liquid_to_spike",
     "mamba_to_liquid": "spike_to_liquid",
@@ -83,7 +88,41 @@ class MeanOfPaths(nn.Module):
         return torch.stack(tuple(paths)).mean(0)
 
 
-class LiquidIntegration(nn.Module):
+class Integration(nn.Module):
+    """How the paths meet: tokens (batch, length, hidden_dim) in, the same out, and the state of every recurrence."""
+
+    def start(self, c: Tensor, state: Any = None) -> tuple[Tensor, Tensor]:
+        """Runs the liquid cell over the tokens.
+
+        Args:
+            c: Tokens (batch, length, hidden_dim).
+            state: State that the previous stretch ended with; `None` at the start.
+
+        Returns:
+            Liquid states (batch, length, units), and the last one of the cell.
+        """
+        raise NotImplementedError
+
+    def finish(self, c: Tensor, liquid: Tensor, after: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Does all that follows the liquid cell's first look.
+
+        Args:
+            c: Tokens (batch, length, hidden_dim).
+            liquid: Liquid states (batch, length, units), as `start` made them or as something changed them.
+            after: The cell's last state, for the next stretch.
+            state: State that the previous stretch ended with; `None` at the start.
+
+        Returns:
+            Tokens (batch, length, hidden_dim), and the state at their end.
+        """
+        raise NotImplementedError
+
+    def forward(self, c: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Runs both halves over tokens (batch, length, hidden_dim)."""
+        return self.finish(c, *self.start(c, state), state)
+
+
+class LiquidIntegration(Integration):
     """The liquid path alone.
 
     Args:
@@ -95,13 +134,16 @@ class LiquidIntegration(nn.Module):
         self.liquid = _liquid(config)
         self.readout = nn.Linear(config.liquid_units, config.hidden_dim)
 
-    def forward(self, c: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Runs the liquid cell over tokens (batch, length, hidden_dim); its state is (batch, units)."""
-        liquid, after = self.liquid(c, state)
+    def start(self, c: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Runs the liquid cell, whose state (batch, units) is all there is."""
+        return self.liquid(c, state)
+
+    def finish(self, c: Tensor, liquid: Tensor, after: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Reads the liquid states."""
         return self.readout(liquid), after
 
 
-class SequentialIntegration(nn.Module):
+class SequentialIntegration(Integration):
     """First the liquid path, then Mamba on what it made.
 
     Args:
@@ -114,15 +156,19 @@ class SequentialIntegration(nn.Module):
         self.between = nn.Linear(config.liquid_units, config.hidden_dim)
         self.mamba = _mamba(config)
 
-    def forward(self, c: Tensor, state: PairState | None = None) -> tuple[Tensor, PairState]:
-        """Runs both paths in a row over tokens (batch, length, hidden_dim)."""
-        before_liquid, before_mamba = (None, None) if state is None else state
-        liquid, after_liquid = self.liquid(c, before_liquid)
-        y, after_mamba = self.mamba(self.between(liquid), before_mamba)
-        return y, PairState(after_liquid, after_mamba)
+    def start(self, c: Tensor, state: PairState | None = None) -> tuple[Tensor, Tensor]:
+        """Runs the liquid cell."""
+        return self.liquid(c, None if state is None else state.liquid)
+
+    def finish(
+        self, c: Tensor, liquid: Tensor, after: Tensor, state: PairState | None = None
+    ) -> tuple[Tensor, PairState]:
+        """Runs Mamba on the liquid states; the tokens themselves are not read again."""
+        y, mamba = self.mamba(self.between(liquid), None if state is None else state.mamba)
+        return y, PairState(after, mamba)
 
 
-class ParallelIntegration(nn.Module):
+class ParallelIntegration(Integration):
     """Both paths on the same tokens, merged by the gate.
 
     Args:
@@ -136,15 +182,19 @@ class ParallelIntegration(nn.Module):
         self.mamba = _mamba(config)
         self.merge = _merger(config)
 
-    def forward(self, c: Tensor, state: PairState | None = None) -> tuple[Tensor, PairState]:
-        """Runs both paths side by side over tokens (batch, length, hidden_dim)."""
-        before_liquid, before_mamba = (None, None) if state is None else state
-        liquid, after_liquid = self.liquid(c, before_liquid)
-        mamba, after_mamba = self.mamba(c, before_mamba)
-        return self.merge([self.readout(liquid), mamba]), PairState(after_liquid, after_mamba)
+    def start(self, c: Tensor, state: PairState | None = None) -> tuple[Tensor, Tensor]:
+        """Runs the liquid cell."""
+        return self.liquid(c, None if state is None else state.liquid)
+
+    def finish(
+        self, c: Tensor, liquid: Tensor, after: Tensor, state: PairState | None = None
+    ) -> tuple[Tensor, PairState]:
+        """Runs Mamba on the same tokens and merges the paths."""
+        y, mamba = self.mamba(c, None if state is None else state.mamba)
+        return self.merge([self.readout(liquid), y]), PairState(after, mamba)
 
 
-class BidirectionalIntegration(nn.Module):
+class BidirectionalIntegration(Integration):
     """Both paths look at each other and steer each other's dynamics; the module's docstring has the order.
 
     Args:
@@ -157,21 +207,31 @@ class BidirectionalIntegration(nn.Module):
         self.again = nn.Linear(config.liquid_units, config.hidden_dim)
         self.readout = nn.Linear(config.liquid_units, config.hidden_dim)
         self.mamba = _mamba(config)
-        self.attention = _attention(config) if config.attends else None
+        inner = config.mamba_expand * config.hidden_dim
+        self.attention = (
+            cross_attention(config, inner, heads=config.cross_attn_heads, direction=DIRECTIONS[config.attention_type])
+            if config.attends
+            else None
+        )
         self.exchange = BidirectionalStateExchange(config.liquid_units, config.hidden_dim, config.mamba_d_state)
         self.merge = _merger(config)
 
-    def forward(self, c: Tensor, state: BidirectionalState | None = None) -> tuple[Tensor, BidirectionalState]:
-        """Runs both paths over tokens (batch, length, hidden_dim)."""
-        first, second, (conv, scan), seen = state or (None, None, (None, None), None)
-        liquid, first = self.liquid(c, first)
+    def start(self, c: Tensor, state: BidirectionalState | None = None) -> tuple[Tensor, Tensor]:
+        """Runs the liquid cell's first look."""
+        return self.liquid(c, None if state is None else state.first)
+
+    def finish(
+        self, c: Tensor, liquid: Tensor, after: Tensor, state: BidirectionalState | None = None
+    ) -> tuple[Tensor, BidirectionalState]:
+        """Runs all else in the order of the module's docstring."""
+        _, second, (conv, scan), seen = state or (None, None, (None, None), None)
         features, gate, conv = self.mamba.features(c, conv)
         liquid, features, seen = self._look(liquid, features, seen)
         selection = self.exchange.modulate_mamba(liquid, self.mamba.select(features))
         mamba, scan = self.mamba.scan(features, gate, selection, scan)
         liquid, second = self.liquid(self.again(liquid), second, tau=self.exchange.modulate_liquid(mamba))
         merged = self.merge([self.readout(liquid), mamba])
-        return merged, BidirectionalState(first, second, MambaState(conv, scan), seen)
+        return merged, BidirectionalState(after, second, MambaState(conv, scan), seen)
 
     def _look(
         self, liquid: Tensor, features: Tensor, seen: CrossModalState | None
@@ -190,32 +250,36 @@ def _liquid(config: HybridConfig) -> LiquidCell:
         config.hidden_dim,
         config.liquid_units,
         backbone_units=config.backbone_units,
+        cfc_mode=config.cfc_mode,
         path=config.kernels,
     )
 
 
 def _mamba(config: HybridConfig) -> Mamba:
     """The Mamba block of the config."""
-    return Mamba(
-        config.hidden_dim,
-        d_state=config.mamba_d_state,
-        d_conv=config.mamba_d_conv,
-        expand=config.mamba_expand,
-        path=config.kernels,
-    )
+    sizes = {"d_state": config.mamba_d_state, "d_conv": config.mamba_d_conv, "expand": config.mamba_expand}
+    if config.mamba_scales > 1:
+        return MultiScaleMamba(config.hidden_dim, scales=config.mamba_scales, path=config.kernels, **sizes)
+    return Mamba(config.hidden_dim, path=config.kernels, **sizes)
 
 
-def _attention(config: HybridConfig) -> CrossModalAttention:
-    """The cross-attention of the config, between liquid states and Mamba's features."""
-    return CrossModalAttention(
-        config.liquid_units,
-        config.mamba_expand * config.hidden_dim,
-        config.cross_attn_heads,
-        _DIRECTIONS[config.attention_type],
-        dropout=config.attention_dropout,
-        window=config.cross_attn_window,
-        path=config.kernels,
-    )
+def cross_attention(config: HybridConfig, dim: int, *, heads: int, direction: AttentionType) -> CrossModalAttention:
+    """The attention of the config between liquid states and another path.
+
+    Args:
+        config: The network's settings.
+        dim: Channels of the other path, Mamba's features or spikes.
+        heads: Number of heads.
+        direction: Which path looks at which.
+
+    Returns:
+        The attention, at several time scales where the config asks for it.
+    """
+    settings = {"dropout": config.attention_dropout, "window": config.cross_attn_window, "path": config.kernels}
+    if config.temporal_attention:
+        scales = config.temporal_scales
+        return TemporalCrossModalAttention(config.liquid_units, dim, heads, direction, scales=scales, **settings)
+    return CrossModalAttention(config.liquid_units, dim, heads, direction, **settings)
 
 
 def _merger(config: HybridConfig) -> nn.Module:
@@ -225,14 +289,14 @@ def _merger(config: HybridConfig) -> nn.Module:
     return AdaptiveGating(config.hidden_dim, num_gate_heads=config.num_gate_heads, temperature=config.gate_temperature)
 
 
-INTEGRATIONS: dict[str, type[nn.Module]] = {
+INTEGRATIONS: dict[str, type[Integration]] = {
     "sequential": SequentialIntegration,
     "parallel": ParallelIntegration,
     "bidirectional": BidirectionalIntegration,
 }
 
 
-def integrate(config: HybridConfig) -> nn.Module:
+def integrate(config: HybridConfig) -> Integration:
     """Builds the integration that the config asks for.
 
     Args:

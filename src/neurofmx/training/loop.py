@@ -19,6 +19,7 @@ from torch import Tensor
 
 from neurofmx.models.decoder import Decoder
 from neurofmx.tokenizers.tokens import Sample
+from neurofmx.training.auxiliary import take_auxiliary_loss
 from neurofmx.training.batches import Batches, corrupt
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.curves import Curve
@@ -118,7 +119,8 @@ class Trainer:
         total, accumulation = 0.0, self.options.gradient_accumulation
         for index, (sample, y) in enumerate(self.batches.epoch(generator)):
             loss = self._loss(self._corrupted(sample, generator), y, smoothing=self.options.label_smoothing)
-            self.accelerator.backward(loss * len(y) / self._windows_in_step(index))
+            whole = loss + take_auxiliary_loss(self.model)
+            self.accelerator.backward(whole * len(y) / self._windows_in_step(index))
             total += float(loss.detach()) * len(y)
             if (index + 1) % accumulation == 0 or index + 1 == len(self.batches):
                 self._step()

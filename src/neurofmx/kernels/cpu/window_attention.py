@@ -9,6 +9,10 @@ A tile is as many queries as a vector has lanes, one in each, and meets a chunk 
 read where they lie, one number for all lanes. With more than one chunk `m` grows and what was summed shrinks. Only `m`
 and `1/z` are kept for the backward, which computes the weights again. A job is a span of queries of one head.
 
+Where asked, the entropy of the weights before any is dropped is a by-product: with `d = s - m` and `e = sum_k z p d`,
+
+    H = -sum_k p log p = log z - e / (z sqrt(E))
+
 Source:
     Dao et al. (2022), FlashAttention, algorithm 1.
 """
@@ -50,6 +54,7 @@ class Given(NamedTuple):
         numbers: `1 / (1 - dropout)`, `1 / sqrt(E)`, and `c`, which is that by `ln 2`.
         floor: Differences of scores below this, times `c`, have no power but 0.
         powers: Those of `exp2`.
+        measures: Whether `e` is added up beside.
     """
 
     queries: Rows
@@ -65,6 +70,7 @@ class Given(NamedTuple):
     numbers: tuple[np.floating, ...]
     floor: np.floating
     powers: tuple[np.floating, ...]
+    measures: bool
 
 
 @njit(**OPTIONS)
@@ -124,7 +130,7 @@ def hide(room, s, edges, k0, keys, at, window):
 
 
 @njit(cache=True, **OPTIONS)
-def forward(first, last, given, y, marks):
+def forward(first, last, given, y, marks, spread):
     """Runs jobs `first` to `last`, exclusive.
 
     Args:
@@ -133,12 +139,13 @@ def forward(first, last, given, y, marks):
         given: What the attention is given.
         y: Takes the outputs (batch, length, heads E).
         marks: Takes `m` and `1/z` (batch, heads, 2, length).
+        spread: Takes `e/z` where that is measured (batch, heads, length).
     """
     (_, length, width), heads, lanes, dtype = y.shape, given.heads, lanes_in(y), y.dtype.type
     size, window = width // heads, given.window
     pitch, spans = -(-size // lanes) * lanes, -(-length // given.span)
     (queries, by_queries, by_query), (both, by_both, by_key) = given.queries, given.both
-    Q, KV, Y, kept = start_of(queries), start_of(both), start_of(y), start_of(marks)
+    Q, KV, Y, kept, apart = start_of(queries), start_of(both), start_of(y), start_of(marks), start_of(spread)
     tile, edges, s = pitch * lanes, 0, 3 * lanes
     rows = s + CHUNK * lanes
     x, found = rows + tile, rows + 2 * tile
@@ -157,7 +164,7 @@ def forward(first, last, given, y, marks):
             if given.drops:
                 hash_rows(words, lanes, given.low, b * heads + head, at)
             clear(room, found, tile)
-            m, z = splat(dtype(-np.inf)), zero
+            m, z, e = splat(dtype(-np.inf)), zero, zero
             for k0 in range(max(0, at - window + 1), at + count, CHUNK):
                 keys, place = min(CHUNK, at + count - k0), b * by_both + k0 * by_key + c0
                 multiply(room, s, lanes, KV, place, by_key, 1, room, x, lanes, keys, size, False)
@@ -165,11 +172,17 @@ def forward(first, last, given, y, marks):
                 before, stop = m, s + keys * lanes
                 for i in range(s, stop, lanes):
                     m = above(m, load(room, i))
-                shrink = exp2_within(above(before - m, floor), factor, table)
+                fall = above(before - m, floor)
+                shrink = exp2_within(fall, factor, table)
+                if given.measures:
+                    e = (e + z * fall) * shrink
                 z = z * shrink
                 for i in range(s, stop, lanes):
-                    p = exp2_within(above(load(room, i) - m, floor), factor, table)
+                    d = above(load(room, i) - m, floor)
+                    p = exp2_within(d, factor, table)
                     z = z + p
+                    if given.measures:
+                        e = e + p * d
                     if given.drops:
                         p = thin(p, words, hash_column(mixed, k0 + (i - s) // lanes), given.threshold)
                     store(room, i, p)
@@ -184,5 +197,7 @@ def forward(first, last, given, y, marks):
             place = (b * heads + head) * 2 * length + q0
             store_first(kept, place, count, m)
             store_first(kept, place + length, count, inverse)
+            if given.measures:
+                store_first(apart, (b * heads + head) * length + q0, count, e * inverse)
     hold(held)
     hold(hashes)

@@ -1,7 +1,8 @@
 """The compiled attention with a window as operators that torch can differentiate and trace.
 
 Shapes: `queries` and `y` (batch, length, heads E), `both` keys and values behind them (batch, keys, 2 heads E), `marks`
-what the backward needs to find the weights again (batch, heads, 2, length), `seed` a scalar int64.
+what the backward needs to find the weights again (batch, heads, 2, length), `seed` a scalar int64, `spread` what the
+entropy is made of (batch, heads, length), or of length 0 where nobody asks for it.
 """
 
 from __future__ import annotations
@@ -27,12 +28,18 @@ _POWERS = {torch.float32: exp2_numbers(np.float32), torch.float64: exp2_numbers(
 
 @operator("neurofmx::window_attention")
 def window_attention_op(
-    queries: Tensor, both: Tensor, seed: Tensor | None, heads: int, window: int | None, dropout: float
-) -> tuple[Tensor, Tensor]:
-    """Outputs and marks, see `neurofmx.kernels.window_attention`."""
-    y, marks = found = _outputs(queries, heads)
-    given = _given(queries, both, seed, heads, window, dropout)
-    in_parallel(forward, _jobs(queries, given), given, y.numpy(), marks.numpy())
+    queries: Tensor,
+    both: Tensor,
+    seed: Tensor | None,
+    heads: int,
+    window: int | None,
+    dropout: float,
+    measures: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Outputs, marks and spread, see `neurofmx.kernels.window_attention`."""
+    found = _outputs(queries, heads, measures)
+    given = _given(queries, both, seed, heads, window, dropout, measures)
+    in_parallel(forward, _jobs(queries, given), given, *(tensor.numpy() for tensor in found))
     return found
 
 
@@ -63,9 +70,15 @@ def window_attention_backward_op(
 
 @window_attention_op.register_fake
 def _(
-    queries: Tensor, both: Tensor, seed: Tensor | None, heads: int, window: int | None, dropout: float
+    queries: Tensor,
+    both: Tensor,
+    seed: Tensor | None,
+    heads: int,
+    window: int | None,
+    dropout: float,
+    measures: bool,
 ) -> tuple[Tensor, ...]:
-    return _outputs(queries, heads)
+    return _outputs(queries, heads, measures)
 
 
 @window_attention_backward_op.register_fake
@@ -83,10 +96,11 @@ def _(
     return _gradients(queries, both)
 
 
-def _outputs(queries: Tensor, heads: int) -> tuple[Tensor, Tensor]:
-    """Room for outputs and marks."""
+def _outputs(queries: Tensor, heads: int, measures: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Room for outputs, marks and spread."""
     batch, length, _ = queries.shape
-    return queries.new_empty(queries.shape), queries.new_empty(batch, heads, 2, length)
+    marks = queries.new_empty(batch, heads, 2, length)
+    return queries.new_empty(queries.shape), marks, queries.new_empty(batch, heads, length if measures else 0)
 
 
 def _gradients(queries: Tensor, both: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,7 +108,15 @@ def _gradients(queries: Tensor, both: Tensor) -> tuple[Tensor, Tensor]:
     return queries.new_empty(queries.shape), both.new_empty(both.shape)
 
 
-def _given(queries: Tensor, both: Tensor, seed: Tensor | None, heads: int, window: int | None, dropout: float) -> Given:
+def _given(
+    queries: Tensor,
+    both: Tensor,
+    seed: Tensor | None,
+    heads: int,
+    window: int | None,
+    dropout: float,
+    measures: bool = False,
+) -> Given:
     """The arguments as arrays and numbers of their types."""
     (_, length, width), keys, lanes = queries.shape, both.shape[1], BYTES // queries.element_size()
     reach = keys + lanes  # what even the lanes without a query see
@@ -116,6 +138,7 @@ def _given(queries: Tensor, both: Tensor, seed: Tensor | None, heads: int, windo
         numbers=tuple(map(number, (1 / (1 - dropout), scale, factor))),
         floor=number(powers[0] / factor),
         powers=powers,
+        measures=measures,
     )
 
 
@@ -129,19 +152,19 @@ def _jobs(queries: Tensor, given: Given) -> int:
     return queries.shape[0] * given.heads * _spans(queries, given)
 
 
-def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
     """Keeps what the backward needs."""
-    queries, both, seed, *ctx.settings = inputs
-    ctx.save_for_backward(*output, queries, both, seed)
+    queries, both, seed, *ctx.settings, _ = inputs
+    ctx.save_for_backward(*output[:2], queries, both, seed)
     ctx.set_materialize_grads(False)
 
 
-def _backward(ctx: Any, dy: Tensor | None, _marks: None) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, dy: Tensor | None, _marks: None, _spread: None) -> tuple[Tensor | None, ...]:
     """Hands the gradients to autograd."""
     if dy is None:
-        return (None,) * 6
+        return (None,) * 7
     found = window_attention_backward_op(dy, *ctx.saved_tensors, *ctx.settings)
-    return *found, None, None, None, None
+    return *found, None, None, None, None, None
 
 
 window_attention_op.register_autograd(_backward, setup_context=_setup)
