@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from neurofmx.kernels.lif_readout import weighted
-from neurofmx.layers.spike_encoder import SpikeEncoder
+from neurofmx.layers.population_encoder import AnySpikeEncoder
 from neurofmx.tables import pick
 
 Method = Literal["rate", "temporal", "potential"]
@@ -120,7 +120,7 @@ class SpikeToMambaAdapter(nn.Module):
 
     def read(
         self,
-        encoder: SpikeEncoder,
+        encoder: AnySpikeEncoder,
         x: Tensor,
         membrane: Tensor | None = None,
         trace: Tensor | None = None,

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 Pool = Literal["last", "mean", "attention"]
+
+_POPULATION: dict[str, JsonValue] = {"group": "population"}
 
 
 class HybridConfig(BaseModel):
@@ -43,6 +45,32 @@ class HybridConfig(BaseModel):
     surrogate_slope: float = Field(25.0, gt=0, description="Sharpness of that derivative.")
     reset: Literal["subtract", "zero"] = Field(
         "subtract", description="After a spike, subtract the threshold or set the potential to zero."
+    )
+
+    use_population_coding: bool = Field(
+        False,
+        description="Carry every spiking unit by a population of neurons with different thresholds.",
+        json_schema_extra=_POPULATION,
+    )
+    population_size: int = Field(5, ge=1, description="Neurons of a population.", json_schema_extra=_POPULATION)
+    threshold_distribution: Literal["uniform", "gaussian", "logarithmic"] = Field(
+        "uniform",
+        description="How a population's thresholds are spread: equally far apart, dense near the mean, or at equal "
+        "ratios.",
+        json_schema_extra=_POPULATION,
+    )
+    threshold_spread: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="Half the width of their range, in units of spike_threshold.",
+        json_schema_extra=_POPULATION,
+    )
+    encoding_scheme: Literal["rate", "temporal", "hybrid"] = Field(
+        "rate",
+        description="What carries the value: how many spikes a token has, how early the first one comes, or both; "
+        "spike_to_mamba_method=potential reads no spikes and takes rate alone.",
+        json_schema_extra=_POPULATION,
     )
 
     use_mamba: bool = Field(True, description="False leaves the spiking and the liquid path alone.")
@@ -102,6 +130,11 @@ class HybridConfig(BaseModel):
             raise ValueError(
                 f"liquid_units={self.liquid_units} must be 4 or more for liquid_backbone=ncp, whose neurons are motor, "
                 "command and inter neurons; ltc and cfc take any number"
+            )
+        if self.use_population_coding and self.spike_to_mamba_method == "potential" and self.encoding_scheme != "rate":
+            raise ValueError(
+                f"encoding_scheme={self.encoding_scheme} would do nothing, as spike_to_mamba_method=potential reads no "
+                "spikes: use encoding_scheme=rate, or read spikes by rate or temporal"
             )
         if self.gates:
             _require_divides("num_gate_heads", self.num_gate_heads, "hidden_dim", self.hidden_dim)

@@ -13,11 +13,11 @@ from neurofmx.kernels.shapes import require_shape
 from neurofmx.layers.cfc import CfC
 from neurofmx.layers.ltc import LTC
 from neurofmx.layers.mamba import Mamba
-from neurofmx.layers.spike_encoder import SpikeEncoder
+from neurofmx.layers.spiking_neurons import SpikingNeurons
 from neurofmx.models.configs import HybridConfig
 from neurofmx.models.hybrid_block import BlockState, HybridBlock
 
-_KERNELS = {SpikeEncoder: "lif_readout", CfC: "cfc", LTC: "ltc"}  # of the layers whose path depends on no device
+_KERNELS = {SpikingNeurons: "lif_readout", CfC: "cfc", LTC: "ltc"}  # of the layers whose path depends on no device
 
 
 class MambaLiquidSpikingNetwork(nn.Module):
@@ -117,7 +117,7 @@ class MambaLiquidSpikingNetwork(nn.Module):
         for layer in self.modules():
             if isinstance(layer, Mamba):
                 paths["selective_scan"] = layer.path_on(device)
-            elif isinstance(layer, SpikeEncoder | CfC | LTC):
+            elif isinstance(layer, SpikingNeurons | CfC | LTC):
                 paths[_KERNELS[type(layer)]] = layer.path
         return computed_by(paths, device)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from neurofmx.layers.population_encoder import AnySpikeEncoder, PopulationSpikingEncoder
 from neurofmx.layers.spike_encoder import SpikeEncoder
 from neurofmx.layers.spike_to_mamba import SpikeToMambaAdapter
 from neurofmx.models.configs import HybridConfig
@@ -16,7 +17,7 @@ class BlockState(NamedTuple):
     """What a hybrid block carries from one stretch to the next.
 
     Args:
-        membrane: Membrane potentials of the spiking neurons (batch, spiking_units).
+        membrane: State of the spiking neurons, potentials (batch, neurons).
         trace: Trace of their spikes (batch, spiking_units).
         paths: State of the paths behind: a liquid state alone, or that of the integration mode.
     """
@@ -68,16 +69,26 @@ class HybridBlock(nn.Module):
         return x + self.dropout(y), BlockState(membrane, trace, paths), rate
 
 
-def _encoder(config: HybridConfig) -> SpikeEncoder:
+def _encoder(config: HybridConfig) -> AnySpikeEncoder:
     """The spike encoder of the config."""
-    return SpikeEncoder(
+    neurons: dict[str, Any] = {
+        "beta": config.beta,
+        "threshold": config.spike_threshold,
+        "reset": config.reset,
+        "surrogate": config.surrogate,
+        "slope": config.surrogate_slope,
+        "path": config.kernels,
+    }
+    if not config.use_population_coding:
+        steps = config.num_spike_steps
+        return SpikeEncoder(config.hidden_dim, config.spiking_units, num_spike_steps=steps, **neurons)
+    return PopulationSpikingEncoder(
         config.hidden_dim,
         config.spiking_units,
-        num_spike_steps=config.num_spike_steps,
-        beta=config.beta,
-        threshold=config.spike_threshold,
-        reset=config.reset,
-        surrogate=config.surrogate,
-        slope=config.surrogate_slope,
-        path=config.kernels,
+        config.num_spike_steps,
+        config.population_size,
+        threshold_distribution=config.threshold_distribution,
+        threshold_spread=config.threshold_spread,
+        encoding_scheme=config.encoding_scheme,
+        **neurons,
     )
