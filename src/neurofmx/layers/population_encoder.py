@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from neurofmx.kernels.lif_neuron import NeuronState
 from neurofmx.kernels.lif_readout import Readout, weighted
 from neurofmx.layers.population_decoder import PopulationMean
 from neurofmx.layers.spike_code import SCHEMES, EncodingScheme
@@ -86,8 +87,8 @@ class PopulationSpikingEncoder(nn.Module):
         return self.neurons.threshold
 
     def forward(
-        self, x: Tensor, state: Tensor | None = None, *, mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, x: Tensor, state: NeuronState | None = None, *, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, NeuronState]:
         """Encodes a stretch of tokens.
 
         Args:
@@ -105,7 +106,7 @@ class PopulationSpikingEncoder(nn.Module):
     def readout(
         self,
         x: Tensor,
-        state: Tensor | None = None,
+        state: NeuronState | None = None,
         trace: Tensor | None = None,
         *,
         weights: list[float],
@@ -141,7 +142,7 @@ class PopulationSpikingEncoder(nn.Module):
     def _written(
         self,
         current: Tensor,
-        state: Tensor | None,
+        state: NeuronState | None,
         trace: Tensor,
         weights: list[float],
         carry: float,

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from neurofmx.kernels.lif_neuron import NeuronState
 from neurofmx.kernels.lif_readout import Readout
 from neurofmx.layers.spiking_neurons import SpikingNeurons
 
@@ -52,8 +53,8 @@ class SpikeEncoder(nn.Module):
         return self.neurons.threshold
 
     def forward(
-        self, x: Tensor, state: Tensor | None = None, *, mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, x: Tensor, state: NeuronState | None = None, *, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, NeuronState]:
         """Encodes a stretch of tokens.
 
         Args:
@@ -69,7 +70,7 @@ class SpikeEncoder(nn.Module):
     def readout(
         self,
         x: Tensor,
-        state: Tensor | None = None,
+        state: NeuronState | None = None,
         trace: Tensor | None = None,
         *,
         weights: list[float],

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from neurofmx.kernels.lif_neuron import NeuronState
 from neurofmx.kernels.lif_readout import weighted
 from neurofmx.layers.population_encoder import AnySpikeEncoder
 from neurofmx.tables import pick
@@ -53,13 +54,13 @@ class Encoded(NamedTuple):
 
     Args:
         tokens: Tokens (B, L, output_dim).
-        membrane: Last membrane potentials (B, N).
+        membrane: Last state of the neurons: membrane potentials (B, N), and what else changes slowly in them.
         trace: Last trace (B, N).
         counts: Number of spikes of every neuron (B, N), without gradient.
     """
 
     tokens: Tensor
-    membrane: Tensor
+    membrane: NeuronState
     trace: Tensor
     counts: Tensor
 
@@ -122,7 +123,7 @@ class SpikeToMambaAdapter(nn.Module):
         self,
         encoder: AnySpikeEncoder,
         x: Tensor,
-        membrane: Tensor | None = None,
+        membrane: NeuronState | None = None,
         trace: Tensor | None = None,
         *,
         mask: Tensor | None = None,
@@ -132,7 +133,7 @@ class SpikeToMambaAdapter(nn.Module):
         Args:
             encoder: The neurons.
             x: Tokens (B, L, input_dim).
-            membrane: Membrane potentials (B, N) that the previous stretch ended with; `None` for neurons at rest.
+            membrane: State of the neurons that the previous stretch ended with; `None` for neurons at rest.
             trace: Trace (B, N) that the previous stretch ended with; `None` for silence before.
             mask: False where a token is padding (B, L): there membrane and trace wait.
 

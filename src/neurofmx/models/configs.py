@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 Pool = Literal["last", "mean", "attention"]
 
+_SPIKING: dict[str, JsonValue] = {"group": "spiking"}
 _POPULATION: dict[str, JsonValue] = {"group": "population"}
 
 
@@ -39,10 +40,32 @@ class HybridConfig(BaseModel):
     spike_threshold: float = Field(1.0, gt=0, description="Firing threshold at the start, learnt per neuron.")
     beta: float = Field(0.95, gt=0, lt=1, description="Membrane decay per step at the start, learnt per neuron.")
     num_spike_steps: int = Field(32, ge=1, description="Spike steps per token.")
-    surrogate: Literal["fast_sigmoid", "atan", "straight_through"] = Field(
-        "fast_sigmoid", description="Derivative of a spike used in training."
+    surrogate: Literal["fast_sigmoid", "atan", "straight_through", "sigmoid", "triangular", "gaussian"] = Field(
+        "fast_sigmoid",
+        description="Derivative of a spike used in training; the last three are computed by plain torch, not compiled.",
     )
-    surrogate_slope: float = Field(25.0, gt=0, description="Sharpness of that derivative.")
+    surrogate_slope: float = Field(
+        25.0, gt=0, description="Sharpness of that derivative; 1 or 2 are usual for atan, triangular and gaussian."
+    )
+    learn_beta: bool = Field(
+        True, description="Train the decays of potential, synaptic current and adaptation.", json_schema_extra=_SPIKING
+    )
+    learn_threshold: bool = Field(True, description="Train the thresholds and their rise.", json_schema_extra=_SPIKING)
+    synaptic_tau: float | None = Field(
+        None,
+        gt=0,
+        description="Time constant of a synaptic current in spike steps; null for inputs that act at once.",
+        json_schema_extra=_SPIKING,
+    )
+    threshold_adaptation: float = Field(
+        0.0,
+        ge=0,
+        description="Rise of the threshold of a neuron that fires at every step; 0 for thresholds that do not adapt.",
+        json_schema_extra=_SPIKING,
+    )
+    adaptation_tau: float = Field(
+        100.0, gt=0, description="Time constant of that rise in spike steps.", json_schema_extra=_SPIKING
+    )
     reset: Literal["subtract", "zero"] = Field(
         "subtract", description="After a spike, subtract the threshold or set the potential to zero."
     )
@@ -131,6 +154,8 @@ class HybridConfig(BaseModel):
                 f"liquid_units={self.liquid_units} must be 4 or more for liquid_backbone=ncp, whose neurons are motor, "
                 "command and inter neurons; ltc and cfc take any number"
             )
+        if self.kernels == "library":
+            self._library_has_such_neurons()
         if self.use_population_coding and self.spike_to_mamba_method == "potential" and self.encoding_scheme != "rate":
             raise ValueError(
                 f"encoding_scheme={self.encoding_scheme} would do nothing, as spike_to_mamba_method=potential reads no "
@@ -143,6 +168,16 @@ class HybridConfig(BaseModel):
             _require_divides("cross_attn_heads", self.cross_attn_heads, "liquid_units", self.liquid_units)
             _require_divides("cross_attn_heads", self.cross_attn_heads, "mamba_expand * hidden_dim", inner)
         return self
+
+    def _library_has_such_neurons(self) -> None:
+        """Refuses what snnTorch does not compute, or computes otherwise."""
+        if self.surrogate in ("triangular", "gaussian"):
+            raise ValueError(f"surrogate={self.surrogate} is none of snnTorch's: use kernels=auto or reference")
+        if self.threshold_adaptation or (self.synaptic_tau is not None and self.reset == "zero"):
+            raise ValueError(
+                "kernels=library: snnTorch has no adaptive threshold, and resets synaptic neurons to zero with their "
+                "input: use kernels=auto or reference"
+            )
 
 
 def _require_divides(key: str, heads: int, size_name: str, size: int) -> None:

@@ -17,7 +17,7 @@ from neurofmx.layers.spiking_neurons import SpikingNeurons
 from neurofmx.models.configs import HybridConfig
 from neurofmx.models.hybrid_block import BlockState, HybridBlock
 
-_KERNELS = {SpikingNeurons: "lif_readout", CfC: "cfc", LTC: "ltc"}  # of the layers whose path depends on no device
+_KERNELS = {CfC: "cfc", LTC: "ltc"}  # of the layers whose path depends on no device
 
 
 class MambaLiquidSpikingNetwork(nn.Module):
@@ -117,7 +117,9 @@ class MambaLiquidSpikingNetwork(nn.Module):
         for layer in self.modules():
             if isinstance(layer, Mamba):
                 paths["selective_scan"] = layer.path_on(device)
-            elif isinstance(layer, SpikingNeurons | CfC | LTC):
+            elif isinstance(layer, SpikingNeurons):
+                paths[layer.kernel] = layer.path_on(device)
+            elif isinstance(layer, CfC | LTC):
                 paths[_KERNELS[type(layer)]] = layer.path
         return computed_by(paths, device)
 

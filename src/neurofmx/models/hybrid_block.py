@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from neurofmx.kernels.lif_neuron import NeuronState
 from neurofmx.layers.population_encoder import AnySpikeEncoder, PopulationSpikingEncoder
 from neurofmx.layers.spike_encoder import SpikeEncoder
 from neurofmx.layers.spike_to_mamba import SpikeToMambaAdapter
@@ -17,12 +18,12 @@ class BlockState(NamedTuple):
     """What a hybrid block carries from one stretch to the next.
 
     Args:
-        membrane: State of the spiking neurons, potentials (batch, neurons).
+        membrane: State of the spiking neurons: potentials (batch, neurons), and what else changes slowly in them.
         trace: Trace of their spikes (batch, spiking_units).
         paths: State of the paths behind: a liquid state alone, or that of the integration mode.
     """
 
-    membrane: Tensor
+    membrane: NeuronState
     trace: Tensor
     paths: Tensor | PairState | BidirectionalState
 
@@ -77,6 +78,11 @@ def _encoder(config: HybridConfig) -> AnySpikeEncoder:
         "reset": config.reset,
         "surrogate": config.surrogate,
         "slope": config.surrogate_slope,
+        "learn_beta": config.learn_beta,
+        "learn_threshold": config.learn_threshold,
+        "synaptic_tau": config.synaptic_tau,
+        "threshold_adaptation": config.threshold_adaptation,
+        "adaptation_tau": config.adaptation_tau,
         "path": config.kernels,
     }
     if not config.use_population_coding:
