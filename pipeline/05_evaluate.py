@@ -27,6 +27,7 @@ class Answered(NamedTuple):
     seeds: tuple[int, ...]
     parameters: int
     spikes: float | None = None
+    blocks: tuple[dict[str, float], ...] = ()
     kernels: str = ""
     tokenizer: str = ""
     validation_loss: float | None = None
@@ -64,6 +65,7 @@ def main(params: Params, dataset: str, model: str) -> None:
             parameters=answered.parameters,
             **json.loads((checkpoints / "cost.json").read_text()),
             spikes_per_neuron_per_step=answered.spikes,
+            spiking_blocks=answered.blocks,
         ),
         draws=params.evaluate.draws,
         confidence=params.evaluate.confidence,
@@ -109,6 +111,11 @@ def asked(decoder: Any, windows: Windows, fold: int) -> np.ndarray:
     return decoder.predict(sample)
 
 
+def means(alike: tuple[dict[str, float], ...]) -> dict[str, float]:
+    """The mean of every number over folds and seeds."""
+    return {name: float(np.mean([one[name] for one in alike])) for name in alike[0]}
+
+
 def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
     """Answers of the best weights of each fold and seed."""
     import torch
@@ -120,6 +127,7 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         build_decoder(model.family, model.config, params.head, windows, fold=fold) for fold in range(windows.folds)
     ]
     spikes: list[float | None] = []
+    blocks: list[list[dict[str, float]]] = []
     losses: list[float] = []
 
     def answer(fold: int, seed: int) -> np.ndarray:
@@ -128,6 +136,7 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         with SpikeMeter(decoders[fold].backbone) as meter:
             outputs = asked(decoders[fold], windows, fold)
         spikes.append(meter.rate)
+        blocks.append(meter.blocks)
         _, facts = load_checkpoint(checkpoints / f"last_fold{fold}_seed{seed}.safetensors")
         losses.append(min(validation for _, _, validation in facts["curve"]))
         return outputs
@@ -141,6 +150,7 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         seeds,
         parameters,
         spikes=float(np.mean(rates)) if rates else None,
+        blocks=tuple(means(alike) for alike in zip(*blocks, strict=True)),
         kernels=getattr(decoders[0].backbone, "kernels", ""),
         tokenizer=type(decoders[0].tokenizer).__name__,
         validation_loss=float(np.mean(losses)),

@@ -49,12 +49,15 @@ class Cost:
         train_seconds: Wall-clock time of training, all folds of one seed, s.
         peak_memory_mib: Highest resident memory in training, MiB.
         spikes_per_neuron_per_step: Mean spikes of a neuron in a time step, 0 to 1; None for a model without spikes.
+        spiking_blocks: Spikes, synaptic operations and estimated energy of every block, see `SpikeMeter.blocks`; empty
+            for a model without spikes.
     """
 
     parameters: int
     train_seconds: float
     peak_memory_mib: float
     spikes_per_neuron_per_step: float | None = None
+    spiking_blocks: tuple[Mapping[str, float], ...] = ()
 
 
 def report(

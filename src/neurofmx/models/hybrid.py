@@ -13,9 +13,11 @@ from neurofmx.kernels.shapes import require_shape
 from neurofmx.layers.cfc import CfC
 from neurofmx.layers.ltc import LTC
 from neurofmx.layers.mamba import Mamba
+from neurofmx.layers.spike_statistics import spike_statistics
 from neurofmx.layers.spiking_neurons import SpikingNeurons
 from neurofmx.models.configs import HybridConfig
 from neurofmx.models.hybrid_block import BlockState, HybridBlock
+from neurofmx.models.operations import block_operations
 
 _KERNELS = {CfC: "cfc", LTC: "ltc"}  # of the layers whose path depends on no device
 
@@ -47,6 +49,8 @@ class MambaLiquidSpikingNetwork(nn.Module):
         self.blocks = nn.ModuleList(HybridBlock(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.hidden_dim, eps=config.layer_norm_eps)
         self.output_projection = _projection(config.hidden_dim, config.output_dim, spread=config.initializer_range)
+        self._tokens = 0
+        self._spike_counts: Tensor | None = None
         self._spike_rates: Tensor | None = None
 
     def forward(
@@ -68,31 +72,65 @@ class MambaLiquidSpikingNetwork(nn.Module):
         require_shape("x", x, batch=None, length=None, channels=self.config.input_dim or self.config.hidden_dim)
         states: Sequence[BlockState | None] = hidden_states or [None] * len(self.blocks)
         if self.config.recompute_tokens is None or not torch.is_grad_enabled():
-            y, carried, self._spike_rates = self._run(x, states)
-            return y, carried
-        return self._recomputed(x, states, self.config.recompute_tokens)
+            y, carried, counts = self._run(x, states)
+        else:
+            y, carried, counts = self._recomputed(x, states, self.config.recompute_tokens)
+        self._tokens, self._spike_counts = x.shape[1], counts
+        self._spike_rates = torch.stack([spikes.mean() for spikes in counts]) / (
+            self._tokens * self.config.num_spike_steps
+        )
+        return y, carried
 
     def _run(self, x: Tensor, states: Sequence[BlockState | None]) -> tuple[Tensor, tuple[BlockState, ...], Tensor]:
-        """Outputs, hidden states and spike rates (num_layers,) of a stretch."""
-        tokens, carried, rates = self.input_projection(x), [], []
+        """Outputs, hidden states and numbers of spikes (num_layers, batch, neurons) of a stretch."""
+        tokens, carried, counts = self.input_projection(x), [], []
         for block, state in zip(self.blocks, states, strict=True):
-            tokens, state, rate = block(tokens, state)
+            tokens, state, spikes = block(tokens, state)
             carried.append(state)
-            rates.append(rate)
-        return self.output_projection(self.norm(tokens)), tuple(carried), torch.stack(rates)
+            counts.append(spikes)
+        return self.output_projection(self.norm(tokens)), tuple(carried), torch.stack(counts)
 
     def _recomputed(
         self, x: Tensor, states: Sequence[BlockState | None], tokens: int
-    ) -> tuple[Tensor, tuple[BlockState, ...]]:
+    ) -> tuple[Tensor, tuple[BlockState, ...], Tensor]:
         """The same in pieces of so many tokens, of which the backward makes all but inputs and states anew."""
         outputs: list[Tensor] = []
-        spikes = torch.zeros(len(self.blocks), device=x.device)
+        counts = torch.zeros((), device=x.device)
         for piece in x.split(tokens, 1):
-            y, states, rates = checkpoint(self._run, piece, states, use_reentrant=False)
+            y, states, spikes = checkpoint(self._run, piece, states, use_reentrant=False)
             outputs.append(y)
-            spikes = spikes + rates * piece.shape[1]
-        self._spike_rates = spikes / x.shape[1]
-        return torch.cat(outputs, 1), tuple(state for state in states if state is not None)
+            counts = counts + spikes
+        return torch.cat(outputs, 1), tuple(state for state in states if state is not None), counts
+
+    @property
+    def spike_counts(self) -> Tensor:
+        """Spikes of every neuron in the last forward pass, block by block (num_layers, batch, neurons), no gradient.
+
+        Raises:
+            RuntimeError: If nothing has passed the network yet.
+        """
+        if self._spike_counts is None:
+            raise RuntimeError("spikes are counted in the forward pass: call the model on data before")
+        return self._spike_counts
+
+    @property
+    def block_reports(self) -> list[dict[str, float]]:
+        """What each block did in the last forward pass, and the energy it would have taken.
+
+        `rate`, `sparsity`, `population_sparsity`, `spikes_per_token` and `synops_per_token` are those of
+        `SpikeStatistics`, `nj_per_token_*` those of `Operations.energy`.
+
+        Raises:
+            RuntimeError: If nothing has passed the network yet.
+        """
+        steps, reports = self.config.num_spike_steps, []
+        for block, counts in zip(self.blocks, self.spike_counts, strict=True):
+            assert isinstance(block, HybridBlock)
+            operations = block_operations(block, self._tokens)
+            found = spike_statistics(counts, tokens=self._tokens, steps=steps, fan_out=operations.fan_out)
+            energies = operations.energy(found.synops_per_token)
+            reports.append(found._asdict() | {f"nj_per_token_{name}": value for name, value in energies.items()})
+        return reports
 
     @property
     def spike_rates(self) -> Tensor:

@@ -60,14 +60,13 @@ class HybridBlock(nn.Module):
             state: State that the previous stretch ended with; `None` at the start.
 
         Returns:
-            Tokens (batch, length, hidden_dim), the state at their end, and the mean number of spikes per neuron and
-            step, a scalar without gradient.
+            Tokens (batch, length, hidden_dim), the state at their end, and the number of spikes of every neuron
+            (batch, neurons), without gradient.
         """
         membrane, trace, paths = (None, None, None) if state is None else state
         tokens, membrane, trace, counts = self.adapter.read(self.encoder, self.norm(x), membrane, trace)
-        rate = counts.mean() / (x.shape[1] * self.encoder.num_spike_steps)
         y, paths = self.integration(self.token_norm(tokens), paths)
-        return x + self.dropout(y), BlockState(membrane, trace, paths), rate
+        return x + self.dropout(y), BlockState(membrane, trace, paths), counts
 
 
 def _encoder(config: HybridConfig) -> AnySpikeEncoder:
