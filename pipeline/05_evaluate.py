@@ -30,6 +30,7 @@ class Answered(NamedTuple):
     parameters: int
     spikes: float | None = None
     entropy: float | None = None
+    blocks: tuple[dict[str, float], ...] = ()
     kernels: str = ""
     tokenizer: str = ""
     precision: str = ""
@@ -72,6 +73,7 @@ def main(params: Params, dataset: str, model: str) -> None:
             spikes_per_neuron_per_step=answered.spikes,
             weight_bytes=answered.weight_bytes,
             attention_entropy=answered.entropy,
+            spiking_blocks=answered.blocks,
         ),
         draws=params.evaluate.draws,
         confidence=params.evaluate.confidence,
@@ -117,6 +119,11 @@ def asked(decoder: Any, windows: Windows, fold: int) -> np.ndarray:
     return decoder.predict(sample)
 
 
+def means(alike: tuple[dict[str, float], ...]) -> dict[str, float]:
+    """The mean of every number over folds and seeds."""
+    return {name: float(np.mean([one[name] for one in alike])) for name in alike[0]}
+
+
 def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
     """Answers of the best weights of each fold and seed, in the precision of `evaluate`."""
     import torch
@@ -131,6 +138,7 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
     ]
     spikes: list[float | None] = []
     entropies: list[float | None] = []
+    blocks: list[list[dict[str, float]]] = []
     losses: list[float] = []
     sizes: list[int] = []
 
@@ -143,6 +151,7 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
             outputs = asked(decoder, windows, fold)
         spikes.append(meter.rate)
         entropies.append(attention.entropy)
+        blocks.append(meter.blocks)
         _, facts = load_checkpoint(checkpoints / f"last_fold{fold}_seed{seed}.safetensors")
         losses.append(min(validation for _, _, validation in facts["curve"]))
         return outputs
@@ -156,6 +165,7 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         parameters,
         spikes=mean_of_known(spikes),
         entropy=mean_of_known(entropies),
+        blocks=tuple(means(alike) for alike in zip(*blocks, strict=True)),
         kernels=getattr(decoders[0].backbone, "kernels", ""),
         tokenizer=type(decoders[0].tokenizer).__name__,
         precision=params.evaluate.precision,

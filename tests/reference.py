@@ -15,6 +15,9 @@ PRIMITIVES = {
     "fast_sigmoid": lambda x, k: x / (1 + k * x.abs()),
     "atan": lambda x, k: torch.atan(math.pi / 2 * k * x) / math.pi,
     "straight_through": lambda x, k: x,
+    "sigmoid": lambda x, k: 1 / (1 + torch.exp(-k * x)),
+    "triangular": lambda x, k: x.clamp(-1 / k, 1 / k) - k / 2 * x.clamp(-1 / k, 1 / k) * x.clamp(-1 / k, 1 / k).abs(),
+    "gaussian": lambda x, k: torch.erf(k * x / math.sqrt(2)) / 2,
 }
 
 
@@ -38,6 +41,24 @@ def lif_naive(current, potential, beta, threshold, reset, surrogate, slope):
         s = spike_naive(u - threshold, surrogate, slope)
         spikes = torch.cat([spikes[:, :t], s[:, None], spikes[:, t + 1 :]], 1)
     return spikes, potentials, u
+
+
+def alif_naive(current, potential, synaptic, adaptation, beta, threshold, alpha, rho, kappa, reset, surrogate, slope):
+    """Adaptive neurons with every quantity in a list over all of time, the state before the first step included."""
+    u, i, a = [potential], [synaptic], [adaptation]
+    theta = [threshold + kappa * adaptation]
+    s = [spike_naive(u[0] - theta[0], surrogate, slope)]
+    for x in current.unbind(1):
+        fired = s[-1].detach() > 0.5
+        i.append(i[-1] * alpha + x)
+        if reset == "subtract":
+            u.append(u[-1] * beta + i[-1] - torch.where(fired, theta[-1], 0))
+        else:
+            u.append(torch.where(fired, 0, u[-1] * beta) + i[-1])
+        a.append(a[-1] * rho + s[-1] * (1 - rho))
+        theta.append(threshold + kappa * a[-1])
+        s.append(spike_naive(u[-1] - theta[-1], surrogate, slope))
+    return torch.stack(s[1:], 1), torch.stack(u[1:], 1), u[-1], i[-1], a[-1]
 
 
 def cfc_naive(x, state, backbone_weight, backbone_bias, gates_weight, gates_bias, elapsed):

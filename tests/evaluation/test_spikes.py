@@ -20,6 +20,9 @@ def test_batches_do_not_matter() -> None:
             net(piece)
     assert whole.rate == pytest.approx(float(net.spike_rate), abs=1) is not None
     assert pieces.rate == pytest.approx(whole.rate, rel=1e-5)
+    for ours, theirs in zip(pieces.blocks, whole.blocks, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-5)
+    assert whole.blocks[0]["rate"] == pytest.approx(whole.rate)
     assert float(net.spike_rate) != pytest.approx(whole.rate, rel=1e-3), "the last piece alone is not the mean"
 
 
@@ -27,3 +30,4 @@ def test_a_network_without_spikes_has_no_rate() -> None:
     with SpikeMeter(net := torch.nn.Linear(2, 2)) as meter:
         net(torch.zeros(3, 2))
     assert meter.rate is None
+    assert meter.blocks == []

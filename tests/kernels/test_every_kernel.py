@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from tests.kernels import test_causal_conv, test_lif, test_lif_readout, test_ltc, test_selective_scan
+from tests.kernels import test_alif, test_causal_conv, test_lif, test_lif_readout, test_ltc, test_selective_scan
 from tests.kernels.compiled import assert_bits_depend_on_nothing, assert_survives_a_fork, at_threads, same_bits
 from tests.reference import gradients
 from torch import Tensor
@@ -50,6 +50,7 @@ KERNELS = {
     "causal_conv": Kernel(conv, test_causal_conv.run, ((3, 70, 600), (300, 3, 20))),
     "selective_scan": Kernel(scan, test_selective_scan.run, ((2, 70, 600), (1, 40, 600), (130, 3, 20))),
     "lif": Kernel(test_lif.arguments, lambda inputs, path: test_lif.call(inputs, hold=2, path=path), ((5, 6, 300),)),
+    "alif": Kernel(test_alif.arguments, lambda inputs, path: test_alif.call(inputs, hold=2, path=path), ((5, 6, 300),)),
     "lif_readout": Kernel(test_lif_readout.arguments, run_readout, ((11, 6, 100), (2, 6, 300))),
     "ltc": Kernel(ltc, lambda inputs, path: test_ltc.call(inputs, path=path), ((1, 12, 20), (3, 12, 20), (17, 12, 20))),
 }

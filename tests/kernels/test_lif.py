@@ -99,6 +99,23 @@ def test_equals_the_naive_loop_in_outputs_state_and_gradients(reset, surrogate, 
     torch.testing.assert_close(gradients(ours, inputs), gradients(naive, inputs), **tolerance)
 
 
+@RESETS
+@pytest.mark.parametrize("surrogate", ["sigmoid", "triangular", "gaussian"])
+def test_surrogates_without_a_compiled_form_are_those_of_the_naive_loop_on_the_reference(reset, surrogate):
+    inputs = arguments()
+    settings = {"reset": reset, "surrogate": surrogate, "slope": 2.0}
+    ours, naive = call(inputs, **settings), lif_naive(*inputs, **settings)
+    torch.testing.assert_close(ours, naive, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(gradients(ours, inputs), gradients(naive, inputs), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("path", ["auto", "reference"])
+def test_sigmoid_has_the_gradients_of_snntorch(path):
+    inputs = arguments()
+    ours, library = (call(inputs, surrogate="sigmoid", slope=5.0, path=name) for name in (path, "library"))
+    torch.testing.assert_close(gradients(ours, inputs), gradients(library, inputs), rtol=1e-5, atol=1e-5)
+
+
 @PATHS
 @RESETS
 def test_spikes_are_those_of_snntorch_bit_by_bit(reset, path):
@@ -246,7 +263,9 @@ def test_library_path_leaves_no_neuron_behind():
         ({"reset": "soft"}, "unknown reset 'soft'; .* known: subtract, zero"),
         ({"path": "fast"}, "unknown path 'fast'; .* known: cuda, library, numba, reference"),
         ({"path": "cuda"}, "current must be on a CUDA device for path='cuda', got cpu: choose path='auto'"),
-        ({"surrogate": "sigmoid"}, "did you mean 'fast_sigmoid'"),
+        ({"surrogate": "sigmoids"}, "did you mean 'sigmoid'"),
+        ({"surrogate": "gaussian", "path": "numba"}, "surrogate='gaussian' is computed by plain torch alone: choose"),
+        ({"surrogate": "triangular", "path": "library"}, "unknown surrogate of snnTorch with the same formula 'triang"),
         ({"slope": -1.0}, "slope must be above 0, got -1.0"),
         ({"hold": 0}, "hold must be 1 step or more, got 0"),
         ({"potential": torch.zeros(2, 4)}, r"potential must have the shape \(batch=2, neurons=3\), got \(2, 4\)"),

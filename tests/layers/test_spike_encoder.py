@@ -79,8 +79,8 @@ def test_start_values_are_those_asked_for():
 def test_no_update_leaves_the_valid_range():
     encoder = SpikeEncoder(2, 3)
     with torch.no_grad():
-        encoder.beta_logit.fill_(10.0)
-        encoder.threshold_raw.fill_(-10.0)
+        encoder.neurons.beta_logit.fill_(10.0)
+        encoder.neurons.threshold_raw.fill_(-10.0)
     assert 0 < encoder.beta.min() <= encoder.beta.max() < 1
     assert encoder.threshold.min() > 0
 
@@ -88,8 +88,8 @@ def test_no_update_leaves_the_valid_range():
 def test_fixed_parameters_stay_out_of_training():
     encoder = SpikeEncoder(2, 3, learn_beta=False, learn_threshold=False)
     encoder(torch.randn(1, 2, 2))[1].sum().backward()
-    assert encoder.beta_logit.grad is None
-    assert encoder.threshold_raw.grad is None
+    assert encoder.neurons.beta_logit.grad is None
+    assert encoder.neurons.threshold_raw.grad is None
     assert encoder.current.weight.grad is not None
 
 

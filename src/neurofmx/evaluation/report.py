@@ -54,6 +54,8 @@ class Cost:
         weight_bytes: Weights and buffers of a network in the precision it answered in; None for a model that is none.
         attention_entropy: Mean entropy of the cross-attention of a query in nats, 0 where it looks at one token; None
             for a model without.
+        spiking_blocks: Spikes, synaptic operations and estimated energy of every block, see `SpikeMeter.blocks`; empty
+            for a model without spikes.
     """
 
     parameters: int
@@ -62,6 +64,7 @@ class Cost:
     spikes_per_neuron_per_step: float | None = None
     weight_bytes: int | None = None
     attention_entropy: float | None = None
+    spiking_blocks: tuple[Mapping[str, float], ...] = ()
 
 
 def report(

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from neurofmx.kernels.checks import no_numba, require_cpu, require_cuda, require_mask
 from neurofmx.kernels.cuda import cuda_path
-from neurofmx.kernels.lif_neuron import Neuron, Reset, neuron_of
-from neurofmx.kernels.path import Path, import_library, resolve
+from neurofmx.kernels.lif_neuron import Neuron, Reset, neuron_of, neuron_path
+from neurofmx.kernels.path import Path, import_library
 from neurofmx.kernels.precision import full_precision
 from neurofmx.kernels.shapes import require_shape
 from neurofmx.kernels.surrogate import Surrogate, spike
@@ -61,7 +61,7 @@ def lif(
         threshold: Potential above which a neuron fires, above 0; one number or one per neuron (neurons,).
         hold: Steps for which each current is held, 1 or more.
         reset: After a spike, `subtract` the threshold (soft) or set to `zero` (hard).
-        surrogate: Derivative of the spikes used in training, a key of `SURROGATES`.
+        surrogate: Derivative of the spikes used in training, a key of `SURROGATES`; compiled are those of `QUADRATICS`.
         slope: Sharpness of the surrogate, above 0.
         mask: False where a current is padding (batch, time): there the potential waits, and outputs are 0.
         path: `auto`, `numba` (compiled, CPU), `reference` (plain torch), `library` (snnTorch) or `cuda` (our Triton
@@ -84,7 +84,7 @@ def lif(
     if hold < 1:
         raise ValueError(f"hold must be 1 step or more, got {hold}")
     neuron = neuron_of(current, beta, threshold, reset, surrogate, slope)
-    run = pick(_PATHS, resolve(path, current.device), "path")
+    run = pick(_PATHS, neuron_path(path, current.device, surrogate), "path")
     return run(_Run(current, potential.to(current.dtype), neuron, hold, mask))
 
 
@@ -131,15 +131,27 @@ def _numba(run: _Run) -> tuple[Tensor, Tensor, Tensor]:
     return call(lif_op, run.current, run.potential, beta, threshold, run.mask, run.hold, run.neuron.knobs())
 
 
-def _snntorch_surrogate(neuron: Neuron) -> Callable[[Tensor], Tensor]:
-    """The snnTorch function of the same name and slope."""
+def snntorch_surrogate(neuron: Neuron) -> Callable[[Tensor], Tensor]:
+    """The snnTorch function of the same name and slope.
+
+    Args:
+        neuron: The settings of the neurons.
+
+    Returns:
+        The function from distance to the threshold to spikes.
+
+    Raises:
+        ValueError: If snnTorch has none with this formula.
+        ImportError: If snnTorch is missing.
+    """
     surrogate = import_library("snntorch.surrogate", install="'snntorch>=1.0'")
     makers = {
         "fast_sigmoid": lambda: surrogate.fast_sigmoid(slope=neuron.slope),
         "atan": lambda: surrogate.atan(alpha=neuron.slope),
         "straight_through": surrogate.straight_through_estimator,
+        "sigmoid": lambda: surrogate.sigmoid(slope=neuron.slope),
     }
-    return pick(makers, neuron.surrogate, "surrogate")()
+    return pick(makers, neuron.surrogate, "surrogate of snnTorch with the same formula")()
 
 
 def _library(run: _Run) -> tuple[Tensor, Tensor, Tensor]:
@@ -147,7 +159,7 @@ def _library(run: _Run) -> tuple[Tensor, Tensor, Tensor]:
     if run.mask is not None:
         raise ValueError("path='library' knows no mask: choose path='auto', 'numba' or 'reference'")
     snntorch = import_library("snntorch", install="'snntorch>=1.0'")
-    neuron, gradient = run.neuron, _snntorch_surrogate(run.neuron)
+    neuron, gradient = run.neuron, snntorch_surrogate(run.neuron)
     leaky = snntorch.Leaky(neuron.beta, threshold=neuron.threshold, spike_grad=gradient, reset_mechanism=neuron.reset)
     leaky.instances.remove(leaky)  # snnTorch keeps every neuron ever made in a list, with its graph
     u, spikes, trajectory = run.potential, [], []

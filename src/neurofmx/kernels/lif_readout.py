@@ -20,8 +20,8 @@ from torch import Tensor
 from neurofmx.kernels.checks import no_numba, require_cpu, require_cuda, require_mask
 from neurofmx.kernels.cuda import cuda_path
 from neurofmx.kernels.lif import lif
-from neurofmx.kernels.lif_neuron import Neuron, Reset, neuron_of
-from neurofmx.kernels.path import Path, resolve
+from neurofmx.kernels.lif_neuron import Neuron, NeuronState, Reset, neuron_of, neuron_path
+from neurofmx.kernels.path import Path
 from neurofmx.kernels.precision import full_precision
 from neurofmx.kernels.shapes import require_shape
 from neurofmx.kernels.surrogate import Surrogate
@@ -34,14 +34,14 @@ class Readout(NamedTuple):
     Args:
         traces: Weighted sums of spikes at the tokens' ends (batch, length, neurons).
         ends: Membrane potentials at the tokens' ends (batch, length, neurons).
-        potential: The last potential (batch, neurons), to hand to the next call.
+        potential: The last potential (batch, neurons), to hand to the next call; all the state of adaptive neurons.
         trace: The last trace (batch, neurons), to hand to the next call.
         counts: Number of spikes of every neuron (batch, neurons), without gradient.
     """
 
     traces: Tensor
     ends: Tensor
-    potential: Tensor
+    potential: NeuronState
     trace: Tensor
     counts: Tensor
 
@@ -85,7 +85,7 @@ def lif_readout(
         weights: Weight of the spikes at every step of a token; there are as many steps as weights.
         carry: Share of a token's trace that the next token takes over.
         reset: After a spike, `subtract` the threshold (soft) or set to `zero` (hard).
-        surrogate: Derivative of the spikes used in training, a key of `SURROGATES`.
+        surrogate: Derivative of the spikes used in training, a key of `SURROGATES`; compiled are those of `QUADRATICS`.
         slope: Sharpness of the surrogate, above 0.
         mask: False where a token is padding (batch, length): there potential and trace wait, and outputs are 0.
         path: As for `lif`; `library` and the plain torch do write down the spikes.
@@ -107,7 +107,7 @@ def lif_readout(
     if not weights:
         raise ValueError("weights must name the weight of one step or more, got none")
     neuron = neuron_of(current, beta, threshold, reset, surrogate, slope)
-    run = pick(_PATHS, resolve(path, current.device), "path")
+    run = pick(_PATHS, neuron_path(path, current.device, surrogate), "path")
     states = potential.to(current.dtype), trace.to(current.dtype)
     return run(_Run(current, *states, neuron, weights, carry, mask))
 

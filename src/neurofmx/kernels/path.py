@@ -31,6 +31,7 @@ Path = Literal["auto", "reference", "library", "numba", "cuda"]
 LIBRARIES = {
     "lif": "snntorch",
     "lif_readout": "snntorch",
+    "alif": "snntorch",
     "cfc": "ncps",
     "ltc": "ncps",
     "selective_scan": "mamba_ssm",

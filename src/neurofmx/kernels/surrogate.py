@@ -17,7 +17,7 @@ from torch import Tensor
 
 from neurofmx.tables import pick
 
-Surrogate = Literal["fast_sigmoid", "atan", "straight_through"]
+Surrogate = Literal["fast_sigmoid", "atan", "straight_through", "sigmoid", "triangular", "gaussian"]
 
 
 def fast_sigmoid(x: Tensor, slope: float) -> Tensor:
@@ -68,13 +68,67 @@ def straight_through(x: Tensor, slope: float) -> Tensor:
     return torch.ones_like(x)
 
 
+def sigmoid(x: Tensor, slope: float) -> Tensor:
+    """Derivative of the logistic function `1 / (1 + exp(-k x))`.
+
+    Args:
+        x: Distance to the threshold, any shape.
+        slope: `k`, above 0.
+
+    Returns:
+        `k y (1 - y)` with the function's value `y`, the shape of `x`.
+
+    Source:
+        Zenke and Vogels (2021), The remarkable robustness of surrogate gradient learning, Neural Computation 33.
+    """
+    y = (slope * x).sigmoid()
+    return slope * y * (1.0 - y)
+
+
+def triangular(x: Tensor, slope: float) -> Tensor:
+    """A piecewise linear bump.
+
+    Args:
+        x: Distance to the threshold, any shape.
+        slope: `k`, above 0; the bump is `2 / k` wide, and nothing is learnt from potentials outside of it.
+
+    Returns:
+        `max(0, 1 - k|x|)`, the shape of `x`.
+
+    Source:
+        Esser et al. (2016), Convolutional networks for fast, energy-efficient neuromorphic computing, PNAS 113.
+    """
+    return (1.0 - slope * x.abs()).clamp_min(0.0)
+
+
+def gaussian(x: Tensor, slope: float) -> Tensor:
+    """Density of a normal distribution.
+
+    Args:
+        x: Distance to the threshold, any shape.
+        slope: `k`, the inverse of the standard deviation, above 0.
+
+    Returns:
+        `k exp(-(k x)^2 / 2) / sqrt(2 pi)`, the shape of `x`.
+
+    Source:
+        Yin, Corradi and Bohté (2021), Accurate and efficient time-domain classification with adaptive spiking recurrent
+        neural networks, Nature Machine Intelligence 3.
+    """
+    return slope / math.sqrt(2.0 * math.pi) * (-0.5 * (slope * x).square()).exp()
+
+
 SURROGATES: dict[str, Callable[[Tensor, float], Tensor]] = {
     "fast_sigmoid": fast_sigmoid,
     "atan": atan,
     "straight_through": straight_through,
+    "sigmoid": sigmoid,
+    "triangular": triangular,
+    "gaussian": gaussian,
 }
 
-_QUADRATICS: dict[str, Callable[[float], tuple[float, float, float]]] = {
+# Those that compiled loops compute, with one division and no exponential.
+QUADRATICS: dict[str, Callable[[float], tuple[float, float, float]]] = {
     "fast_sigmoid": lambda k: (1.0, 2.0 * k, k * k),
     "atan": lambda k: (k / 2.0, 0.0, (math.pi / 2.0 * k) ** 2),
     "straight_through": lambda k: (1.0, 0.0, 0.0),
@@ -82,7 +136,7 @@ _QUADRATICS: dict[str, Callable[[float], tuple[float, float, float]]] = {
 
 
 def inverse_quadratic(surrogate: Surrogate, slope: float) -> tuple[float, float, float]:
-    """A surrogate as `a / (1 + p |x| + q x^2)`, which all of them are, for compiled loops.
+    """A surrogate as `a / (1 + p |x| + q x^2)`, for compiled loops.
 
     Args:
         surrogate: A key of `SURROGATES`.
@@ -92,14 +146,19 @@ def inverse_quadratic(surrogate: Surrogate, slope: float) -> tuple[float, float,
         `a`, `p` and `q`.
 
     Raises:
-        ValueError: If `surrogate` is unknown or `slope` is not positive.
+        ValueError: If `surrogate` is unknown or has another form, or `slope` is not positive.
 
     Example:
         >>> inverse_quadratic("fast_sigmoid", 25.0)
         (1.0, 50.0, 625.0)
     """
     check_surrogate(surrogate, slope)
-    return _QUADRATICS[surrogate](slope)
+    if surrogate not in QUADRATICS:
+        raise ValueError(
+            f"surrogate={surrogate!r} is computed by plain torch alone: choose path='auto' or 'reference', "
+            f"or one of the surrogates that compiled loops have: {', '.join(QUADRATICS)}"
+        )
+    return QUADRATICS[surrogate](slope)
 
 
 def check_surrogate(surrogate: Surrogate, slope: float) -> None:

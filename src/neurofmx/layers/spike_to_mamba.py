@@ -12,8 +12,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from neurofmx.kernels.lif_neuron import NeuronState
 from neurofmx.kernels.lif_readout import weighted
-from neurofmx.layers.spike_encoder import SpikeEncoder
+from neurofmx.layers.population_encoder import AnySpikeEncoder
 from neurofmx.tables import pick
 
 Method = Literal["rate", "temporal", "potential"]
@@ -53,14 +54,14 @@ class Encoded(NamedTuple):
 
     Args:
         tokens: Tokens (B, L, output_dim).
-        membrane: Last membrane potentials (B, N).
+        membrane: Last state of the neurons: membrane potentials (B, N), and what else changes slowly in them.
         trace: Last trace (B, N).
         counts: Number of spikes of every neuron (B, N), without gradient.
         readout: What the tokens were projected from: one number a token and neuron (B, L, N).
     """
 
     tokens: Tensor
-    membrane: Tensor
+    membrane: NeuronState
     trace: Tensor
     counts: Tensor
     readout: Tensor
@@ -122,9 +123,9 @@ class SpikeToMambaAdapter(nn.Module):
 
     def read(
         self,
-        encoder: SpikeEncoder,
+        encoder: AnySpikeEncoder,
         x: Tensor,
-        membrane: Tensor | None = None,
+        membrane: NeuronState | None = None,
         trace: Tensor | None = None,
         *,
         mask: Tensor | None = None,
@@ -134,7 +135,7 @@ class SpikeToMambaAdapter(nn.Module):
         Args:
             encoder: The neurons.
             x: Tokens (B, L, input_dim).
-            membrane: Membrane potentials (B, N) that the previous stretch ended with; `None` for neurons at rest.
+            membrane: State of the neurons that the previous stretch ended with; `None` for neurons at rest.
             trace: Trace (B, N) that the previous stretch ended with; `None` for silence before.
             mask: False where a token is padding (B, L): there membrane and trace wait.
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 Pool = Literal["last", "mean", "attention"]
+
+_SPIKING: dict[str, JsonValue] = {"group": "spiking"}
+_POPULATION: dict[str, JsonValue] = {"group": "population"}
 
 
 class HybridConfig(BaseModel):
@@ -43,12 +46,60 @@ class HybridConfig(BaseModel):
     spike_threshold: float = Field(1.0, gt=0, description="Firing threshold at the start, learnt per neuron.")
     beta: float = Field(0.95, gt=0, lt=1, description="Membrane decay per step at the start, learnt per neuron.")
     num_spike_steps: int = Field(32, ge=1, description="Spike steps per token.")
-    surrogate: Literal["fast_sigmoid", "atan", "straight_through"] = Field(
-        "fast_sigmoid", description="Derivative of a spike used in training."
+    surrogate: Literal["fast_sigmoid", "atan", "straight_through", "sigmoid", "triangular", "gaussian"] = Field(
+        "fast_sigmoid",
+        description="Derivative of a spike used in training; the last three are computed by plain torch, not compiled.",
     )
-    surrogate_slope: float = Field(25.0, gt=0, description="Sharpness of that derivative.")
+    surrogate_slope: float = Field(
+        25.0, gt=0, description="Sharpness of that derivative; 1 or 2 are usual for atan, triangular and gaussian."
+    )
+    learn_beta: bool = Field(
+        True, description="Train the decays of potential, synaptic current and adaptation.", json_schema_extra=_SPIKING
+    )
+    learn_threshold: bool = Field(True, description="Train the thresholds and their rise.", json_schema_extra=_SPIKING)
+    synaptic_tau: float | None = Field(
+        None,
+        gt=0,
+        description="Time constant of a synaptic current in spike steps; null for inputs that act at once.",
+        json_schema_extra=_SPIKING,
+    )
+    threshold_adaptation: float = Field(
+        0.0,
+        ge=0,
+        description="Rise of the threshold of a neuron that fires at every step; 0 for thresholds that do not adapt.",
+        json_schema_extra=_SPIKING,
+    )
+    adaptation_tau: float = Field(
+        100.0, gt=0, description="Time constant of that rise in spike steps.", json_schema_extra=_SPIKING
+    )
     reset: Literal["subtract", "zero"] = Field(
         "subtract", description="After a spike, subtract the threshold or set the potential to zero."
+    )
+
+    use_population_coding: bool = Field(
+        False,
+        description="Carry every spiking unit by a population of neurons with different thresholds.",
+        json_schema_extra=_POPULATION,
+    )
+    population_size: int = Field(5, ge=1, description="Neurons of a population.", json_schema_extra=_POPULATION)
+    threshold_distribution: Literal["uniform", "gaussian", "logarithmic"] = Field(
+        "uniform",
+        description="How a population's thresholds are spread: equally far apart, dense near the mean, or at equal "
+        "ratios.",
+        json_schema_extra=_POPULATION,
+    )
+    threshold_spread: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="Half the width of their range, in units of spike_threshold.",
+        json_schema_extra=_POPULATION,
+    )
+    encoding_scheme: Literal["rate", "temporal", "hybrid"] = Field(
+        "rate",
+        description="What carries the value: how many spikes a token has, how early the first one comes, or both; "
+        "spike_to_mamba_method=potential reads no spikes and takes rate alone.",
+        json_schema_extra=_POPULATION,
     )
 
     use_mamba: bool = Field(True, description="False leaves the spiking and the liquid path alone.")
@@ -189,6 +240,13 @@ class HybridConfig(BaseModel):
                 f"liquid_units={self.liquid_units} must be 4 or more for liquid_backbone=ncp, whose neurons are motor, "
                 "command and inter neurons; ltc and cfc take any number"
             )
+        if self.kernels == "library":
+            self._library_has_such_neurons()
+        if self.use_population_coding and self.spike_to_mamba_method == "potential" and self.encoding_scheme != "rate":
+            raise ValueError(
+                f"encoding_scheme={self.encoding_scheme} would do nothing, as spike_to_mamba_method=potential reads no "
+                "spikes: use encoding_scheme=rate, or read spikes by rate or temporal"
+            )
         if self.gates:
             _require_divides("num_gate_heads", self.num_gate_heads, "hidden_dim", self.hidden_dim)
         if self.attends:
@@ -196,6 +254,16 @@ class HybridConfig(BaseModel):
             _require_divides("cross_attn_heads", self.cross_attn_heads, "liquid_units", self.liquid_units)
             _require_divides("cross_attn_heads", self.cross_attn_heads, "mamba_expand * hidden_dim", inner)
         return self
+
+    def _library_has_such_neurons(self) -> None:
+        """Refuses what snnTorch does not compute, or computes otherwise."""
+        if self.surrogate in ("triangular", "gaussian"):
+            raise ValueError(f"surrogate={self.surrogate} is none of snnTorch's: use kernels=auto or reference")
+        if self.threshold_adaptation or (self.synaptic_tau is not None and self.reset == "zero"):
+            raise ValueError(
+                "kernels=library: snnTorch has no adaptive threshold, and resets synaptic neurons to zero with their "
+                "input: use kernels=auto or reference"
+            )
 
 
 def _require_divides(key: str, heads: int, size_name: str, size: int) -> None:

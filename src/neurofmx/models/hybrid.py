@@ -14,12 +14,14 @@ from neurofmx.layers.cfc import CfC
 from neurofmx.layers.ltc import LTC
 from neurofmx.layers.mamba import Mamba
 from neurofmx.layers.mixture import MixtureOfExperts
-from neurofmx.layers.spike_encoder import SpikeEncoder
+from neurofmx.layers.spike_statistics import spike_statistics
+from neurofmx.layers.spiking_neurons import SpikingNeurons
 from neurofmx.models.configs import HybridConfig
 from neurofmx.models.enhanced_block import EnhancedHybridBlock
 from neurofmx.models.hybrid_block import BlockState, HybridBlock
+from neurofmx.models.operations import block_operations
 
-_KERNELS = {SpikeEncoder: "lif_readout", CfC: "cfc", LTC: "ltc"}  # of the layers whose path depends on no device
+_KERNELS = {CfC: "cfc", LTC: "ltc"}  # of the layers whose path depends on no device
 
 
 class MambaLiquidSpikingNetwork(nn.Module):
@@ -50,6 +52,8 @@ class MambaLiquidSpikingNetwork(nn.Module):
         self.blocks = nn.ModuleList(block(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.hidden_dim, eps=config.layer_norm_eps)
         self.output_projection = _projection(config.hidden_dim, config.output_dim, spread=config.initializer_range)
+        self._tokens = 0
+        self._spike_counts: Tensor | None = None
         self._spike_rates: Tensor | None = None
         self._auxiliary: Tensor | None = None
 
@@ -77,11 +81,18 @@ class MambaLiquidSpikingNetwork(nn.Module):
         require_shape("x", x, batch=None, length=None, channels=self.config.input_dim or self.config.hidden_dim)
         states: Sequence[BlockState | None] = hidden_states or [None] * len(self.blocks)
         if self.config.recompute_tokens is None or not torch.is_grad_enabled():
-            y, carried, rates, auxiliary = self._run(x, states)
-            if not torch.compiler.is_exporting():  # what is exported has no place for it
-                self._spike_rates, self._auxiliary = rates, auxiliary
-            return y, carried
-        return self._recomputed(x, states, self.config.recompute_tokens)
+            y, carried, counts, auxiliary = self._run(x, states)
+        else:
+            y, carried, counts, auxiliary = self._recomputed(x, states, self.config.recompute_tokens)
+        if not torch.compiler.is_exporting():  # what is exported has no place for it
+            self._keep(x.shape[1], counts, auxiliary)
+        return y, carried
+
+    def _keep(self, tokens: int, counts: Tensor, auxiliary: Tensor | None) -> None:
+        """Keeps what is asked about a pass afterwards."""
+        self._tokens, self._spike_counts, self._auxiliary = tokens, counts, auxiliary
+        steps = tokens * self.config.num_spike_steps
+        self._spike_rates = torch.stack([spikes.mean() for spikes in counts]) / steps
 
     def step(
         self, token: Tensor, hidden_states: Sequence[BlockState] | None = None
@@ -109,13 +120,13 @@ class MambaLiquidSpikingNetwork(nn.Module):
     def _run(
         self, x: Tensor, states: Sequence[BlockState | None]
     ) -> tuple[Tensor, tuple[BlockState, ...], Tensor, Tensor | None]:
-        """Outputs, hidden states, spike rates (num_layers,) and what is added to the loss for a stretch."""
-        tokens, carried, rates = self.input_projection(x), [], []
+        """Outputs, hidden states, numbers of spikes (num_layers, batch, neurons) and what is added to the loss."""
+        tokens, carried, counts = self.input_projection(x), [], []
         for block, state in zip(self.blocks, states, strict=True):
-            tokens, state, rate = block(tokens, state)
+            tokens, state, spikes = block(tokens, state)
             carried.append(state)
-            rates.append(rate)
-        return self.output_projection(self.norm(tokens)), tuple(carried), torch.stack(rates), self._imbalance()
+            counts.append(spikes)
+        return self.output_projection(self.norm(tokens)), tuple(carried), torch.stack(counts), self._imbalance()
 
     def _imbalance(self) -> Tensor | None:
         """What uneven use of experts costs, mean over the blocks; nothing without experts and outside of training."""
@@ -124,19 +135,48 @@ class MambaLiquidSpikingNetwork(nn.Module):
 
     def _recomputed(
         self, x: Tensor, states: Sequence[BlockState | None], tokens: int
-    ) -> tuple[Tensor, tuple[BlockState, ...]]:
+    ) -> tuple[Tensor, tuple[BlockState, ...], Tensor, Tensor | None]:
         """The same in pieces of so many tokens, of which the backward makes all but inputs and states anew."""
         outputs: list[Tensor] = []
-        spikes, self._auxiliary = torch.zeros(len(self.blocks), device=x.device), None
+        counts, auxiliary = torch.zeros((), device=x.device), None
         for piece in x.split(tokens, 1):
-            y, states, rates, extra = checkpoint(self._run, piece, states, use_reentrant=False)
+            y, states, spikes, extra = checkpoint(self._run, piece, states, use_reentrant=False)
             outputs.append(y)
-            spikes = spikes + rates * piece.shape[1]
+            counts = counts + spikes
             if extra is not None:
                 extra = extra * (piece.shape[1] / x.shape[1])
-                self._auxiliary = extra if self._auxiliary is None else self._auxiliary + extra
-        self._spike_rates = spikes / x.shape[1]
-        return torch.cat(outputs, 1), tuple(state for state in states if state is not None)
+                auxiliary = extra if auxiliary is None else auxiliary + extra
+        return torch.cat(outputs, 1), tuple(state for state in states if state is not None), counts, auxiliary
+
+    @property
+    def spike_counts(self) -> Tensor:
+        """Spikes of every neuron in the last forward pass, block by block (num_layers, batch, neurons), no gradient.
+
+        Raises:
+            RuntimeError: If nothing has passed the network yet.
+        """
+        if self._spike_counts is None:
+            raise RuntimeError("spikes are counted in the forward pass: call the model on data before")
+        return self._spike_counts
+
+    @property
+    def block_reports(self) -> list[dict[str, float]]:
+        """What each block did in the last forward pass, and the energy it would have taken.
+
+        `rate`, `sparsity`, `population_sparsity`, `spikes_per_token` and `synops_per_token` are those of
+        `SpikeStatistics`, `nj_per_token_*` those of `Operations.energy`.
+
+        Raises:
+            RuntimeError: If nothing has passed the network yet.
+        """
+        steps, reports = self.config.num_spike_steps, []
+        for block, counts in zip(self.blocks, self.spike_counts, strict=True):
+            assert isinstance(block, HybridBlock)
+            operations = block_operations(block, self._tokens)
+            found = spike_statistics(counts, tokens=self._tokens, steps=steps, fan_out=operations.fan_out)
+            energies = operations.energy(found.synops_per_token)
+            reports.append(found._asdict() | {f"nj_per_token_{name}": value for name, value in energies.items()})
+        return reports
 
     @property
     def spike_rates(self) -> Tensor:
@@ -176,7 +216,9 @@ class MambaLiquidSpikingNetwork(nn.Module):
         for layer in self.modules():
             if isinstance(layer, Mamba):
                 paths["selective_scan"] = layer.path_on(device)
-            elif isinstance(layer, SpikeEncoder | CfC | LTC):
+            elif isinstance(layer, SpikingNeurons):
+                paths[layer.kernel] = layer.path_on(device)
+            elif isinstance(layer, CfC | LTC):
                 paths[_KERNELS[type(layer)]] = layer.path
         return computed_by(paths, device)
 

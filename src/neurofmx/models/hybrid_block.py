@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from neurofmx.kernels.lif_neuron import NeuronState
 from neurofmx.layers.attention import CrossModalState
 from neurofmx.layers.mixture import MixtureOfExperts
+from neurofmx.layers.population_encoder import AnySpikeEncoder, PopulationSpikingEncoder
 from neurofmx.layers.spike_encoder import SpikeEncoder
 from neurofmx.layers.spike_to_mamba import Encoded, SpikeToMambaAdapter
 from neurofmx.models.configs import HybridConfig
@@ -20,13 +22,13 @@ class BlockState(NamedTuple):
     """What a hybrid block carries from one stretch to the next.
 
     Args:
-        membrane: Membrane potentials of the spiking neurons (batch, spiking_units).
+        membrane: State of the spiking neurons: potentials (batch, neurons), and what else changes slowly in them.
         trace: Trace of their spikes (batch, spiking_units).
         paths: State of the paths behind: a liquid state alone, or that of the integration mode.
         attention: Keys and values of the attention between liquid path and spikes; empty without one.
     """
 
-    membrane: Tensor
+    membrane: NeuronState
     trace: Tensor
     paths: PathState
     attention: CrossModalState
@@ -66,16 +68,15 @@ class HybridBlock(nn.Module):
             state: State that the previous stretch ended with; `None` at the start.
 
         Returns:
-            Tokens (batch, length, hidden_dim), the state at their end, and the mean number of spikes per neuron and
-            step, a scalar without gradient.
+            Tokens (batch, length, hidden_dim), the state at their end, and the number of spikes of every neuron
+            (batch, neurons), without gradient.
         """
         membrane, trace, paths, seen = (None, None, None, None) if state is None else state
         encoded = self.adapter.read(self.encoder, self.norm(x), membrane, trace)
-        rate = encoded.counts.mean() / (x.shape[1] * self.encoder.num_spike_steps)
         y, paths, seen = self._integrate(encoded, paths, seen)
         y = x + self.dropout(y)
         y = y if self.experts is None else self.experts(y)
-        return y, BlockState(encoded.membrane, encoded.trace, paths, seen), rate
+        return y, BlockState(encoded.membrane, encoded.trace, paths, seen), encoded.counts
 
     def _integrate(
         self, encoded: Encoded, paths: PathState | None, seen: CrossModalState | None
@@ -85,18 +86,33 @@ class HybridBlock(nn.Module):
         return y, after, {}
 
 
-def _encoder(config: HybridConfig) -> SpikeEncoder:
+def _encoder(config: HybridConfig) -> AnySpikeEncoder:
     """The spike encoder of the config."""
-    return SpikeEncoder(
+    neurons: dict[str, Any] = {
+        "beta": config.beta,
+        "threshold": config.spike_threshold,
+        "reset": config.reset,
+        "surrogate": config.surrogate,
+        "slope": config.surrogate_slope,
+        "learn_beta": config.learn_beta,
+        "learn_threshold": config.learn_threshold,
+        "synaptic_tau": config.synaptic_tau,
+        "threshold_adaptation": config.threshold_adaptation,
+        "adaptation_tau": config.adaptation_tau,
+        "path": config.kernels,
+    }
+    if not config.use_population_coding:
+        steps = config.num_spike_steps
+        return SpikeEncoder(config.hidden_dim, config.spiking_units, num_spike_steps=steps, **neurons)
+    return PopulationSpikingEncoder(
         config.hidden_dim,
         config.spiking_units,
-        num_spike_steps=config.num_spike_steps,
-        beta=config.beta,
-        threshold=config.spike_threshold,
-        reset=config.reset,
-        surrogate=config.surrogate,
-        slope=config.surrogate_slope,
-        path=config.kernels,
+        config.num_spike_steps,
+        config.population_size,
+        threshold_distribution=config.threshold_distribution,
+        threshold_spread=config.threshold_spread,
+        encoding_scheme=config.encoding_scheme,
+        **neurons,
     )
 
 

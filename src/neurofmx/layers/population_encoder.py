@@ -1,0 +1,159 @@
+"""Turn tokens into spikes of populations: a spike encoder in which several neurons carry each value.
+
+Which scheme makes sense for whom reads the spikes (`SpikeToMambaAdapter`): the scheme says what a spike counts for at
+its step, and `rate` and `temporal` of the adapter add that up, over the token or over an exponential past. So with them
+every scheme carries its value through. `potential` reads no spikes; there a scheme other than `rate` would do nothing,
+and `HybridConfig` refuses it.
+
+Shapes: B batch, L tokens, S spike steps per token, P neurons of a population, U values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neurofmx.kernels.lif_neuron import NeuronState
+from neurofmx.kernels.lif_readout import Readout, weighted
+from neurofmx.layers.population_decoder import PopulationMean
+from neurofmx.layers.spike_code import SCHEMES, EncodingScheme
+from neurofmx.layers.spike_encoder import SpikeEncoder
+from neurofmx.layers.spiking_neurons import SpikingNeurons
+from neurofmx.layers.threshold_distributions import ThresholdDistribution, threshold_factors
+from neurofmx.tables import pick
+
+
+class PopulationSpikingEncoder(nn.Module):
+    """Encodes tokens as spikes, each value by a population of neurons that share one current.
+
+    Stands in for `SpikeEncoder`: the same calls, and outputs of the same shapes. They are weighted means over the
+    populations, with learnt weights that start equal. Every neuron has a threshold and a decay of its own, also learnt.
+    `rate` runs the kernel that writes no spikes down; the other schemes must see them.
+
+    Args:
+        input_dim: Channels of a token.
+        spike_units: Number of values, U, each carried by a population.
+        num_steps: Spike steps per token, S.
+        population_size: Neurons of a population, P.
+        threshold_distribution: How the thresholds of a population are spread, a key of `THRESHOLDS`.
+        encoding_scheme: What in the spikes carries the value, a key of `SCHEMES`.
+        threshold_spread: Half the width of the thresholds' range in units of the threshold, 0 or more and below 1.
+        **neurons: Decay, threshold and what else `SpikingNeurons` takes.
+
+    Raises:
+        ValueError: If a name is unknown or a number is out of range.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        spike_units: int,
+        num_steps: int = 32,
+        population_size: int = 5,
+        *,
+        threshold_distribution: ThresholdDistribution = "uniform",
+        encoding_scheme: EncodingScheme = "rate",
+        threshold_spread: float = 0.5,
+        **neurons: Any,
+    ) -> None:
+        super().__init__()
+        factors = threshold_factors(threshold_distribution, population_size, spread=threshold_spread)
+        self.encoding_scheme = encoding_scheme
+        self.scheme = pick(SCHEMES, encoding_scheme, "encoding_scheme")
+        self.neurons = SpikingNeurons(
+            population_size * spike_units,
+            num_spike_steps=num_steps,
+            factors=factors.repeat_interleave(spike_units),
+            **neurons,
+        )
+        self.current = nn.Linear(input_dim, spike_units)
+        self.mean = PopulationMean(spike_units, population_size)
+
+    @property
+    def num_spike_steps(self) -> int:
+        """Spike steps per token, S."""
+        return self.neurons.num_spike_steps
+
+    @property
+    def beta(self) -> Tensor:
+        """Decay per step of every neuron (P * U,), within 0 and 1."""
+        return self.neurons.beta
+
+    @property
+    def threshold(self) -> Tensor:
+        """Firing threshold of every neuron (P * U,), above 0."""
+        return self.neurons.threshold
+
+    def forward(
+        self, x: Tensor, state: NeuronState | None = None, *, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, NeuronState]:
+        """Encodes a stretch of tokens.
+
+        Args:
+            x: Tokens (B, L, input_dim).
+            state: State of the neurons (B, P * U) that the previous stretch ended with; `None` for neurons at rest.
+            mask: False where a token is padding (B, L): there the state waits, and outputs are 0.
+
+        Returns:
+            What the populations' spikes count for (B, L, S, U), with `rate` the share of neurons that fired; the mean
+            of their potentials (B, L, S, U); and the last state (B, P * U).
+        """
+        spikes, potentials, last = self.neurons(self.mean.shared(self.current(x)), state, mask=mask)
+        return self.mean(self.scheme.worth(spikes)), self.mean(potentials), last
+
+    def readout(
+        self,
+        x: Tensor,
+        state: NeuronState | None = None,
+        trace: Tensor | None = None,
+        *,
+        weights: list[float],
+        carry: float,
+        mask: Tensor | None = None,
+    ) -> Readout:
+        """Encodes a stretch of tokens, and keeps a weighted sum over each token's steps.
+
+        Args:
+            x: Tokens (B, L, input_dim).
+            state: State of the neurons (B, P * U) that the previous stretch ended with; `None` for neurons at rest.
+            trace: Trace (B, U) that the previous stretch ended with; `None` for silence before.
+            weights: Weight of each of the S steps.
+            carry: Share of a token's trace that the next token takes over.
+            mask: False where a token is padding (B, L): there state and trace wait, and outputs are 0.
+
+        Returns:
+            Traces and potentials at the tokens' ends (B, L, U), the last state (B, P * U), the last trace (B, U), and
+            the number of spikes that were sent (B, P * U).
+
+        Raises:
+            ValueError: If there are not as many weights as steps.
+        """
+        current = self.current(x)
+        before = torch.zeros_like(current[:, 0]) if trace is None else trace
+        if self.encoding_scheme != "rate":
+            return self._written(current, state, before, weights, carry, mask)
+        shared = self.mean.shared(current), state, self.mean.shared(before)
+        kept = self.neurons.readout(*shared, weights=weights, carry=carry, mask=mask)
+        means = self.mean(kept.traces), self.mean(kept.ends), kept.potential, self.mean(kept.trace)
+        return Readout(*means, kept.counts)
+
+    def _written(
+        self,
+        current: Tensor,
+        state: NeuronState | None,
+        trace: Tensor,
+        weights: list[float],
+        carry: float,
+        mask: Tensor | None,
+    ) -> Readout:
+        """The same for a scheme that must see the spikes."""
+        self.neurons.check_weights(weights)
+        spikes, potentials, last = self.neurons(self.mean.shared(current), state, mask=mask)
+        traces, trace = weighted(self.mean(self.scheme.worth(spikes)), trace, weights, carry, mask)
+        sent = self.scheme.sent(spikes.detach()).sum((1, 2))
+        return Readout(traces, self.mean(potentials[:, :, -1]), last, trace, sent)
+
+
+AnySpikeEncoder = SpikeEncoder | PopulationSpikingEncoder
