@@ -12,6 +12,7 @@ import numpy as np
 from _stage import Params, run, write_json
 from neurofmx.evaluation.answers import load_answers, out_of_fold, save_answers
 from neurofmx.evaluation.chance import chance_outputs
+from neurofmx.evaluation.context import Context, said_context, text_answers
 from neurofmx.evaluation.report import Cost, Provenance, report
 from neurofmx.evaluation.spikes import SpikeMeter
 from neurofmx.models.table import MODELS
@@ -30,6 +31,7 @@ class Answered(NamedTuple):
     kernels: str = ""
     tokenizer: str = ""
     validation_loss: float | None = None
+    carries: bool = True
 
 
 def main(params: Params, dataset: str, model: str) -> None:
@@ -38,7 +40,7 @@ def main(params: Params, dataset: str, model: str) -> None:
     checkpoints, out = Path("data/checkpoints") / dataset / model, Path("data/scores") / dataset / model
     windows, chosen = load_windows(tokens), params.named(model)
     answer = classical if MODELS[chosen.family].classical else network
-    answered = answer(params, chosen, windows, checkpoints)
+    answered = answer(params, dataset, chosen, windows, checkpoints)
     shutil.rmtree(out, ignore_errors=True)
     save_answers(out / "answers.h5", answered.outputs)
     if (checkpoints / "curve.csv").is_file():
@@ -55,7 +57,7 @@ def main(params: Params, dataset: str, model: str) -> None:
             model=model,
             split=windows.split_name,
             sha256=hashlib.sha256(tokens.read_bytes()).hexdigest(),
-            window=windows.description,
+            window=window_of(windows, answered, params.evaluate.text_context),
             seeds=answered.seeds,
             kernels=answered.kernels,
             tokenizer=answered.tokenizer,
@@ -86,7 +88,7 @@ def headlines(full: dict[str, Any]) -> dict[str, Any]:
     return {full["dataset"]: {full["model"]: short}}
 
 
-def classical(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
+def classical(params: Params, dataset: str, model: Model, windows: Windows, checkpoints: Path) -> Answered:
     """Answers of a model that was fitted once a fold, whatever the seeds."""
     from neurofmx.models.per_recording import load_decoder
 
@@ -94,30 +96,57 @@ def classical(params: Params, model: Model, windows: Windows, checkpoints: Path)
     decoder = getattr(import_module(module), name)
     stored = [load_checkpoint(checkpoints / f"best_fold{fold}.safetensors")[0] for fold in range(windows.folds)]
     folds = [load_decoder(decoder, {name: array.numpy() for name, array in arrays.items()}) for arrays in stored]
-    outputs = out_of_fold(windows, lambda fold: folds[fold].answer(windows, fold, windows.fold(fold).test))
-    return Answered(outputs[None], (0,), folds[0].parameters)
+    context = params.evaluate.text_context
+
+    def answer(fold: int) -> np.ndarray:
+        test, said = windows.fold(fold).test, folds[fold]
+        if windows.task.kind != "next_token":
+            return said.answer(windows, fold, test)
+        ask = said.log_likelihood
+        return text_answers(windows, test, context=context, windowed=ask, carried=ask)
+
+    return Answered(out_of_fold(windows, answer)[None], (0,), folds[0].parameters)
 
 
-def asked(decoder: Any, windows: Windows, fold: int) -> np.ndarray:
+def asked(decoder: Any, windows: Windows, fold: int, *, context: Context) -> np.ndarray:
     """Answers of a network to the test windows of a fold: outputs, or log probabilities of a text's true tokens."""
+    import torch
+
     from neurofmx.tokenizers.tokens import Sample
 
     test = windows.fold(fold).test
-    sample = Sample.of(windows, fold, test)
-    if windows.task.kind == "next_token":
-        return decoder.log_likelihood(sample, windows.y[test])
-    return decoder.predict(sample)
+    if windows.task.kind != "next_token":
+        return decoder.predict(Sample.of(windows, fold, test))
+
+    def windowed(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return decoder.log_likelihood(Sample(torch.as_tensor(x, dtype=torch.int64)), y)
+
+    carried = decoder.stream_likelihood if carries(decoder) else None
+    return text_answers(windows, test, context=context, windowed=windowed, carried=carried)
 
 
-def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
+def carries(decoder: Any) -> bool:
+    """Whether a network's state has a fixed size, so that it can be carried through any length of text."""
+    return not getattr(decoder.backbone, "grows", False)
+
+
+def window_of(windows: Windows, answered: Answered, context: Context) -> str:
+    """What a window holds, in words; of a text also what was read before."""
+    if windows.task.kind != "next_token":
+        return windows.description
+    return f"{windows.description}; {said_context(context, windows.x.shape[1], carries=answered.carries)}"
+
+
+def network(params: Params, dataset: str, model: Model, windows: Windows, checkpoints: Path) -> Answered:
     """Answers of the best weights of each fold and seed."""
     import torch
 
     from neurofmx.models.build import build_decoder
 
-    torch.set_num_threads(params.train.threads)
+    torch.set_num_threads(params.train_of(dataset).threads)
     decoders = [
-        build_decoder(model.family, model.config, params.head, windows, fold=fold) for fold in range(windows.folds)
+        build_decoder(model.family, model.config, params.head_of(dataset), windows, fold=fold)
+        for fold in range(windows.folds)
     ]
     spikes: list[float | None] = []
     losses: list[float] = []
@@ -126,7 +155,7 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         weights, _ = load_checkpoint(checkpoints / f"best_fold{fold}_seed{seed}.safetensors")
         decoders[fold].load_state_dict(weights)
         with SpikeMeter(decoders[fold].backbone) as meter:
-            outputs = asked(decoders[fold], windows, fold)
+            outputs = asked(decoders[fold], windows, fold, context=params.evaluate.text_context)
         spikes.append(meter.rate)
         _, facts = load_checkpoint(checkpoints / f"last_fold{fold}_seed{seed}.safetensors")
         losses.append(min(validation for _, _, validation in facts["curve"]))
@@ -144,6 +173,7 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         kernels=getattr(decoders[0].backbone, "kernels", ""),
         tokenizer=type(decoders[0].tokenizer).__name__,
         validation_loss=float(np.mean(losses)),
+        carries=carries(decoders[0]),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML, YAMLError
@@ -56,6 +56,11 @@ class Evaluate(BaseModel):
     seeds: Seeds = Field(default=(42,), description="Each seed trains every fold of every network.")
     draws: int = Field(default=2000, ge=100, description="Bootstrap draws.")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Probability that an interval aims to cover.")
+    text_context: Annotated[float, Field(ge=0, lt=1)] | Literal["carried"] = Field(
+        default=0.0,
+        description="What a language model has read before a token of the test it is asked about: at least this share "
+        "of a window (0: each window stands alone, windows do not overlap), or `carried`: all of the text before.",
+    )
 
 
 class Item(BaseModel):
@@ -90,6 +95,8 @@ class Block(BaseModel):
     options: dict[str, Any] | None = Field(description="What is downloaded and asked; see the kind's module.")
     preprocess: dict[str, Any] | None = Field(description="How it is cleaned; see its modality's module.")
     tokenize: dict[str, Any] = Field(description="How it is cut into windows.")
+    head: dict[str, Any] = Field(default={}, description="Keys of section `head` with another value for this dataset.")
+    train: dict[str, Any] = Field(default={}, description="Keys of section `train` with another value for it.")
 
 
 class Model(BaseModel):
@@ -135,6 +142,7 @@ class Params(BaseModel):
             raise ValueError(f"models.{STUDIED}: it is the model under study; set it in section `model`")
         for name, block in self.datasets.items():
             self._options(name, name, block) if name in DATASETS else None
+            self.head_of(name), self.train_of(name)
         for section, run in {
             "run": self.run,
             **{f"suites.{name}": suite for name, suite in self.suites.items()},
@@ -200,6 +208,16 @@ class Params(BaseModel):
     @staticmethod
     def _options(name: str, kind: str, block: Block) -> Dataset:
         return build(("datasets", name, "options"), pick(DATASETS, kind, "kind of dataset"), block.options)
+
+    def head_of(self, dataset: str) -> HeadConfig:
+        """Section `head` with what a dataset's block says otherwise."""
+        other = self.datasets[dataset].head
+        return build(("datasets", dataset, "head"), HeadConfig, {**self.head.model_dump(), **other})
+
+    def train_of(self, dataset: str) -> TrainOptions:
+        """Section `train` with what a dataset's block says otherwise."""
+        other = self.datasets[dataset].train
+        return build(("datasets", dataset, "train"), TrainOptions, {**self.train.model_dump(), **other})
 
     def named(self, name: str) -> Model:
         """The model under study (`model`) or a compared one.

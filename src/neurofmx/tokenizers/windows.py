@@ -121,7 +121,8 @@ class Windows:
         time, channels = self.x.shape[1:]
         if self.task.kind != "next_token":
             return f"{time} x {channels} at {self.rate:g} Hz"
-        return f"{time} tokens of {self.task.width:,}, every {(self.start[1] - self.start[0]) * self.rate:g}"
+        stride = (self.start[1] - self.start[0]) * self.rate
+        return f"{time} {self.channels[0]}s of {self.task.width:,}, every {stride:g}"
 
     @property
     def tested(self) -> np.ndarray:
