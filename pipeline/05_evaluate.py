@@ -11,6 +11,7 @@ import numpy as np
 
 from _stage import Params, run, write_json
 from neurofmx.evaluation.answers import load_answers, out_of_fold, save_answers
+from neurofmx.evaluation.by_length import by_length
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.context import Context, said_context, text_answers
 from neurofmx.evaluation.report import Cost, Provenance, report
@@ -70,6 +71,9 @@ def main(params: Params, dataset: str, model: str) -> None:
         draws=params.evaluate.draws,
         confidence=params.evaluate.confidence,
     )
+    length = windows.length[windows.tested]
+    if windows.vocabulary and np.ptp(length):
+        full["by_length"] = by_length(answered.outputs, windows.truth, length, windows.task)
     write_json(out / "report.json", full)
     write_json(Path(f"metrics/scores/{dataset}/{model}.json"), headlines(full))
     print(f"{dataset} {model}: {full['headline']} {full['score']:.3f}, linear {full['linear']:.3f}: {full['verdict']}")
@@ -83,6 +87,8 @@ def headlines(full: dict[str, Any]) -> dict[str, Any]:
     """
     difference = {name: full["difference"][name] for name in ("value", "low", "high")}
     short = {full["headline"]: full["score"], "minus_linear": difference, "beats_linear": full["beats_linear"]}
+    if "by_length" in full:
+        short["by_length"] = full["by_length"]
     if (loss := full["validation_loss"]) is not None:
         short["validation_loss"] = round(loss, 6)
     return {full["dataset"]: {full["model"]: short}}

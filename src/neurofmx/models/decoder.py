@@ -12,6 +12,8 @@ from neurofmx.models.head import Head
 from neurofmx.models.token_head import TokenHead
 from neurofmx.tokenizers.tokens import Sample, Tokenizer
 
+LONGEST = 2**18  # samples of the windows that are answered at once
+
 
 class Decoder(nn.Module):
     """Answer a task from windows.
@@ -102,7 +104,7 @@ class Decoder(nn.Module):
 
         Args:
             sample: Any number of windows, on the CPU.
-            batch_size: Windows answered at once.
+            batch_size: Windows answered at once; fewer where they are long.
 
         Returns:
             Logits, values in the target's unit, or cosine and sine, shape `(windows, task.width)`, float64.
@@ -114,6 +116,7 @@ class Decoder(nn.Module):
             raise TypeError("this network answers at every token; call log_likelihood")
         self.eval()
         device = next(self.parameters()).device
+        batch_size = max(1, min(batch_size, LONGEST // sample.x.shape[1]))
         batches = [sample[first : first + batch_size] for first in range(0, len(sample), batch_size)]
         return np.concatenate([self._answer(batch.to(device)) for batch in batches]).astype(np.float64)
 

@@ -88,10 +88,13 @@ def preprocess(recordings: Iterable[Recording], options: TextOptions) -> list[Re
         with each token. Words and characters that training lacks become `<unk>`; an encoding by bytes has none.
 
     Raises:
-        ValueError: If no recording is of session `train`, or a text is empty.
+        ValueError: If no recording is of session `train`, a text is empty, or one with trials is not cut into
+            characters.
         ImportError: If `bpe` is asked for and the package tokenizers is missing.
     """
     recordings = list(recordings)
+    if options.unit != "character" and any(recording.trials is not None for recording in recordings):
+        raise ValueError(f"preprocess.unit={options.unit}: trials of a text lie at its characters; take unit=character")
     vocabulary = learn_vocabulary(recordings, options)
     return [_numbered(recording, _read(recording), vocabulary, NAMES[options.unit]) for recording in recordings]
 
