@@ -24,6 +24,7 @@ from neurofmx.tables import pick
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.training.options import TrainOptions
 
+PLAYED = "mujoco_cloning"  # the kind whose policies can be scored in the simulator
 STUDIED = "hybrid"  # the family of section `model`
 FROZEN = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
@@ -56,6 +57,7 @@ class Evaluate(BaseModel):
     seeds: Seeds = Field(default=(42,), description="Each seed trains every fold of every network.")
     draws: int = Field(default=2000, ge=100, description="Bootstrap draws.")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Probability that an interval aims to cover.")
+    episodes: int = Field(default=20, ge=1, description="Episodes that each cloned policy plays in the simulator.")
     text_context: Annotated[float, Field(ge=0, lt=1)] | Literal["carried"] = Field(
         default=0.0,
         description="What a language model has read before a token of the test it is asked about: at least this share "
@@ -79,6 +81,9 @@ class Run(BaseModel):
 
     datasets: dict[str, Item] = Field(min_length=1, description="Keys of `datasets`, with kind and modality.")
     compare: tuple[str, ...] = Field(default=(), description="Models to compare with, keys of `models`.")
+    closed_loop: tuple[str, ...] = Field(
+        default=(), description="Its datasets of kind mujoco_cloning whose policies are scored in the simulator."
+    )
 
 
 class Suite(Run):
@@ -159,6 +164,11 @@ class Params(BaseModel):
         for name in ("linear", *run.compare):
             pick(self.models, name, f"model in {section}.compare")
         self._all_can_answer(section, run)
+        for name in run.closed_loop:
+            if pick(run.datasets, name, f"dataset in {section}.datasets").kind != PLAYED:
+                raise ValueError(
+                    f"{section}.closed_loop: {name} is no recording of an expert; its kind must be {PLAYED}"
+                )
         if len(set(run.compare)) < len(run.compare):
             raise ValueError(f"{section}.compare={list(run.compare)}: names a model twice")
         if "linear" in run.compare:

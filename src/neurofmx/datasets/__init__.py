@@ -29,6 +29,7 @@ from neurofmx.datasets.miller_ecog import MillerEcog
 from neurofmx.datasets.mne_misc_ieeg import MneMiscIeeg
 from neurofmx.datasets.mnist_5k import Mnist5k
 from neurofmx.datasets.mujoco import Mujoco
+from neurofmx.datasets.mujoco_cloning import MujocoCloning
 from neurofmx.datasets.myo_armband import MyoArmband
 from neurofmx.datasets.nilearn_haxby import NilearnHaxby
 from neurofmx.datasets.ninapro import Ninapro
@@ -76,6 +77,7 @@ _KINDS: tuple[type[Dataset], ...] = (
     MneMiscIeeg,
     Mnist5k,
     Mujoco,
+    MujocoCloning,
     MyoArmband,
     NilearnHaxby,
     Ninapro,

@@ -153,13 +153,17 @@ class Windows:
         """
         if self.tokens:
             return self.x[index]
-        mean, std = self.mean[k], self.std[k]
         if self.montage == "own":
-            mean, std = (each[self.group[index], None] for each in (mean, std))
-        x = (self.x[index] - mean) / std
+            x = (self.x[index] - self.mean[k][self.group[index], None]) / self.std[k][self.group[index], None]
+        else:
+            x = self.standardised(k, self.x[index])
         if np.any(self.length[index] < x.shape[1]):
             x[~self.recorded(index)] = 0
         return x
+
+    def standardised(self, k: int, x: np.ndarray) -> np.ndarray:
+        """Other windows `(n, time, channels)` of the same channels, scaled as those of fold `k`."""
+        return (x - self.mean[k]) / self.std[k]
 
     def recorded(self, index: np.ndarray) -> np.ndarray:
         """Which samples of windows `index` were recorded and are no padding, shape `(index, time)`, bool."""
