@@ -22,7 +22,7 @@ def main(params: Params, dataset: str) -> None:
     check(dataset, prepared)
     robot = prepared.dataset
     assert isinstance(robot, MujocoCloning)
-    seeds = held_out_seeds(robot, episodes=params.evaluate.episodes)
+    seeds = held_out_seeds(robot, episodes=params.simulate.episodes)
     played = {name: [robot.play(policy, seeds=seeds)] for name, policy in references(robot, seed=robot.seed).items()}
     windows = load_windows(Path(f"data/tokens/{dataset}.h5"))
     for name in ("linear", "model", *params.run.compare):
@@ -39,9 +39,11 @@ def main(params: Params, dataset: str) -> None:
 def check(name: str, prepared: Prepared) -> None:
     """Refuse a dataset that no policy can play, or windows that a robot could not see in time."""
     if not isinstance(prepared.dataset, MujocoCloning):
-        raise ValueError(f"run.closed_loop: {name} is no recording of an expert; kind must be mujoco_cloning")
-    if prepared.preprocess != type(prepared.preprocess)():
-        raise ValueError(f"datasets.{name}.preprocess: must be empty, a robot reads its sensors as they are")
+        raise ValueError(f"{name} is no recording of an expert; kind must be mujoco_cloning")
+    if changed := {"rate", "arc"} & set(prepared.preprocess.model_dump(exclude_none=True)):
+        raise ValueError(
+            f"datasets.{name}.preprocess.{min(changed)}: must be null, a robot reads its sensors as they are"
+        )
     rate, window = ROBOTS[prepared.dataset.robot].rate, prepared.tokenize
     if round(window.stop * rate) != 1:
         raise ValueError(

@@ -57,12 +57,20 @@ class Evaluate(BaseModel):
     seeds: Seeds = Field(default=(42,), description="Each seed trains every fold of every network.")
     draws: int = Field(default=2000, ge=100, description="Bootstrap draws.")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Probability that an interval aims to cover.")
-    episodes: int = Field(default=20, ge=1, description="Episodes that each cloned policy plays in the simulator.")
     text_context: Annotated[float, Field(ge=0, lt=1)] | Literal["carried"] = Field(
         default=0.0,
         description="What a language model has read before a token of the test it is asked about: at least this share "
         "of a window (0: each window stands alone, windows do not overlap), or `carried`: all of the text before.",
     )
+
+
+class Simulate(BaseModel):
+    """Which learnt policies move their robot in the simulator, and for how long."""
+
+    model_config = FROZEN
+
+    datasets: tuple[str, ...] = Field(default=(), description="Datasets of `run` of kind mujoco_cloning.")
+    episodes: int = Field(default=20, ge=1, description="Episodes that each policy plays.")
 
 
 class Item(BaseModel):
@@ -81,9 +89,6 @@ class Run(BaseModel):
 
     datasets: dict[str, Item] = Field(min_length=1, description="Keys of `datasets`, with kind and modality.")
     compare: tuple[str, ...] = Field(default=(), description="Models to compare with, keys of `models`.")
-    closed_loop: tuple[str, ...] = Field(
-        default=(), description="Its datasets of kind mujoco_cloning whose policies are scored in the simulator."
-    )
 
 
 class Suite(Run):
@@ -125,6 +130,7 @@ class Params(BaseModel):
     head: HeadConfig = HeadConfig()
     train: TrainOptions = TrainOptions()
     evaluate: Evaluate = Evaluate()
+    simulate: Simulate = Simulate()
     suites: dict[str, Suite] = Field(default={}, description="Named runs over many datasets.")
     run: Run
 
@@ -155,6 +161,13 @@ class Params(BaseModel):
             self._run_is_known(section, run)
         return self
 
+    @model_validator(mode="after")
+    def _robots_are_built(self) -> Params:
+        for name in self.simulate.datasets:
+            if pick(self.run.datasets, name, "dataset of simulate.datasets in run.datasets").kind != PLAYED:
+                raise ValueError(f"simulate.datasets: {name} is no recording of an expert; its kind must be {PLAYED}")
+        return self
+
     def _run_is_known(self, section: str, run: Run) -> None:
         for name, item in run.datasets.items():
             pick(self.datasets, name, f"dataset in {section}.datasets")
@@ -164,11 +177,6 @@ class Params(BaseModel):
         for name in ("linear", *run.compare):
             pick(self.models, name, f"model in {section}.compare")
         self._all_can_answer(section, run)
-        for name in run.closed_loop:
-            if pick(run.datasets, name, f"dataset in {section}.datasets").kind != PLAYED:
-                raise ValueError(
-                    f"{section}.closed_loop: {name} is no recording of an expert; its kind must be {PLAYED}"
-                )
         if len(set(run.compare)) < len(run.compare):
             raise ValueError(f"{section}.compare={list(run.compare)}: names a model twice")
         if "linear" in run.compare:
