@@ -153,7 +153,7 @@ class Params(BaseModel):
             raise ValueError(f"models.{STUDIED}: it is the model under study; set it in section `model`")
         for name, block in self.datasets.items():
             self._options(name, name, block) if name in DATASETS else None
-            self.head_of(name), self.train_of(name)
+            self._own_settings_are_known(name)
         for section, run in {
             "run": self.run,
             **{f"suites.{name}": suite for name, suite in self.suites.items()},
@@ -226,6 +226,11 @@ class Params(BaseModel):
     @staticmethod
     def _options(name: str, kind: str, block: Block) -> Dataset:
         return build(("datasets", name, "options"), pick(DATASETS, kind, "kind of dataset"), block.options)
+
+    def _own_settings_are_known(self, dataset: str) -> None:
+        """Refuse what a dataset's block says of head and training before anything is built."""
+        self.head_of(dataset)
+        self.train_of(dataset)
 
     def head_of(self, dataset: str) -> HeadConfig:
         """Section `head` with what a dataset's block says otherwise."""

@@ -25,6 +25,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         tree = YAML(typ="safe").load(ROOT / "params.yaml")
         for section, values in {**SMALL, **sections}.items():
             tree[section] |= values
+        tree["train"] |= {"workers": 1, "min_batches": 2, "max_batches": 40}  # one process loads torch
         tree["run"] = {"datasets": {name: {"kind": kind, "modality": modality}}, "compare": ["lstm"]}
         for part, values in block.items():
             tree["datasets"][name].setdefault(part, {}).update(values)

@@ -103,10 +103,9 @@ class MemoryTask(Dataset):
         wanted = {TRAINING: (self.windows, self.length), HELD: (self.tested, self.length)}
         wanted |= {f"test-{length}": (self.tested, length) for length in self.test_lengths}
         # a stream of draws each, so that another length to test on changes no training window
-        seeds = np.random.SeedSequence(self.seed)
         keys = (0, 1, *(2 + length for length in self.test_lengths))
         return [
-            self._recording(session, *size, np.random.default_rng(np.random.SeedSequence((seeds.entropy, key))))
+            self._recording(session, *size, np.random.default_rng((self.seed, key)))
             for (session, size), key in zip(wanted.items(), keys, strict=True)
         ]
 
