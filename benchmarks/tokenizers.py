@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=42)
     asked = parser.parse_args()
     params, windows = load_params(), load_windows(Path(f"data/tokens/{asked.dataset}.h5"))
-    torch.set_num_threads(params.train.threads)
+    torch.set_num_threads(params.train_of(asked.dataset).threads)
     print(f"| {asked.dataset} | network | validation loss | score | tokenizer's parameters | processor s |")
     print("|---|---|---:|---:|---:|---:|")
     for tokenizer in asked.tokenizers:
@@ -60,20 +60,26 @@ def main() -> None:
 
 def trained(params: Params, model: Model, windows: Windows, *, folds: int, seed: int) -> Iterator[Trained]:
     """Train the first folds as the pipeline does."""
+    head, options = params.head_of(windows.dataset), params.train_of(windows.dataset)
     for fold in range(min(folds, windows.folds)):
         began = time.process_time()
         torch.manual_seed(seed * 1009 + fold)
-        decoder = build_decoder(model.family, model.config, params.head, windows, fold=fold)
+        decoder = build_decoder(model.family, model.config, head, windows, fold=fold)
         batches = Batches(
             windows,
             fold,
-            batch_size=params.train.batch_size,
+            batch_size=options.batch_size,
             device=torch.device("cpu"),
-            min_batches=params.train.min_batches,
+            min_batches=options.min_batches,
         )
-        options = params.train.model_copy(update={"device": "cpu"})
         with tempfile.TemporaryDirectory() as folder:
-            fitted = Trainer(decoder, batches, options, seed=seed * 1009 + fold, folder=Path(folder)).fit()
+            fitted = Trainer(
+                decoder,
+                batches,
+                options.model_copy(update={"device": "cpu"}),
+                seed=seed * 1009 + fold,
+                folder=Path(folder),
+            ).fit()
         decoder.load_state_dict(fitted.best)
         test = windows.fold(fold).test
         score = headline(decoder.predict(Sample.of(windows, fold, test)), windows.y[test], windows.task)

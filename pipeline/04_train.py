@@ -44,7 +44,7 @@ def train(params: Params, model: Model, dataset: str, name: str, out: Path) -> N
     from neurofmx.training.jobs import Recipe, train_all
 
     tokens = Path(f"data/tokens/{dataset}.h5")
-    recipe = Recipe(tokens, model.family, model.config, params.head, params.train)
+    recipe = Recipe(tokens, model.family, model.config, params.head_of(dataset), params.train_of(dataset))
     folds = load_windows(tokens).folds
     with train_all(recipe, folds=folds, seeds=params.evaluate.seeds, keep=kept(), label=f"{dataset} {name}") as done:
         made(out)

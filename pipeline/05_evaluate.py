@@ -13,7 +13,9 @@ import numpy as np
 from _stage import Params, run, write_json
 from neurofmx.evaluation.answers import load_answers, out_of_fold, save_answers
 from neurofmx.evaluation.attention import AttentionMeter
+from neurofmx.evaluation.by_length import by_length
 from neurofmx.evaluation.chance import chance_outputs
+from neurofmx.evaluation.context import Context, said_context, text_answers
 from neurofmx.evaluation.report import Cost, Provenance, report
 from neurofmx.evaluation.spikes import SpikeMeter
 from neurofmx.models.table import MODELS
@@ -36,6 +38,7 @@ class Answered(NamedTuple):
     precision: str = ""
     weight_bytes: int | None = None
     validation_loss: float | None = None
+    carries: bool = True
 
 
 def main(params: Params, dataset: str, model: str) -> None:
@@ -44,7 +47,7 @@ def main(params: Params, dataset: str, model: str) -> None:
     checkpoints, out = Path("data/checkpoints") / dataset / model, Path("data/scores") / dataset / model
     windows, chosen = load_windows(tokens), params.named(model)
     answer = classical if MODELS[chosen.family].classical else network
-    answered = answer(params, chosen, windows, checkpoints)
+    answered = answer(params, dataset, chosen, windows, checkpoints)
     shutil.rmtree(out, ignore_errors=True)
     save_answers(out / "answers.h5", answered.outputs)
     if (checkpoints / "curve.csv").is_file():
@@ -61,7 +64,7 @@ def main(params: Params, dataset: str, model: str) -> None:
             model=model,
             split=windows.split_name,
             sha256=hashlib.sha256(tokens.read_bytes()).hexdigest(),
-            window=windows.description,
+            window=window_of(windows, answered, params.evaluate.text_context),
             seeds=answered.seeds,
             kernels=answered.kernels,
             tokenizer=answered.tokenizer,
@@ -78,6 +81,9 @@ def main(params: Params, dataset: str, model: str) -> None:
         draws=params.evaluate.draws,
         confidence=params.evaluate.confidence,
     )
+    length = windows.length[windows.tested]
+    if windows.vocabulary and np.ptp(length):
+        full["by_length"] = by_length(answered.outputs, windows.truth, length, windows.task)
     write_json(out / "report.json", full)
     write_json(Path(f"metrics/scores/{dataset}/{model}.json"), headlines(full))
     print(f"{dataset} {model}: {full['headline']} {full['score']:.3f}, linear {full['linear']:.3f}: {full['verdict']}")
@@ -91,12 +97,14 @@ def headlines(full: dict[str, Any]) -> dict[str, Any]:
     """
     difference = {name: full["difference"][name] for name in ("value", "low", "high")}
     short = {full["headline"]: full["score"], "minus_linear": difference, "beats_linear": full["beats_linear"]}
+    if "by_length" in full:
+        short["by_length"] = full["by_length"]
     if (loss := full["validation_loss"]) is not None:
         short["validation_loss"] = round(loss, 6)
     return {full["dataset"]: {full["model"]: short}}
 
 
-def classical(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
+def classical(params: Params, dataset: str, model: Model, windows: Windows, checkpoints: Path) -> Answered:
     """Answers of a model that was fitted once a fold, whatever the seeds."""
     from neurofmx.models.per_recording import load_decoder
 
@@ -104,19 +112,33 @@ def classical(params: Params, model: Model, windows: Windows, checkpoints: Path)
     decoder = getattr(import_module(module), name)
     stored = [load_checkpoint(checkpoints / f"best_fold{fold}.safetensors")[0] for fold in range(windows.folds)]
     folds = [load_decoder(decoder, {name: array.numpy() for name, array in arrays.items()}) for arrays in stored]
-    outputs = out_of_fold(windows, lambda fold: folds[fold].answer(windows, fold, windows.fold(fold).test))
-    return Answered(outputs[None], (0,), folds[0].parameters)
+    context = params.evaluate.text_context
+
+    def answer(fold: int) -> np.ndarray:
+        test, said = windows.fold(fold).test, folds[fold]
+        if windows.task.kind != "next_token":
+            return said.answer(windows, fold, test)
+        ask = said.log_likelihood
+        return text_answers(windows, test, context=context, windowed=ask, carried=ask)
+
+    return Answered(out_of_fold(windows, answer)[None], (0,), folds[0].parameters)
 
 
-def asked(decoder: Any, windows: Windows, fold: int) -> np.ndarray:
+def asked(decoder: Any, windows: Windows, fold: int, *, context: Context) -> np.ndarray:
     """Answers of a network to the test windows of a fold: outputs, or log probabilities of a text's true tokens."""
+    import torch
+
     from neurofmx.tokenizers.tokens import Sample
 
     test = windows.fold(fold).test
-    sample = Sample.of(windows, fold, test)
-    if windows.task.kind == "next_token":
-        return decoder.log_likelihood(sample, windows.y[test])
-    return decoder.predict(sample)
+    if windows.task.kind != "next_token":
+        return decoder.predict(Sample.of(windows, fold, test))
+
+    def windowed(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return decoder.log_likelihood(Sample(torch.as_tensor(x, dtype=torch.int64)), y)
+
+    carried = decoder.stream_likelihood if carries(decoder) else None
+    return text_answers(windows, test, context=context, windowed=windowed, carried=carried)
 
 
 def means(alike: tuple[dict[str, float], ...]) -> dict[str, float]:
@@ -124,7 +146,19 @@ def means(alike: tuple[dict[str, float], ...]) -> dict[str, float]:
     return {name: float(np.mean([one[name] for one in alike])) for name in alike[0]}
 
 
-def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
+def carries(decoder: Any) -> bool:
+    """Whether a network's state has a fixed size, so that it can be carried through any length of text."""
+    return not getattr(decoder.backbone, "grows", False)
+
+
+def window_of(windows: Windows, answered: Answered, context: Context) -> str:
+    """What a window holds, in words; of a text also what was read before."""
+    if windows.task.kind != "next_token":
+        return windows.description
+    return f"{windows.description}; {said_context(context, windows.x.shape[1], carries=answered.carries)}"
+
+
+def network(params: Params, dataset: str, model: Model, windows: Windows, checkpoints: Path) -> Answered:
     """Answers of the best weights of each fold and seed, in the precision of `evaluate`."""
     import torch
 
@@ -132,9 +166,10 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
     from neurofmx.layers.quantize import size_in_bytes
     from neurofmx.models.build import build_decoder
 
-    torch.set_num_threads(params.train.threads)
+    torch.set_num_threads(params.train_of(dataset).threads)
     decoders = [
-        build_decoder(model.family, model.config, params.head, windows, fold=fold) for fold in range(windows.folds)
+        build_decoder(model.family, model.config, params.head_of(dataset), windows, fold=fold)
+        for fold in range(windows.folds)
     ]
     spikes: list[float | None] = []
     entropies: list[float | None] = []
@@ -148,7 +183,7 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         decoder = in_precision(deepcopy(decoders[fold]), params.evaluate.precision)
         sizes.append(size_in_bytes(decoder))
         with SpikeMeter(decoder.backbone) as meter, AttentionMeter(decoder.backbone) as attention:
-            outputs = asked(decoder, windows, fold)
+            outputs = asked(decoder, windows, fold, context=params.evaluate.text_context)
         spikes.append(meter.rate)
         entropies.append(attention.entropy)
         blocks.append(meter.blocks)
@@ -171,6 +206,7 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         precision=params.evaluate.precision,
         weight_bytes=max(sizes),
         validation_loss=float(np.mean(losses)),
+        carries=carries(decoders[0]),
     )
 
 

@@ -199,3 +199,37 @@ def test_channels_of_their_own_need_a_split_by_blocks() -> None:
 def test_a_suite_names_datasets_that_have_a_block() -> None:
     with pytest.raises(ParamsError, match=r"suites.core_v1"):
         check_params(changed("suites.core_v1.datasets.nothing", {"kind": "digits", "modality": "image"}))
+
+
+def test_a_dataset_may_have_training_and_head_of_its_own() -> None:
+    other = changed("datasets.digits.train", {"learning_rate": 0.5})
+    other["datasets"]["digits"]["head"] = {"pool": "last"}
+    params = check_params(other)
+    assert params.train_of("digits") == params.train.model_copy(update={"learning_rate": 0.5})
+    assert params.head_of("digits") == params.head.model_copy(update={"pool": "last"})
+    assert (params.train_of("eegbci"), params.head_of("eegbci")) == (params.train, params.head)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("datasets.digits.train.lerning_rate", 1, r"datasets.digits.train.lerning_rate=1: .*did you mean 'learning_ra"),
+        ("datasets.digits.head.pool", "first", r"datasets.digits.head.pool=first: .*allowed: last, mean, attention"),
+        ("datasets.digits.trian", {}, r"datasets.digits.trian: unknown key; did you mean 'train'"),
+        ("evaluate.text_context", 1.0, r"evaluate.text_context"),
+        ("evaluate.text_context", "carry", r"evaluate.text_context"),
+        (
+            "simulate.datasets",
+            ["digits"],
+            r"simulate.datasets: digits is no recording of an expert; its kind must be mu",
+        ),
+        (
+            "simulate.datasets",
+            ["reacher_cloning"],
+            r"unknown dataset of simulate.datasets in run.datasets 'reacher_clo",
+        ),
+    ],
+)
+def test_what_a_task_of_its_own_cannot_have_is_refused(key: str, value: Any, message: str) -> None:
+    with pytest.raises(ParamsError, match=message):
+        check_params(changed(key, value))

@@ -24,6 +24,7 @@ from neurofmx.tables import pick
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.training.options import TrainOptions
 
+PLAYED = "mujoco_cloning"  # the kind whose policies can be scored in the simulator
 STUDIED = "hybrid"  # the family of section `model`
 FROZEN = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
@@ -59,6 +60,20 @@ class Evaluate(BaseModel):
     precision: Literal["float32", "bfloat16", "float16", "int8"] = Field(
         default="float32", description="Of the matrices of a trained network when it answers; training is not affected."
     )
+    text_context: Annotated[float, Field(ge=0, lt=1)] | Literal["carried"] = Field(
+        default=0.0,
+        description="What a language model has read before a token of the test it is asked about: at least this share "
+        "of a window (0: each window stands alone, windows do not overlap), or `carried`: all of the text before.",
+    )
+
+
+class Simulate(BaseModel):
+    """Which learnt policies move their robot in the simulator, and for how long."""
+
+    model_config = FROZEN
+
+    datasets: tuple[str, ...] = Field(default=(), description="Datasets of `run` of kind mujoco_cloning.")
+    episodes: int = Field(default=20, ge=1, description="Episodes that each policy plays.")
 
 
 class Item(BaseModel):
@@ -93,6 +108,8 @@ class Block(BaseModel):
     options: dict[str, Any] | None = Field(description="What is downloaded and asked; see the kind's module.")
     preprocess: dict[str, Any] | None = Field(description="How it is cleaned; see its modality's module.")
     tokenize: dict[str, Any] = Field(description="How it is cut into windows.")
+    head: dict[str, Any] = Field(default={}, description="Keys of section `head` with another value for this dataset.")
+    train: dict[str, Any] = Field(default={}, description="Keys of section `train` with another value for it.")
 
 
 class Model(BaseModel):
@@ -116,6 +133,7 @@ class Params(BaseModel):
     head: HeadConfig = HeadConfig()
     train: TrainOptions = TrainOptions()
     evaluate: Evaluate = Evaluate()
+    simulate: Simulate = Simulate()
     suites: dict[str, Suite] = Field(default={}, description="Named runs over many datasets.")
     run: Run
 
@@ -138,11 +156,19 @@ class Params(BaseModel):
             raise ValueError(f"models.{STUDIED}: it is the model under study; set it in section `model`")
         for name, block in self.datasets.items():
             self._options(name, name, block) if name in DATASETS else None
+            self._own_settings_are_known(name)
         for section, run in {
             "run": self.run,
             **{f"suites.{name}": suite for name, suite in self.suites.items()},
         }.items():
             self._run_is_known(section, run)
+        return self
+
+    @model_validator(mode="after")
+    def _robots_are_built(self) -> Params:
+        for name in self.simulate.datasets:
+            if pick(self.run.datasets, name, "dataset of simulate.datasets in run.datasets").kind != PLAYED:
+                raise ValueError(f"simulate.datasets: {name} is no recording of an expert; its kind must be {PLAYED}")
         return self
 
     def _run_is_known(self, section: str, run: Run) -> None:
@@ -203,6 +229,21 @@ class Params(BaseModel):
     @staticmethod
     def _options(name: str, kind: str, block: Block) -> Dataset:
         return build(("datasets", name, "options"), pick(DATASETS, kind, "kind of dataset"), block.options)
+
+    def _own_settings_are_known(self, dataset: str) -> None:
+        """Refuse what a dataset's block says of head and training before anything is built."""
+        self.head_of(dataset)
+        self.train_of(dataset)
+
+    def head_of(self, dataset: str) -> HeadConfig:
+        """Section `head` with what a dataset's block says otherwise."""
+        other = self.datasets[dataset].head
+        return build(("datasets", dataset, "head"), HeadConfig, {**self.head.model_dump(), **other})
+
+    def train_of(self, dataset: str) -> TrainOptions:
+        """Section `train` with what a dataset's block says otherwise."""
+        other = self.datasets[dataset].train
+        return build(("datasets", dataset, "train"), TrainOptions, {**self.train.model_dump(), **other})
 
     def named(self, name: str) -> Model:
         """The model under study (`model`) or a compared one.

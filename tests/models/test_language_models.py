@@ -103,3 +103,34 @@ def test_a_network_answers_the_task_it_was_built_for() -> None:
         network("lstm", {}, made=replace(plain, tokenizer="text"))
     with pytest.raises(ValueError, match="must be no mask"):
         TokenHead(4, vocabulary=3)(torch.zeros(1, 2, 4), torch.ones(1, 2, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("family", ["lstm", "hybrid"])
+def test_tied_vectors_read_and_answer_tokens(family: str, tmp_path: Path) -> None:
+    made = windows(parts=[part(name, tokens=801, first=k) for k, name in enumerate(("train", "valid", "test"))])
+    torch.manual_seed(0)
+    config = MODELS[family].config(hidden_dim=16, num_layers=1, **(MODES[0] if family == "hybrid" else {}))
+    plain, tied = (build_decoder(family, config, HeadConfig(tie_embeddings=tie), made, fold=0) for tie in (False, True))
+    count = [sum(p.numel() for p in each.parameters()) for each in (plain, tied)]
+    assert count[0] - count[1] == 50 * 16
+    sample = Sample.of(made, 0, made.fold(0).train)
+    tied.eval()
+    states, _ = tied.backbone(tied.tokenizer(sample).values)
+    by_hand = torch.nn.functional.layer_norm(states, (16,)) @ tied.tokenizer.vectors.weight.T / 4
+    torch.testing.assert_close(tied.head.logits(tied(sample)[0]), by_hand + tied.head.answer.bias)
+    assert 0.7 < float(by_hand.detach().std()) < 1.4
+    batches = Batches(made, 0, batch_size=32, device=torch.device("cpu"))
+    options = TrainOptions(learning_rate=0.02, num_epochs=3, mixed_precision=False)
+    fitted = Trainer(tied, batches, options, seed=0, folder=tmp_path).fit()
+    assert fitted.curve[-1][2] < fitted.curve[0][2] - 0.1
+    torch.testing.assert_close(fitted.best["head.answer.weight"], fitted.best["tokenizer.vectors.weight"])
+    tied.load_state_dict(fitted.best)
+    assert tied.head.answer.weight is tied.tokenizer.vectors.weight
+
+
+def test_vectors_begin_with_the_wanted_spread_and_the_same_draws() -> None:
+    wide, narrow = (windows(tokenizer_options={"spread": spread, "dropout": 0.0}) for spread in (1.0, 0.05))
+    plain, one, other = (network("lstm", {}, made=made).tokenizer for made in (windows(), wide, narrow))
+    torch.testing.assert_close(one.vectors.weight, plain.vectors.weight, rtol=0, atol=0)
+    torch.testing.assert_close(other.vectors.weight, 0.05 * plain.vectors.weight)
+    assert (plain.dropout.p, other.dropout.p) == (0.1, 0.0)  # a text's tokenizer_options reach its tokenizer

@@ -20,6 +20,7 @@ from neurofmx.models.ngram import NgramDecoder
 from neurofmx.preprocessing.text import TextOptions, preprocess
 from neurofmx.recording import Recording
 from neurofmx.tokenizers.cut import CutOptions, cut
+from neurofmx.tokenizers.stretches import stretches
 from neurofmx.tokenizers.windows import Windows
 
 __all__ = ["raw"]
@@ -98,7 +99,7 @@ def test_stretches_of_text_are_not_read_across() -> None:
 
 def test_windows_that_follow_one_another_are_read_as_one_text() -> None:
     made = counting()
-    text, first = ngram._stretches(made, np.r_[0:5, 7:10])
+    text, first = stretches(made, np.r_[0:5, 7:10])
     assert first.tolist() == [0, 21]
     assert text.tolist() == [*range(21), *range(28, 41)]
 
@@ -161,9 +162,7 @@ def real(name: str, recordings: list[Recording], options: TextOptions) -> Window
 
 def counted(windows: Windows, index: np.ndarray, order: int) -> float:
     """Bits a token of the test windows, counted in others without tuning."""
-    model = NgramDecoder(
-        *ngram._stretches(windows, index), np.array([ngram.START] * order), np.array([windows.task.width])
-    )
+    model = NgramDecoder(*stretches(windows, index), np.array([ngram.START] * order), np.array([windows.task.width]))
     test = windows.fold(0).test
     return -model.log_likelihood(windows.x[test], windows.y[test]).mean() / np.log(2)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from neurofmx.datasets import DATASETS
-from neurofmx.preprocessing.text import TextOptions, preprocess
+from neurofmx.preprocessing.text import TextOptions, learn_vocabulary, preprocess
 from neurofmx.recording import Recording, Signal
 from tokenizers import decoders
 
@@ -122,3 +122,16 @@ def test_wikitext_has_the_published_number_of_words(raw: Callable[[str], Path]) 
     parts = preprocess([replace(valid, session="train"), test], TextOptions())
     assert [len(part.signal("tokens").data) for part in parts] == [217_646, 245_569]
     assert parts[1].signal("size").data[:, 0].tolist() == [1] * 245_569
+
+
+@pytest.mark.parametrize("options", UNITS, ids=lambda o: o.unit)
+def test_a_text_in_tokens_can_be_read_again(options: TextOptions) -> None:
+    vocabulary = learn_vocabulary([text("train", PLAY)], options)
+    (clean,) = preprocess([text("train", PLAY)], options)
+    assert vocabulary.names == clean.array("vocabulary").tolist()
+    again = vocabulary.decode(clean.signal("tokens").data.tolist())
+    if options.unit == "word":  # the blanks between words are not kept
+        assert [line.split() for line in again.split("\n")] == [line.split() for line in PLAY.split("\n")]
+        assert "  " not in again
+    else:
+        assert again == PLAY

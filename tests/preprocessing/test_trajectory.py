@@ -83,3 +83,16 @@ def test_what_cannot_be_done_is_refused() -> None:
         preprocess([recording(some())], TrajectoryOptions(arc=7))
     with pytest.raises(ValueError, match=r"preprocess.rate=0.1: recording robot/1 lasts 4 s, less than a sample"):
         preprocess([recording(some())], TrajectoryOptions(rate=0.1))
+
+
+def test_a_channel_that_never_changes_may_be_kept_but_none_that_is_not_finite() -> None:
+    data = np.random.default_rng(0).normal(size=(20, 3))
+    data[:, 1] = 0.5
+    made = Recording("robot", "1", {"trajectory": Signal(data, 10.0, "m", ("a", "b", "c"))})
+    with pytest.raises(ValueError, match=r"b constant at 0.5"):
+        preprocess([made], TrajectoryOptions())
+    (kept,) = preprocess([made], TrajectoryOptions(bad="keep"))
+    np.testing.assert_array_equal(kept.signal("trajectory").data, data.astype(np.float32))
+    data[3, 0] = np.nan
+    with pytest.raises(ValueError, match=r"a 1 of 20 samples are not finite"):
+        preprocess([made], TrajectoryOptions(bad="keep"))

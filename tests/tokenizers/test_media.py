@@ -11,6 +11,7 @@ import torch
 from neurofmx.tokenizers.behavior_video import BehaviorVideoTokenizer
 from neurofmx.tokenizers.configs import BehaviorVideoConfig, ImageConfig, TrajectoryConfig, VideoAudioConfig
 from neurofmx.tokenizers.image import ImageTokenizer
+from neurofmx.tokenizers.table import build_tokenizer
 from neurofmx.tokenizers.tokens import Layout, Sample
 from neurofmx.tokenizers.trajectory import TrajectoryTokenizer
 from neurofmx.tokenizers.video import VideoTokenizer, _cells
@@ -195,3 +196,26 @@ def test_velocity_of_a_steady_movement() -> None:
     torch.testing.assert_close(values[:, 0], x[0, :, 0])
     torch.testing.assert_close(values[1:, 1], torch.full((7,), 1.5))
     assert float(values[0, 1].detach()) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "side"),
+    [
+        ({}, 7),  # ceil(28 / 2 / 2): each pads what its kernel takes
+        ({"conv_strides": (2, 2, 2)}, 4),
+        ({"conv_kernel_sizes": (5, 3, 3)}, 7),  # 26, 13, 7
+        ({"conv_padding": (0, 0, 0)}, 5),  # 26, 12, 5
+        ({"conv_channels": (4, 6, 10)}, 7),
+        ({"conv_channels": (8,), "conv_kernel_sizes": (7,), "conv_strides": (7,), "conv_padding": (0,)}, 4),
+    ],
+)
+def test_every_option_of_the_convolutions_acts(options: dict, side: int) -> None:
+    """Tokens and weights are as many as the arithmetic of convolutions says."""
+    config = ImageConfig(**options)
+    tokenizer = build_tokenizer("image", Layout((28, 28)), 16, options=options)
+    assert tokenizer(Sample(torch.randn(2, 28, 28))).values.shape == (2, side**2, 16)
+    inputs = (1, *config.conv_channels[:-1])
+    layers = zip(inputs, config.conv_channels, config.conv_kernel_sizes, strict=True)
+    weights = sum(before * after * kernel**2 + 3 * after for before, after, kernel in layers)  # bias, norm's two
+    weights += (config.conv_channels[-1] + 1) * 16 + side**2 * 16  # the projection, and the places
+    assert sum(p.numel() for p in tokenizer.parameters()) == weights

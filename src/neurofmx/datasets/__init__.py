@@ -7,6 +7,7 @@ from neurofmx.datasets.ajile12 import Ajile12
 from neurofmx.datasets.allen_2p import Allen2p
 from neurofmx.datasets.allen_neuropixels_lfp import AllenNeuropixelsLfp
 from neurofmx.datasets.amvoc_usv import AmvocUsv
+from neurofmx.datasets.associative_recall import AssociativeRecall
 from neurofmx.datasets.base import Dataset, Expected, Split
 from neurofmx.datasets.bids import Bids
 from neurofmx.datasets.bycycle_lfp import BycycleLfp
@@ -23,10 +24,12 @@ from neurofmx.datasets.fsdd import Fsdd
 from neurofmx.datasets.gripforce_ieeg import GripforceIeeg
 from neurofmx.datasets.haxby2001 import Haxby2001
 from neurofmx.datasets.ibl import Ibl
+from neurofmx.datasets.induction import Induction
 from neurofmx.datasets.miller_ecog import MillerEcog
 from neurofmx.datasets.mne_misc_ieeg import MneMiscIeeg
 from neurofmx.datasets.mnist_5k import Mnist5k
 from neurofmx.datasets.mujoco import Mujoco
+from neurofmx.datasets.mujoco_cloning import MujocoCloning
 from neurofmx.datasets.myo_armband import MyoArmband
 from neurofmx.datasets.nilearn_haxby import NilearnHaxby
 from neurofmx.datasets.ninapro import Ninapro
@@ -53,6 +56,7 @@ _KINDS: tuple[type[Dataset], ...] = (
     Allen2p,
     AllenNeuropixelsLfp,
     AmvocUsv,
+    AssociativeRecall,
     Bids,
     BycycleLfp,
     Cao2021,
@@ -68,10 +72,12 @@ _KINDS: tuple[type[Dataset], ...] = (
     GripforceIeeg,
     Haxby2001,
     Ibl,
+    Induction,
     MillerEcog,
     MneMiscIeeg,
     Mnist5k,
     Mujoco,
+    MujocoCloning,
     MyoArmband,
     NilearnHaxby,
     Ninapro,

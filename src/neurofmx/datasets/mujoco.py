@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
+from neurofmx.datasets.simulator import environment
 from neurofmx.recording import Recording, Signal, Source, load, save
 from neurofmx.task import Task
 
@@ -102,20 +103,20 @@ class Mujoco(Dataset):
         Raises:
             ImportError: If Gymnasium or MuJoCo is missing.
         """
-        environment = _environment(ROBOTS[self.robot].environment, steps=self.steps + 1)
+        made = environment(ROBOTS[self.robot].environment, steps=self.steps + 1, dataset=self.name)
         seeds = np.random.SeedSequence(self.seed).spawn(self.episodes)
         try:
-            return [self._episode(environment, number, seed) for number, seed in enumerate(seeds)]
+            return [self._episode(made, number, seed) for number, seed in enumerate(seeds)]
         finally:
-            environment.close()
+            made.close()
 
-    def _episode(self, environment: Any, number: int, seed: np.random.SeedSequence) -> Recording:
+    def _episode(self, made: Any, number: int, seed: np.random.SeedSequence) -> Recording:
         """One episode from its beginning."""
         robot, rng = ROBOTS[self.robot], np.random.default_rng(seed)
         commands = _smooth_noise((self.steps, robot.actions), rng)
-        observed = [environment.reset(seed=int(rng.integers(2**31)))[0]]
+        observed = [made.reset(seed=int(rng.integers(2**31)))[0]]
         for command in commands:
-            observed.append(environment.step((command * environment.action_space.high).astype(np.float32))[0])
+            observed.append(made.step((command * made.action_space.high).astype(np.float32))[0])
         states = np.array(observed, np.float64)
         names = [f"observation-{i + 1}" for i in range(robot.observations)]
         names += [f"action-{i + 1}" for i in range(robot.actions)]
@@ -127,20 +128,6 @@ class Mujoco(Dataset):
                 "change": Signal(np.diff(states, axis=0), robot.rate, "SI", self.task.names),
             },
         )
-
-
-def _environment(name: str, *, steps: int) -> Any:
-    """A simulator without a window; raises ImportError that says what to install."""
-    try:
-        import gymnasium  # imported here: only this dataset needs it
-        import gymnasium.envs.mujoco
-        import mujoco  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"dataset mujoco simulates with gymnasium and mujoco, which are not here ({error}); "
-            "pip install -c constraints.txt -e '.[robotics]'"
-        ) from error
-    return gymnasium.make(name, max_episode_steps=steps)
 
 
 def _smooth_noise(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

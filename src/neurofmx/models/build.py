@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import cast
 
 import torch
 from pydantic import BaseModel
+from torch import nn
 
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.decoder import Decoder
@@ -14,7 +16,8 @@ from neurofmx.models.table import MODELS
 from neurofmx.models.token_head import TokenHead
 from neurofmx.tables import pick
 from neurofmx.tokenizers.table import build_tokenizer, default_tokenizer
-from neurofmx.tokenizers.tokens import Layout
+from neurofmx.tokenizers.text import TextTokenizer
+from neurofmx.tokenizers.tokens import Layout, Tokenizer
 from neurofmx.tokenizers.windows import Windows
 
 
@@ -39,14 +42,17 @@ def build_decoder(family: str, config: BaseModel, head: HeadConfig, windows: Win
     reader = windows.tokenizer or default_tokenizer(windows.modality, windows.montage)
     tokenizer = build_tokenizer(reader, Layout.of(windows), dim, options=windows.tokenizer_options)
     # the head draws its weights before the backbone: this order gives the bits of the committed scores
-    answer = _head(dim, head, windows, fold=fold)
+    answer = _head(dim, head, windows, tokenizer, fold=fold)
     return Decoder(tokenizer, getattr(import_module(module), name)(config), answer)
 
 
-def _head(dim: int, config: HeadConfig, windows: Windows, *, fold: int) -> Head | TokenHead:
+def _head(dim: int, config: HeadConfig, windows: Windows, tokenizer: Tokenizer, *, fold: int) -> Head | TokenHead:
     """The head of a task; a regression's knows the scale of its target."""
     if windows.task.kind == "next_token":
-        return TokenHead(dim, vocabulary=windows.task.width, dropout=config.dropout)
+        tied = None
+        if config.tie_embeddings and isinstance(tokenizer, TextTokenizer):
+            tied = cast("nn.Parameter", tokenizer.vectors.weight)
+        return TokenHead(dim, vocabulary=windows.task.width, dropout=config.dropout, tied=tied)
     answer = Head(dim, task=windows.task, pool=config.pool, dropout=config.dropout)
     if windows.task.kind == "regression":
         y = torch.as_tensor(windows.y[windows.fold(fold).train], dtype=torch.float32)

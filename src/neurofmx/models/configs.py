@@ -314,3 +314,7 @@ class HeadConfig(BaseModel):
         default="attention", description="Answer from the last state, the mean over the window, or a learnt mean."
     )
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of pooled features dropped in training.")
+    tie_embeddings: bool = Field(
+        default=False,
+        description="Answer the next token with the vectors that tokens are read by, in place of a second set of them.",
+    )

@@ -12,6 +12,8 @@ from neurofmx.models.head import Head
 from neurofmx.models.token_head import TokenHead
 from neurofmx.tokenizers.tokens import Sample, Tokenizer
 
+LONGEST = 2**18  # samples of the windows that are answered at once
+
 
 class Decoder(nn.Module):
     """Answer a task from windows.
@@ -72,12 +74,37 @@ class Decoder(nn.Module):
         return np.concatenate(logs).astype(np.float64)
 
     @torch.inference_mode()
+    def stream_likelihood(self, x: np.ndarray, y: np.ndarray, *, piece: int = 1024) -> np.ndarray:
+        """Say the same of one long text in one pass: the state is carried from piece to piece.
+
+        Args:
+            x: Tokens `(texts, time, 1)`.
+            y: The token that follows each `(texts, time)`.
+            piece: Tokens read at once; it changes nothing but rounding.
+
+        Returns:
+            Natural logarithms `(texts, time)`, float64.
+
+        Raises:
+            TypeError: If the network was built for another task.
+        """
+        if not isinstance(self.head, TokenHead):
+            raise TypeError("this network does not answer at every token; call predict")
+        self.eval()
+        device, logs, state = next(self.parameters()).device, [], None
+        tokens, true = (torch.as_tensor(each, dtype=torch.int64, device=device) for each in (x, y))
+        for part, asked in zip(tokens.split(piece, 1), true.split(piece, 1), strict=True):
+            outputs, state = self(Sample(part), state)
+            logs.append(self.head.log_likelihood(outputs.float(), asked))
+        return torch.cat(logs, 1).cpu().numpy().astype(np.float64)
+
+    @torch.inference_mode()
     def predict(self, sample: Sample, *, batch_size: int = 256) -> np.ndarray:
         """Answer windows outside of training.
 
         Args:
             sample: Any number of windows, on the CPU.
-            batch_size: Windows answered at once.
+            batch_size: Windows answered at once; fewer where they are long.
 
         Returns:
             Logits, values in the target's unit, or cosine and sine, shape `(windows, task.width)`, float64.
@@ -89,6 +116,7 @@ class Decoder(nn.Module):
             raise TypeError("this network answers at every token; call log_likelihood")
         self.eval()
         device = next(self.parameters()).device
+        batch_size = max(1, min(batch_size, LONGEST // sample.x.shape[1]))
         batches = [sample[first : first + batch_size] for first in range(0, len(sample), batch_size)]
         return np.concatenate([self._answer(batch.to(device)) for batch in batches]).astype(np.float64)
 

@@ -24,6 +24,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from pydantic import BaseModel
 
+from neurofmx.tokenizers.stretches import stretches
 from neurofmx.tokenizers.windows import Windows
 
 START = (0.6, 1.0, 1.3)  # discounts that the search begins with, about what English words have
@@ -102,11 +103,11 @@ class NgramDecoder:
         """
         part, longest = windows.fold(fold), int(config.max_order)  # type: ignore[attr-defined]
         vocabulary = np.array([windows.task.width])
-        text, first = _stretches(windows, part.train)
+        text, first = stretches(windows, part.train)
         levels = _count(text, first, order=longest, vocabulary=int(vocabulary[0]))
         x, y = windows.x[part.validation, :, 0], windows.y[part.validation]
         discounts = _tuned(levels, x, y, int(vocabulary[0]))
-        return cls(*_stretches(windows, np.union1d(part.train, part.validation)), discounts, vocabulary)
+        return cls(*stretches(windows, np.union1d(part.train, part.validation)), discounts, vocabulary)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
@@ -147,19 +148,6 @@ class NgramDecoder:
     def parameters(self) -> int:
         """Counts and discounts."""
         return sum(len(level.keys) for level in self.levels) + self.discounts.size
-
-
-def _stretches(windows: Windows, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The text of some windows `(tokens,)`, windows that follow one another joined, and where each stretch begins."""
-    x, y = windows.x[index, :, 0], windows.y[index]
-    same = windows.group[index][1:] == windows.group[index][:-1]
-    joined = np.r_[False, same & np.isclose(windows.start[index][1:], windows.stop[index][:-1])]
-    # a window goes on where the one before ended: its first token is then that window's last answer
-    tokens = np.concatenate([x[:, :1], y], axis=1).astype(np.int32)
-    keep = np.ones(tokens.shape, bool)
-    keep[joined, 0] = False
-    before = np.cumsum(keep.sum(axis=1)) - keep.sum(axis=1)
-    return tokens[keep], before[~joined]
 
 
 def _count(text: np.ndarray, first: np.ndarray, *, order: int, vocabulary: int) -> list[_Level]:

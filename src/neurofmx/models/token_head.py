@@ -25,13 +25,21 @@ class TokenHead(nn.Module):
         dim: Width of a state.
         vocabulary: Number of tokens to choose from.
         dropout: Share of features dropped in training.
+        tied: Vectors `(vocabulary, dim)` of spread 1 to answer with, shared with who reads tokens by them; states are
+            then scaled by `dim ** -0.5`, so that logits begin with spread 1. None for a set of its own.
+
+    Source:
+        Press and Wolf 2017, Using the output embedding to improve language models, section 3 (tied vectors).
     """
 
-    def __init__(self, dim: int, *, vocabulary: int, dropout: float = 0.1) -> None:
+    def __init__(self, dim: int, *, vocabulary: int, dropout: float = 0.1, tied: nn.Parameter | None = None) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.dropout = nn.Dropout(dropout)
         self.answer = nn.Linear(dim, vocabulary)
+        self.scale = 1.0 if tied is None else dim**-0.5
+        if tied is not None:
+            self.answer.weight = tied
 
     def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
         """States made ready for the last layer, `(batch, tokens, dim)`; `loss` and `log_likelihood` apply it.
@@ -41,7 +49,8 @@ class TokenHead(nn.Module):
         """
         if mask is not None:
             raise ValueError("a text has windows of one length; there must be no mask")
-        return self.dropout(self.norm(states))
+        ready = self.dropout(self.norm(states))
+        return ready if self.scale == 1 else ready * self.scale
 
     def loss(self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """Mean negative log probability of the true next tokens, nats.

@@ -24,6 +24,8 @@ class Transformer(nn.Module):
         rotary positions (Su et al. 2021, eq. 34), which need no longest length.
     """
 
+    grows = True  # its state, the keys and values, grows with every token
+
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -22,6 +22,7 @@ TRAINING = "train"  # the session that the vocabulary is learnt from
 UNKNOWN, LINE_END = "<unk>", "<eos>"
 WORD = re.compile(r"\n|\S+")
 BLANK = [point for point in range(0x3001) if chr(point).isspace()]  # what `\S` is not; there are none above
+NAMES = {"word": "word", "character": "character", "bpe": "byte-pair piece"}  # what a token of each unit is called
 LINES = 1000  # how many are encoded at once, which bounds the memory
 
 
@@ -51,18 +52,26 @@ class TextOptions(BaseModel):
         return self
 
 
-class _Tokens(NamedTuple):
+class Tokens(NamedTuple):
     """Tokens `(tokens,)` by number, and the character each ends before `(tokens,)`."""
 
     ids: np.ndarray
     ends: np.ndarray
 
 
-class _Vocabulary(NamedTuple):
-    """All tokens in the order of their numbers, and how a text becomes numbers."""
+class Vocabulary(NamedTuple):
+    """What a text is made of, and the way there and back.
+
+    Args:
+        names: All tokens in the order of their numbers.
+        encode: From a text to its tokens.
+        decode: From numbers to a text. Words come with single blanks, as what stood between them is not kept; bytes
+            that are no whole character become U+FFFD.
+    """
 
     names: list[str]
-    encode: Callable[[str], _Tokens]
+    encode: Callable[[str], Tokens]
+    decode: Callable[[Sequence[int]], str]
 
 
 def preprocess(recordings: Iterable[Recording], options: TextOptions) -> list[Recording]:
@@ -79,19 +88,27 @@ def preprocess(recordings: Iterable[Recording], options: TextOptions) -> list[Re
         with each token. Words and characters that training lacks become `<unk>`; an encoding by bytes has none.
 
     Raises:
-        ValueError: If no recording is of session `train`, or a text is empty.
+        ValueError: If no recording is of session `train`, a text is empty, or one with trials is not cut into
+            characters.
         ImportError: If `bpe` is asked for and the package tokenizers is missing.
     """
     recordings = list(recordings)
-    texts = {recording.name: _read(recording) for recording in recordings}
-    training = [texts[recording.name] for recording in recordings if recording.session == TRAINING]
+    if options.unit != "character" and any(recording.trials is not None for recording in recordings):
+        raise ValueError(f"preprocess.unit={options.unit}: trials of a text lie at its characters; take unit=character")
+    vocabulary = learn_vocabulary(recordings, options)
+    return [_numbered(recording, _read(recording), vocabulary, NAMES[options.unit]) for recording in recordings]
+
+
+def learn_vocabulary(recordings: Iterable[Recording], options: TextOptions) -> Vocabulary:
+    """The vocabulary of the training text; arguments and errors are those of `preprocess`."""
+    recordings = list(recordings)
+    training = [_read(recording) for recording in recordings if recording.session == TRAINING]
     if not training:
         raise ValueError(
-            f"no recording of session {TRAINING!r} among {', '.join(texts)}: a vocabulary may be learnt from the "
-            f"training text only; name that session {TRAINING!r}"
+            f"no recording of session {TRAINING!r} among {', '.join(r.name for r in recordings)}: a vocabulary may be "
+            f"learnt from the training text only; name that session {TRAINING!r}"
         )
-    vocabulary = _LEARN[options.unit](training, options.size)
-    return [_numbered(recording, texts[recording.name], vocabulary) for recording in recordings]
+    return _LEARN[options.unit](training, options.size)
 
 
 def _read(recording: Recording) -> str:
@@ -102,11 +119,11 @@ def _read(recording: Recording) -> str:
     return text
 
 
-def _numbered(recording: Recording, text: str, vocabulary: _Vocabulary) -> Recording:
+def _numbered(recording: Recording, text: str, vocabulary: Vocabulary, name: str) -> Recording:
     """One recording in tokens."""
     tokens = vocabulary.encode(text)
     clock = {"rate": 1.0, "start": 0.0}
-    numbers = Signal(tokens.ids.astype(np.int32), unit="token", channels=("token",), **clock)
+    numbers = Signal(tokens.ids.astype(np.int32), unit="token", channels=(name,), **clock)
     size = Signal(_sizes(text, tokens.ends), unit="1", channels=("words", "bytes"), **clock)
     arrays = {**recording.arrays, "vocabulary": np.array(vocabulary.names, np.str_)}
     return replace(recording, signals={"tokens": numbers, "size": size}, arrays=arrays)
@@ -136,7 +153,7 @@ def _frequent(counts: Counter[str], size: int | None) -> list[str]:
     return [UNKNOWN, *(order if size is None else order[: size - 1])]
 
 
-def _words(training: list[str], size: int | None) -> _Vocabulary:
+def _words(training: list[str], size: int | None) -> Vocabulary:
     """What stands between blanks; the end of a line is a word of its own."""
 
     def names_of(text: str) -> list[str]:
@@ -145,36 +162,47 @@ def _words(training: list[str], size: int | None) -> _Vocabulary:
     names = _frequent(Counter(word for text in training for word in names_of(text)), size)
     number = {name: index for index, name in enumerate(names)}
 
-    def encode(text: str) -> _Tokens:
+    def encode(text: str) -> Tokens:
         ids = np.array([number.get(name, 0) for name in names_of(text)])
-        return _Tokens(ids, _word_ends(text))
+        return Tokens(ids, _word_ends(text))
 
-    return _Vocabulary(names, encode)
+    def decode(ids: Sequence[int]) -> str:
+        text = " ".join(names[i] for i in ids)
+        return re.sub(rf" ?{LINE_END} ?", "\n", text)
+
+    return Vocabulary(names, encode, decode)
 
 
-def _characters(training: list[str], size: int | None) -> _Vocabulary:
+def _characters(training: list[str], size: int | None) -> Vocabulary:
     """Every character."""
     names = _frequent(Counter(character for text in training for character in text), size)
     number = {name: index for index, name in enumerate(names)}
 
-    def encode(text: str) -> _Tokens:
-        return _Tokens(np.array([number.get(name, 0) for name in text]), np.arange(1, len(text) + 1))
+    def encode(text: str) -> Tokens:
+        return Tokens(np.array([number.get(name, 0) for name in text]), np.arange(1, len(text) + 1))
 
-    return _Vocabulary(names, encode)
+    return Vocabulary(names, encode, lambda ids: "".join(names[i] for i in ids))
 
 
-def _pieces(training: list[str], size: int | None) -> _Vocabulary:
+def _pieces(training: list[str], size: int | None) -> Vocabulary:
     """Pieces of words by byte-pair encoding, trained and applied line by line.
 
     Source: Sennrich et al. 2016, Neural machine translation of rare words with subword units, section 3.2; on bytes,
     Radford et al. 2019, Language models are unsupervised multitask learners, section 2.2.
     """
     try:
-        from tokenizers import Tokenizer, models, pre_tokenizers, trainers  # imported here: only this unit needs it
+        from tokenizers import (
+            Tokenizer,
+            decoders,
+            models,
+            pre_tokenizers,
+            trainers,
+        )  # imported here: only this unit needs it
     except ImportError as error:
         raise ImportError(f"preprocess.unit=bpe: needs the package tokenizers ({error}); pip install it") from error
 
     tokenizer = Tokenizer(models.BPE())
+    tokenizer.decoder = decoders.ByteLevel()
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(
         vocab_size=size or 0, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False
@@ -182,7 +210,7 @@ def _pieces(training: list[str], size: int | None) -> _Vocabulary:
     tokenizer.train_from_iterator((line for text in training for line in text.splitlines(keepends=True)), trainer)
     numbers = tokenizer.get_vocab()
 
-    def encode(text: str) -> _Tokens:
+    def encode(text: str) -> Tokens:
         lines, ids, ends, before = text.splitlines(keepends=True), [], [], 0
         for first in range(0, len(lines), LINES):
             some = lines[first : first + LINES]
@@ -190,12 +218,13 @@ def _pieces(training: list[str], size: int | None) -> _Vocabulary:
                 ids.extend(pieces.ids)
                 ends.extend(before + end for _, end in pieces.offsets)
                 before += len(line)
-        return _Tokens(np.array(ids), np.array(ends))
+        return Tokens(np.array(ids), np.array(ends))
 
-    return _Vocabulary(sorted(numbers, key=lambda name: numbers[name]), encode)
+    names = sorted(numbers, key=lambda name: numbers[name])
+    return Vocabulary(names, encode, lambda ids: tokenizer.decode(list(ids), skip_special_tokens=False))
 
 
-_LEARN: dict[str, Callable[[list[str], int | None], _Vocabulary]] = {
+_LEARN: dict[str, Callable[[list[str], int | None], Vocabulary]] = {
     "word": _words,
     "character": _characters,
     "bpe": _pieces,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,7 +30,11 @@ class TrajectoryOptions(BaseModel):
         ge=2,
         description="range sensors in a ring: for each, the nearest of so many neighbours is added; null adds nothing",
     )
-    bad: Bad = Field(default="error", description="channels that never change: `error`, or `drop` them everywhere")
+    bad: Bad | Literal["keep"] = Field(
+        default="error",
+        description="channels that never change in a recording: `error`, `drop` them everywhere, or `keep` them, as "
+        "the place of a target that stays where it is for an episode",
+    )
 
 
 def preprocess(recordings: Iterable[Recording], options: TrajectoryOptions) -> list[Recording]:
@@ -46,10 +51,21 @@ def preprocess(recordings: Iterable[Recording], options: TrajectoryOptions) -> l
         ValueError: If a channel is not finite or never changes and `bad` is `error`, or a recording is shorter than a
             sample of the new rate, or `arc` is wider than the ring.
     """
-    usable = screen(recordings, SIGNAL, bad=options.bad, option="preprocess.bad")
+    usable = _usable(recordings, options.bad)
     if options.arc is not None:
         usable = [_with_arcs(recording, options.arc) for recording in usable]
     return [_at(_single(recording), options.rate) for recording in usable]
+
+
+def _usable(recordings: Iterable[Recording], bad: Bad | Literal["keep"]) -> list[Recording]:
+    """Recordings with finite channels that vary, or may be kept."""
+    if bad != "keep":
+        return screen(recordings, SIGNAL, bad=bad, option="preprocess.bad")
+    recordings = list(recordings)
+    for recording in recordings:
+        if not np.isfinite(recording.signal(SIGNAL).data).all():
+            screen([recording], SIGNAL, bad="error", option="preprocess.bad")
+    return recordings
 
 
 def _single(recording: Recording) -> Recording:

@@ -254,6 +254,12 @@ class TextConfig(BaseModel):
     model_config = FROZEN
 
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of the vectors' numbers dropped in training.")
+    spread: float = Field(
+        default=1.0,
+        gt=0,
+        description="Standard deviation of the vectors at the start. Where it is large beside what the blocks of a "
+        "network add, the network begins as a bigram model and is slow to look further back.",
+    )
 
 
 class TrajectoryConfig(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from neurofmx.tokenizers.scaling import FlatChannels, Moments, learn_scaling
 from neurofmx.tokenizers.text_windows import cut_text
 from neurofmx.tokenizers.windows import Montage, Windows
 
+TOKENS = "tokens"  # the signal that holds numbers into the array `vocabulary`
 _JOINED = ("y", "start", "stop", "length")
 
 
@@ -123,10 +125,14 @@ def cut(
     parts = _split(split, options, recordings, group=group, start=start, stop=stop)
     if task.kind == "classification":
         _check_classes(parts, y, task, dataset)
+    vocabulary = len(recordings[0].arrays["vocabulary"]) if signal == TOKENS else 0
     present = np.arange(x.shape[2]) < np.array([p.x.shape[2] for p in pieces])[:, None]
-    moments = _moments(x, parts, group, length, present, options, recordings, signals, dataset)
+    if vocabulary:  # numbers of tokens have no scale
+        moments = Moments(np.zeros((len(parts), 1), np.float32), np.ones((len(parts), 1), np.float32))
+    else:
+        moments = _moments(x, parts, group, length, present, options, recordings, signals, dataset)
     return Windows(
-        x=x,
+        x=x.astype(np.int32) if vocabulary else x,
         y=y,
         group=group,
         block=block,
@@ -149,6 +155,7 @@ def cut(
         tokenizer=options.tokenizer or "",
         tokenizer_options=options.tokenizer_options,
         grid=signals[0].data.shape[1:] if signals[0].data.ndim > 2 else (),
+        vocabulary=vocabulary,
     )
 
 
@@ -169,7 +176,11 @@ def _cut_text(
         )
     length = round(options.stop * recordings[0].signal(signal).rate)
     asked = {"signal": signal, "task": task, "split": split, "modality": modality, "dataset": dataset}
-    return cut_text(recordings, length=length, stride=options.stride, **asked)
+    return replace(
+        cut_text(recordings, length=length, stride=options.stride, **asked),
+        tokenizer=options.tokenizer or "",
+        tokenizer_options=options.tokenizer_options,
+    )
 
 
 def _split(

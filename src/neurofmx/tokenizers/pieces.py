@@ -85,6 +85,7 @@ def cut_recording(recording: Recording, signal: Signal, task: Task, split: Split
     index = anchor[:, None] + np.arange(low, high)
     x = gather(signal.data, np.minimum(index, len(signal.data) - 1)).astype(np.float32)
     x[index >= end[:, None]] = 0
+    x = x[..., None] if x.ndim == 2 else x  # numbers of tokens, one a moment
     if x.ndim > 3:  # pictures: their rows are read one after the other, colours side by side
         x = x.reshape(len(x), x.shape[1] * x.shape[2], -1)
     first, last = (signal.start + i / signal.rate for i in (anchor + low, end))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
+import torch
 from torch import nn
 
 from neurofmx.tokenizers.configs import TextConfig
@@ -17,7 +18,7 @@ class TextTokenizer(Tokenizer):
     Args:
         layout: Of the windows (B, T, 1), whose samples are numbers of tokens.
         dim: Width of a token.
-        config: How much of the vectors is dropped in training.
+        config: How long the vectors are at first, and how much of them is dropped in training.
 
     Raises:
         ValueError: If the windows hold no numbers of tokens.
@@ -31,8 +32,11 @@ class TextTokenizer(Tokenizer):
         if not layout.vocabulary:
             raise ValueError("tokenizer=text reads numbers of tokens, these windows hold measurements; use linear")
         self.layout = layout
+        config = config or TextConfig()
         self.vectors = nn.Embedding(layout.vocabulary, dim)
-        self.dropout = nn.Dropout((config or TextConfig()).dropout)
+        with torch.no_grad():
+            self.vectors.weight *= config.spread
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, sample: Sample) -> Tokens:
         """Tokens (B, T, dim)."""

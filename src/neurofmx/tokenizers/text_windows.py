@@ -72,7 +72,7 @@ def cut_text(
         task=replace(task, names=tuple(recordings[0].array("vocabulary").tolist())),
         modality=modality,
         rate=rate,
-        channels=("token",),
+        channels=recordings[0].signal(signal).channels,
         patch=1,
         split_name=split.name,
         dataset=dataset,

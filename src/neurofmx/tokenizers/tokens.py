@@ -60,7 +60,7 @@ class Layout(NamedTuple):
             varied=windows.montage == "own",
             positions=bool(np.isfinite(windows.positions).all(2).any()),
             grid=grid,
-            vocabulary=windows.task.width if windows.task.kind == "next_token" else 0,
+            vocabulary=windows.tokens,
         )
 
 
@@ -87,10 +87,12 @@ class Sample:
     @classmethod
     def of(cls, windows: Windows, fold: int, index: np.ndarray) -> Sample:
         """Windows `index` standardised with the training windows of a fold, on the CPU."""
-        group, kind = windows.group[index], torch.int64 if windows.task.kind == "next_token" else torch.float32
+        group, kind = windows.group[index], torch.int64 if windows.tokens else torch.float32
         whole = bool((windows.length == windows.x.shape[1]).all())
+        # of tokens long windows to test on would make padding of most of what is trained on
+        longest = int(windows.length[index].max(initial=1)) if windows.tokens else windows.x.shape[1]
         return cls(
-            torch.as_tensor(windows.scaled(fold, index), dtype=kind),
+            torch.as_tensor(windows.scaled(fold, index)[:, :longest], dtype=kind),
             present=None if windows.present.all() else torch.as_tensor(windows.present[group]),
             length=None if whole else torch.as_tensor(windows.length[index]),
             recording=torch.as_tensor(group, dtype=torch.int64),

@@ -65,6 +65,7 @@ class Windows:
         tokenizer: Which tokenizer a network reads them with; empty for that of the modality.
         tokenizer_options: Its settings.
         sizes: Words and bytes that the answers of a window stand for, shape `(windows, 2)`, int; empty but for a text.
+        vocabulary: Where samples are numbers of tokens but the task is not the next one, how many tokens there are.
         grid: Shape of one picture, `(rows, columns)` or `(rows, columns, 3)`, where windows are pictures: their rows
             one after the other, the colours of a column side by side. Default `()`, no pictures.
     """
@@ -93,6 +94,7 @@ class Windows:
     tokenizer_options: dict[str, Any] = field(default_factory=dict)
     sizes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
     grid: tuple[int, ...] = ()
+    vocabulary: int = 0
 
     def __post_init__(self) -> None:
         windows, time, channels = self.x.shape
@@ -111,6 +113,11 @@ class Windows:
         return len(self.split)
 
     @property
+    def tokens(self) -> int:
+        """How many tokens there are, where samples are numbers of tokens; 0 for measurements."""
+        return self.task.width if self.task.kind == "next_token" else self.vocabulary
+
+    @property
     def answer(self) -> int:
         """Numbers a model answers to a window: `task.width`, or a log probability for every token of a text."""
         return self.x.shape[1] if self.task.kind == "next_token" else self.task.width
@@ -121,7 +128,8 @@ class Windows:
         time, channels = self.x.shape[1:]
         if self.task.kind != "next_token":
             return f"{time} x {channels} at {self.rate:g} Hz"
-        return f"{time} tokens of {self.task.width:,}, every {(self.start[1] - self.start[0]) * self.rate:g}"
+        stride = (self.start[1] - self.start[0]) * self.rate
+        return f"{time} {self.channels[0]}s of {self.task.width:,}, every {stride:g}"
 
     @property
     def tested(self) -> np.ndarray:
@@ -143,15 +151,19 @@ class Windows:
 
         What was not recorded is 0: the mean of what was. Numbers of tokens have no scale and stay as they are.
         """
-        if self.task.kind == "next_token":
+        if self.tokens:
             return self.x[index]
-        mean, std = self.mean[k], self.std[k]
         if self.montage == "own":
-            mean, std = (each[self.group[index], None] for each in (mean, std))
-        x = (self.x[index] - mean) / std
+            x = (self.x[index] - self.mean[k][self.group[index], None]) / self.std[k][self.group[index], None]
+        else:
+            x = self.standardised(k, self.x[index])
         if np.any(self.length[index] < x.shape[1]):
             x[~self.recorded(index)] = 0
         return x
+
+    def standardised(self, k: int, x: np.ndarray) -> np.ndarray:
+        """Other windows `(n, time, channels)` of the same channels, scaled as those of fold `k`."""
+        return (x - self.mean[k]) / self.std[k]
 
     def recorded(self, index: np.ndarray) -> np.ndarray:
         """Which samples of windows `index` were recorded and are no padding, shape `(index, time)`, bool."""
@@ -160,6 +172,7 @@ class Windows:
     def save(self, path: Path) -> None:
         """Write one HDF5 file, the same bytes for the same windows; it appears only when complete."""
         facts = {name: getattr(self, name) for name in _FACTS}
+        facts |= {"vocabulary": self.vocabulary} if self.vocabulary else {}
         facts["tokenizer_options"] = json.dumps(self.tokenizer_options, sort_keys=True)
         task = {name: value for name, value in vars(self.task).items() if value is not None}
         arrays = {name: getattr(self, name) for name in _ARRAYS}

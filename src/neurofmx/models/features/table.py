@@ -13,9 +13,10 @@ from neurofmx.models.features.course import Course
 from neurofmx.models.features.foreground import Foreground
 from neurofmx.models.features.gradients import Gradients
 from neurofmx.models.features.oscillations import BandPower, CommonSpatialPatterns, Features, Flat, TangentSpace
+from neurofmx.models.features.symbols import Symbols
 from neurofmx.tokenizers.windows import Windows
 
-Kind = Literal["flat", "bands", "csp", "riemann", "lines", "smooth", "course", "foreground", "gradients"]
+Kind = Literal["flat", "bands", "csp", "riemann", "lines", "smooth", "course", "foreground", "gradients", "symbols"]
 FitFeatures = Callable[[np.ndarray, np.ndarray], Features]
 FEATURES: dict[str, type[Features]] = {
     "flat": Flat,
@@ -27,6 +28,7 @@ FEATURES: dict[str, type[Features]] = {
     "course": Course,
     "foreground": Foreground,
     "gradients": Gradients,
+    "symbols": Symbols,
 }
 AUTO: dict[str, tuple[Kind, ...]] = {
     "ecog": ("flat", "bands"),
@@ -78,6 +80,7 @@ def readers(
     settings: dict[str, list[FitFeatures]] = {
         "csp": [partial(CommonSpatialPatterns.fit, components=csp_components)],
         "lines": [partial(BrokenLines.fit, knots=count) for count in sorted(knots)],
+        "symbols": [partial(Symbols.fit, vocabulary=windows.tokens)],
         "smooth": [partial(Landmarks.fit, landmarks=landmarks, width=width) for width in sorted(widths)],
     }
     return [reader for each in kinds for reader in settings.get(each) or [_reader(windows, each)]]
@@ -86,6 +89,8 @@ def readers(
 def _suited(windows: Windows) -> tuple[Kind, ...]:
     """The features that are usual for a modality and that its windows can have."""
     padded = _padded(windows)
+    if windows.tokens:
+        return ("symbols",)
     if windows.modality == "audio" and padded:
         return ("course",)
     if windows.modality == "image" and len(windows.grid) == 3:
@@ -102,6 +107,9 @@ def _reader(windows: Windows, kind: Kind) -> FitFeatures:
 
 def _require(windows: Windows, kind: Kind) -> None:
     """Refuse features that a dataset cannot have."""
+    if (kind == "symbols") != bool(windows.tokens):
+        held = "numbers of tokens" if windows.tokens else "measurements"
+        raise ValueError(f"features={kind!r} cannot read {windows.dataset}, whose windows hold {held}: use 'auto'")
     if kind in _WHOLE and _padded(windows):
         raise ValueError(f"features={kind!r} needs windows of one length, {windows.dataset} pads some: use 'riemann'")
     if kind == "csp" and windows.task.kind != "classification":

@@ -1,0 +1,85 @@
+"""Language models with context: every token answered once, after what the option says and nothing else."""
+
+import numpy as np
+import pytest
+import torch
+from tests.models.test_language_models import NETWORKS, network
+from tests.tokenizers.test_text_windows import part, windows
+
+from neurofmx.evaluation.context import sliding, text_answers
+from neurofmx.models.ngram import NgramDecoder
+from neurofmx.tokenizers.stretches import stretches
+from neurofmx.tokenizers.tokens import Sample
+
+
+@pytest.mark.parametrize(("time", "context"), [(6, 0), (6, 3), (6, 5), (7, 2)])
+@pytest.mark.parametrize("length", [8, 25, 31])
+def test_each_token_is_answered_once_after_as_much_as_was_asked_for(time: int, context: int, length: int) -> None:
+    text = np.arange(100, 100 + length, dtype=np.int32)
+    asked: list[int] = []
+
+    def answer(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Says how many tokens of its window it had read, and checks that it is asked for what follows."""
+        assert x.shape[1:] == (time, 1)
+        np.testing.assert_array_equal(x[..., 0] + 1, y)
+        asked.append(len(x))
+        return np.broadcast_to(np.arange(1.0, time + 1), y.shape)
+
+    read = sliding(text, answer, time=time, context=context)
+    assert read.shape == (length - 1,)
+    known = np.minimum(np.arange(1, length), context + 1)  # the token before is always read
+    assert np.all(read >= known)
+    assert np.all(read[:time] == np.arange(1, time + 1))
+    if context == 0 and (length - 1) % time == 0:
+        assert asked == [(length - 1) // time]
+
+
+@pytest.mark.parametrize(("family", "options"), NETWORKS)
+def test_a_carried_state_says_what_one_pass_says(family: str, options: dict) -> None:
+    made = windows(stop=12.0, stride=12, parts=[part("train"), part("valid"), part("test", tokens=61)])
+    model = network(family, options, made=made).eval()
+    test = made.fold(0).test
+    (text,) = stretches(made, test).each()
+    assert len(text) == 61
+    x, y = text[None, :-1, None], text[None, 1:]
+    with torch.no_grad():
+        states, _ = model(Sample(torch.as_tensor(x, dtype=torch.int64)))
+        whole = model.head.logits(states).log_softmax(-1).numpy()
+    exact = np.take_along_axis(whole, y[..., None].astype(np.int64), 2)[..., 0]
+
+    def pieces(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return model.stream_likelihood(x, y, piece=7)
+
+    def windowed(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return model.log_likelihood(Sample(torch.as_tensor(x, dtype=torch.int64)), y)
+
+    carried = text_answers(made, test, context="carried", windowed=windowed, carried=pieces)
+    np.testing.assert_allclose(carried, exact.reshape(5, 12), atol=2e-5)
+    alone = text_answers(made, test, context=0.0, windowed=windowed)
+    np.testing.assert_allclose(alone[0], carried[0], atol=2e-5)  # before the first window there is no text
+    assert np.abs(alone[1:] - carried[1:]).max() > 1e-4
+    half = text_answers(made, test, context="carried", windowed=windowed)  # a state that grows: windows overlap
+    np.testing.assert_array_equal(half, text_answers(made, test, context=0.5, windowed=windowed))
+
+
+def test_an_ngram_with_its_text_before_it_is_less_surprised_at_the_start_of_a_window() -> None:
+    tokens = np.random.default_rng(0).integers(0, 50, 20)
+    repeated = [part(name, tokens=201) for name in ("train", "valid", "test")]
+    for recording in repeated:
+        recording.signal("tokens").data[:] = np.resize(tokens, 201)
+    made = windows(parts=repeated)
+    model = NgramDecoder(np.resize(tokens, 400).astype(np.int32), np.array([0]), np.full((3, 3), 0.5), np.array([50]))
+    test, ask = made.fold(0).test, model.log_likelihood
+    alone, carried = (text_answers(made, test, context=c, windowed=ask, carried=ask) for c in (0.0, "carried"))
+    (text,) = stretches(made, test).each()
+    np.testing.assert_allclose(carried.ravel(), ask(text[None, :-1, None], text[None, 1:])[0])
+    assert np.all(carried[1:, 0] >= alone[1:, 0])
+    assert carried[1:, 0].mean() > alone[1:, 0].mean()
+    # with two tokens before it a trigram knows as much as it ever does
+    half = text_answers(made, test, context=0.5, windowed=ask)
+    np.testing.assert_allclose(half, carried)
+
+
+def test_texts_that_do_not_follow_one_another_are_not_joined() -> None:
+    made = windows(stride=10)
+    assert [len(text) for text in stretches(made, made.fold(0).test).each()] == [5, 5, 5, 5]

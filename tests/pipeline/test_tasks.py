@@ -1,0 +1,109 @@
+"""Tasks from raw folder to score by the pipeline's own scripts: a text, a memory task, a cloned policy."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from tests.pipeline.test_own_data import run_stage
+
+from neurofmx.datasets.manifest import write_manifest
+from pipeline_checkout import ROOT, SMALL
+
+PLAY = "the cat sat on the mat\nthe rat sat on the cat\n" * 900
+STAGES = ("02_preprocess", "03_tokenize")
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`small(name, item, **changes)` is a folder whose params.yaml names one dataset and an LSTM."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+
+    def make(name: str, kind: str, modality: str, *, block: dict[str, Any], **sections: dict[str, Any]) -> None:
+        tree = YAML(typ="safe").load(ROOT / "params.yaml")
+        for section, values in {**SMALL, **sections}.items():
+            tree[section] |= values
+        tree["train"] |= {"workers": 1, "min_batches": 2, "max_batches": 40}  # one process loads torch
+        tree["run"] = {"datasets": {name: {"kind": kind, "modality": modality}}, "compare": ["lstm"]}
+        for part, values in block.items():
+            tree["datasets"][name].setdefault(part, {}).update(values)
+        YAML(typ="safe").dump(tree, tmp_path / "params.yaml")
+
+    return make
+
+
+def built(name: str, *stages: str) -> None:
+    """Run stages of a dataset, and train and score the linear model and the LSTM."""
+    for stage in (*stages, *STAGES):
+        run_stage(f"pipeline/{stage}.py", name)
+    for model in ("linear", "lstm"):
+        run_stage("pipeline/04_train.py", name, model)
+        run_stage("pipeline/05_evaluate.py", name, model)
+
+
+def report(name: str, model: str) -> dict[str, Any]:
+    return json.loads(Path(f"data/scores/{name}/{model}/report.json").read_text())
+
+
+def test_a_text_has_settings_and_context_of_its_own_and_is_gone_on_with(small: Any, tmp_path: Path) -> None:
+    name = "tiny_shakespeare"
+    raw = tmp_path / f"data/raw/{name}"
+    raw.mkdir(parents=True)
+    (raw / "input.txt").write_text(PLAY)
+    write_manifest(raw, ("input.txt",), dataset=name, source="test", licence="none", options={})
+    window = {"stop": 16.0, "stride": 16, "tokenizer_options": {"dropout": 0.0}}
+    block = {"tokenize": window, "train": {"learning_rate": 0.03, "min_batches": 40, "batch_size": 16}}
+    small(name, name, "text", block=block, evaluate={"draws": 100, "text_context": "carried"})
+    built(name)
+    scored = {model: report(name, model) for model in ("linear", "lstm")}
+    for each in scored.values():
+        assert each["window"].endswith("; state carried through the text")
+        assert each["window"].startswith("16 characters of ")
+        assert each["metrics"]["bits_per_token"] < 1.0
+        assert each["chance"]["bits_per_token"] > 3.0
+    said = [
+        run_stage("pipeline/generate.py", name, "lstm", "--prompt", "the cat ", "--tokens", "40", *more)
+        for more in (("--temperature", "0"), ("--temperature", "0"), ("--seed", "1"), ("--seed", "1"), ("--seed", "2"))
+    ]
+    assert said[0] == said[1]
+    assert said[2] == said[3] != said[4]
+    assert all(text.startswith("the cat ") and len(text) == 8 + 40 + 1 for text in said)
+    assert said[0].removeprefix("the cat ")[:3] == "sat"
+
+
+def test_a_memory_task_is_scored_by_length(small: Any) -> None:
+    name = "induction"
+    options = {"symbols": 4, "length": 6, "test_lengths": [6, 12], "windows": 400, "tested": 100}
+    small(name, name, "text", block={"options": options, "tokenize": {"stop": 12.0}})
+    built(name, "01_download")
+    for model in ("linear", "lstm"):
+        full = report(name, model)
+        assert sorted(full["by_length"]) == ["12", "6"]
+        assert full["score"] == pytest.approx(sum(full["by_length"].values()) / 2, abs=1e-5)
+    metrics = json.loads(Path(f"metrics/scores/{name}/lstm.json").read_text())
+    assert metrics[name]["lstm"]["by_length"] == report(name, "lstm")["by_length"]
+
+
+def test_a_cloned_policy_is_scored_in_the_simulator(small: Any) -> None:
+    name = "reacher_cloning"
+    simulate = {"datasets": [name], "episodes": 3}
+    small(name, "mujoco_cloning", "trajectory", block={"options": {"episodes": 6}}, simulate=simulate)
+    tree = YAML(typ="safe").load(Path("params.yaml"))
+    built(name, "01_download")
+    run_stage("pipeline/04_train.py", name, "model")
+    printed = run_stage("pipeline/closed_loop.py", name)
+    scores = json.loads(Path(f"metrics/closed_loop/{name}.json").read_text())[name]
+    assert set(scores) == {"expert", "random", "linear", "model", "lstm"}
+    assert (scores["expert"]["of_expert"], scores["random"]["of_expert"]) == (1.0, 0.0)
+    assert scores["expert"]["reached_m"] < 0.01 < scores["linear"]["reached_m"]
+    assert 0.3 < scores["linear"]["of_expert"] < 1
+    assert f"{name} expert: return {scores['expert']['return']:.2f}, 1.00 of the expert's, distance from" in printed
+    before = Path(f"metrics/closed_loop/{name}.json").read_bytes()
+    run_stage("pipeline/closed_loop.py", name)
+    assert Path(f"metrics/closed_loop/{name}.json").read_bytes() == before
+    tree["datasets"][name]["tokenize"]["stop"] = 0.06
+    YAML(typ="safe").dump(tree, Path("params.yaml"))
+    with pytest.raises(SystemExit, match=r"tokenize.stop=0.06: must be one sample, 0.02 s"):
+        run_stage("pipeline/closed_loop.py", name)
