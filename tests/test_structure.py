@@ -133,7 +133,8 @@ def test_imports_run_one_way(path: Path) -> None:
 def stages() -> list[tuple[str, str, set[str], list[str]]]:
     """Stage, script, modules that its tables point to, and declared deps, for every kind, modality and model."""
     declared = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-    compared = YAML(typ="safe").load(ROOT / "params.yaml")["run"]["compare"]
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    compared = sorted({model for run in (params["run"], *params["suites"].values()) for model in run["compare"]})
     return [
         (
             name,

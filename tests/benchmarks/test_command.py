@@ -110,6 +110,7 @@ def test_the_parent_never_waits_actively():
 
 def test_cleaning_is_measured_for_every_modality_that_has_a_case(tmp_path):
     from benchmarks.preprocessing import CASES, run, table, write
+
     from neurofmx.preprocessing import PREPROCESS
 
     row = run("lfp", mib=1, folder=tmp_path, options={"low": 10.0})

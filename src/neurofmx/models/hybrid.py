@@ -99,8 +99,11 @@ class MambaLiquidSpikingNetwork(nn.Module):
         """Mean spikes per neuron and step of the last forward pass, block by block (num_layers,), without gradient.
 
         Raises:
+            AttributeError: If the network was built without spikes.
             RuntimeError: If nothing has passed the network yet.
         """
+        if not self.config.use_spikes:
+            raise AttributeError("spike_rates: a network with use_spikes=False has no neurons that spike")
         if self._spike_rates is None:
             raise RuntimeError("spike_rate is known after the first forward pass: call the model on data before")
         return self._spike_rates

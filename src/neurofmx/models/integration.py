@@ -14,7 +14,8 @@ The bidirectional order, for tokens `c`:
 Each path needs the other's states to be steered by, so one of them must run twice. The liquid cell does, because it
 is the cheaper one; Mamba's scan and output projection run once. Both modulations then use true states: of `l1`, which
 saw the tokens, and of `m2`, the block's final Mamba output, and never of a step that has not been computed yet. Both
-looks share the cell's weights and carry a state each.
+looks share the cell's weights and carry a state each. Without exchange both looks stay, the second one with the cell's
+own time constants: that is what the exchange is at zero weights.
 """
 
 from __future__ import annotations
@@ -101,6 +102,22 @@ class LiquidIntegration(nn.Module):
         return self.readout(liquid), after
 
 
+class MambaIntegration(nn.Module):
+    """The Mamba path alone.
+
+    Args:
+        config: The network's settings.
+    """
+
+    def __init__(self, config: HybridConfig) -> None:
+        super().__init__()
+        self.mamba = _mamba(config)
+
+    def forward(self, c: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
+        """Runs the Mamba block over tokens (batch, length, hidden_dim)."""
+        return self.mamba(c, state)
+
+
 class SequentialIntegration(nn.Module):
     """First the liquid path, then Mamba on what it made.
 
@@ -158,7 +175,7 @@ class BidirectionalIntegration(nn.Module):
         self.readout = nn.Linear(config.liquid_units, config.hidden_dim)
         self.mamba = _mamba(config)
         self.attention = _attention(config) if config.attends else None
-        self.exchange = BidirectionalStateExchange(config.liquid_units, config.hidden_dim, config.mamba_d_state)
+        self.exchange = _exchange(config) if config.use_state_exchange else None
         self.merge = _merger(config)
 
     def forward(self, c: Tensor, state: BidirectionalState | None = None) -> tuple[Tensor, BidirectionalState]:
@@ -167,9 +184,12 @@ class BidirectionalIntegration(nn.Module):
         liquid, first = self.liquid(c, first)
         features, gate, conv = self.mamba.features(c, conv)
         liquid, features, seen = self._look(liquid, features, seen)
-        selection = self.exchange.modulate_mamba(liquid, self.mamba.select(features))
+        selection, exchange = self.mamba.select(features), self.exchange
+        if exchange is not None:
+            selection = exchange.modulate_mamba(liquid, selection)
         mamba, scan = self.mamba.scan(features, gate, selection, scan)
-        liquid, second = self.liquid(self.again(liquid), second, tau=self.exchange.modulate_liquid(mamba))
+        tau = None if exchange is None else exchange.modulate_liquid(mamba)
+        liquid, second = self.liquid(self.again(liquid), second, tau=tau)
         merged = self.merge([self.readout(liquid), mamba])
         return merged, BidirectionalState(first, second, MambaState(conv, scan), seen)
 
@@ -218,6 +238,11 @@ def _attention(config: HybridConfig) -> CrossModalAttention:
     )
 
 
+def _exchange(config: HybridConfig) -> BidirectionalStateExchange:
+    """The state exchange of the config."""
+    return BidirectionalStateExchange(config.liquid_units, config.hidden_dim, config.mamba_d_state)
+
+
 def _merger(config: HybridConfig) -> nn.Module:
     """What makes one path of two."""
     if not config.use_adaptive_gating:
@@ -241,4 +266,8 @@ def integrate(config: HybridConfig) -> nn.Module:
     Returns:
         A module with `y, state = integration(tokens, state)`.
     """
-    return INTEGRATIONS[config.integration_mode](config) if config.use_mamba else LiquidIntegration(config)
+    if not config.use_mamba:
+        return LiquidIntegration(config)
+    if not config.use_liquid:
+        return MambaIntegration(config)
+    return INTEGRATIONS[config.integration_mode](config)
