@@ -3,8 +3,10 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +14,23 @@ import numpy as np
 from _stage import Params, run, write_json
 from neurofmx.evaluation.answers import load_answers, out_of_fold, save_answers
 from neurofmx.evaluation.chance import chance_outputs
-from neurofmx.evaluation.report import Cost, Provenance, report
+from neurofmx.evaluation.perturb import (
+    CHANNELS,
+    NEURONS,
+    noisy,
+    silenced_channels,
+    silenced_neurons,
+    spiking_units,
+)
+from neurofmx.evaluation.report import Cost, Provenance, report, rounded
+from neurofmx.evaluation.robustness import (
+    Robustness,
+    load_harmed,
+    noise_name,
+    robustness_report,
+    save_harmed,
+    silenced_name,
+)
 from neurofmx.evaluation.spikes import SpikeMeter
 from neurofmx.models.table import MODELS
 from neurofmx.params import Model
@@ -30,6 +48,8 @@ class Answered(NamedTuple):
     kernels: str = ""
     tokenizer: str = ""
     validation_loss: float | None = None
+    harmed: Mapping[str, np.ndarray] = MappingProxyType({})  # answers under noise or with silent neurons, by condition
+    silenced: str = ""
 
 
 def main(params: Params, dataset: str, model: str) -> None:
@@ -43,13 +63,16 @@ def main(params: Params, dataset: str, model: str) -> None:
     save_answers(out / "answers.h5", answered.outputs)
     if (checkpoints / "curve.csv").is_file():
         shutil.copy(checkpoints / "curve.csv", out / "curve.csv")
+    linear = Path("data/scores") / dataset / "linear"
+    reference = load_answers(linear / "answers.h5")
+    chance = out_of_fold(windows, lambda fold: chance_outputs(windows, fold))
     full = {"validation_loss": answered.validation_loss} | report(
         answered.outputs,
         windows.truth,
         windows.block[windows.tested],
         windows.task,
-        linear=load_answers(Path("data/scores") / dataset / "linear" / "answers.h5"),
-        chance=out_of_fold(windows, lambda fold: chance_outputs(windows, fold)),
+        linear=reference,
+        chance=chance,
         provenance=Provenance(
             dataset=dataset,
             model=model,
@@ -62,15 +85,37 @@ def main(params: Params, dataset: str, model: str) -> None:
         ),
         cost=Cost(
             parameters=answered.parameters,
-            **json.loads((checkpoints / "cost.json").read_text()),
+            **cost_of(checkpoints),
             spikes_per_neuron_per_step=answered.spikes,
         ),
         draws=params.evaluate.draws,
         confidence=params.evaluate.confidence,
     )
+    if params.evaluate.robustness.asked:
+        save_harmed(out / "harmed.h5", answered.harmed)
+        full["robustness"] = rounded(
+            robustness_report(
+                answered.outputs,
+                answered.harmed,
+                windows.truth,
+                windows.block[windows.tested],
+                windows.task,
+                chance=chance,
+                what=answered.silenced,
+                linear=(reference, load_harmed(linear / "harmed.h5")),
+                draws=params.evaluate.draws,
+                confidence=params.evaluate.confidence,
+            )
+        )
     write_json(out / "report.json", full)
     write_json(Path(f"metrics/scores/{dataset}/{model}.json"), headlines(full))
     print(f"{dataset} {model}: {full['headline']} {full['score']:.3f}, linear {full['linear']:.3f}: {full['verdict']}")
+
+
+def cost_of(checkpoints: Path) -> dict[str, Any]:
+    """What training took, as the report has it."""
+    cost = json.loads((checkpoints / "cost.json").read_text())
+    return {name: cost[name] for name in ("train_seconds", "peak_memory_mib")}
 
 
 def headlines(full: dict[str, Any]) -> dict[str, Any]:
@@ -94,11 +139,20 @@ def classical(params: Params, model: Model, windows: Windows, checkpoints: Path)
     decoder = getattr(import_module(module), name)
     stored = [load_checkpoint(checkpoints / f"best_fold{fold}.safetensors")[0] for fold in range(windows.folds)]
     folds = [load_decoder(decoder, {name: array.numpy() for name, array in arrays.items()}) for arrays in stored]
-    outputs = out_of_fold(windows, lambda fold: folds[fold].answer(windows, fold, windows.fold(fold).test))
-    return Answered(outputs[None], (0,), folds[0].parameters)
+
+    def answers(windows: Windows) -> np.ndarray:
+        return out_of_fold(windows, lambda fold: folds[fold].answer(windows, fold, windows.fold(fold).test))[None]
+
+    harmed = {noise_name(level): answers(noisy(windows, level)) for level in noise_of(params, windows)}
+    return Answered(answers(windows), (0,), folds[0].parameters, harmed=harmed)
 
 
-def asked(decoder: Any, windows: Windows, fold: int) -> np.ndarray:
+def noise_of(params: Params, windows: Windows) -> tuple[float, ...]:
+    """The levels of noise that windows can have: none on the numbers of a text's tokens."""
+    return () if windows.task.kind == "next_token" else params.evaluate.robustness.noise
+
+
+def asked(decoder: Any, windows: Windows, fold: int, *, channels: int = 0, seed: int = 0) -> np.ndarray:
     """Answers of a network to the test windows of a fold: outputs, or log probabilities of a text's true tokens."""
     from neurofmx.tokenizers.tokens import Sample
 
@@ -106,7 +160,25 @@ def asked(decoder: Any, windows: Windows, fold: int) -> np.ndarray:
     sample = Sample.of(windows, fold, test)
     if windows.task.kind == "next_token":
         return decoder.log_likelihood(sample, windows.y[test])
+    if channels:
+        sample = sample.with_x(silenced_channels(sample.x, channels, seed=seed))
     return decoder.predict(sample)
+
+
+def under_harm(
+    decoder: Any, robustness: Robustness, noises: dict[str, Windows], windows: Windows, fold: int, *, seed: int
+) -> dict[str, np.ndarray]:
+    """Answers of a network to the test windows of a fold under every condition that it can be put in."""
+    found = {name: asked(decoder, each, fold) for name, each in noises.items()}
+    neurons, text = spiking_units(decoder.backbone), windows.task.kind == "next_token"
+    chosen = seed * 1009 + fold
+    for count in robustness.silenced:
+        if count < neurons:
+            with silenced_neurons(decoder.backbone, count, seed=chosen):
+                found[silenced_name(count)] = asked(decoder, windows, fold)
+        elif not neurons and not text and count < windows.x.shape[-1]:
+            found[silenced_name(count)] = asked(decoder, windows, fold, channels=count, seed=chosen)
+    return found
 
 
 def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -> Answered:
@@ -121,6 +193,8 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
     ]
     spikes: list[float | None] = []
     losses: list[float] = []
+    noises = {noise_name(level): noisy(windows, level) for level in noise_of(params, windows)}
+    harm: dict[tuple[int, int], dict[str, np.ndarray]] = {}
 
     def answer(fold: int, seed: int) -> np.ndarray:
         weights, _ = load_checkpoint(checkpoints / f"best_fold{fold}_seed{seed}.safetensors")
@@ -128,12 +202,17 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         with SpikeMeter(decoders[fold].backbone) as meter:
             outputs = asked(decoders[fold], windows, fold)
         spikes.append(meter.rate)
+        harm[fold, seed] = under_harm(decoders[fold], params.evaluate.robustness, noises, windows, fold, seed=seed)
         _, facts = load_checkpoint(checkpoints / f"last_fold{fold}_seed{seed}.safetensors")
         losses.append(min(validation for _, _, validation in facts["curve"]))
         return outputs
 
     seeds = params.evaluate.seeds
     outputs = np.stack([out_of_fold(windows, lambda fold, seed=seed: answer(fold, seed)) for seed in seeds])
+    harmed = {
+        name: np.stack([out_of_fold(windows, lambda fold, s=seed, n=name: harm[fold, s][n]) for seed in seeds])
+        for name in next(iter(harm.values()))
+    }
     parameters = sum(weight.numel() for weight in decoders[0].parameters())
     rates = [rate for rate in spikes if rate is not None]
     return Answered(
@@ -144,6 +223,8 @@ def network(params: Params, model: Model, windows: Windows, checkpoints: Path) -
         kernels=getattr(decoders[0].backbone, "kernels", ""),
         tokenizer=type(decoders[0].tokenizer).__name__,
         validation_loss=float(np.mean(losses)),
+        harmed=harmed,
+        silenced=NEURONS if spiking_units(decoders[0].backbone) else CHANNELS,
     )
 
 

@@ -26,7 +26,9 @@ LAYERS = (
     {"models"},
     {"training"},
     {"evaluation"},
+    {"study"},
     {"prepared", "sections"},
+    {"variants"},
     {"params"},
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -38,6 +40,7 @@ NO_TRACE = {
     "params",
     "prepared",
     "sections",
+    "variants",
     "parts",
     "datasets.bundle",
     "datasets.fetch",

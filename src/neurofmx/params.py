@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from neurofmx.datasets import DATASETS
 from neurofmx.datasets.base import Dataset
+from neurofmx.evaluation.robustness import Robustness
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
 from neurofmx.prepared import Prepared, check_prepared
@@ -23,6 +24,7 @@ from neurofmx.sections import ParamsError, build, mapping, problems_of, say
 from neurofmx.tables import pick
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.training.options import TrainOptions
+from neurofmx.variants import variant_problems
 
 STUDIED = "hybrid"  # the family of section `model`
 FROZEN = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
@@ -56,6 +58,7 @@ class Evaluate(BaseModel):
     seeds: Seeds = Field(default=(42,), description="Each seed trains every fold of every network.")
     draws: int = Field(default=2000, ge=100, description="Bootstrap draws.")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Probability that an interval aims to cover.")
+    robustness: Robustness = Robustness()
 
 
 class Item(BaseModel):
@@ -80,6 +83,13 @@ class Suite(Run):
     """Datasets, models and seeds under one name, so that two runs with that name are comparable."""
 
     seeds: Seeds = Field(description="Each seed trains every fold of every network.")
+    common: dict[str, Any] = Field(default={}, description="Values for all variants, by dotted keys of params.yaml.")
+    variants: dict[str, dict[str, Any] | None] = Field(
+        default={}, description="Runs of the suite, the baseline first: each with values by dotted keys."
+    )
+    study: Literal["four_way", "modes", "ablation"] | None = Field(
+        default=None, description="What its table and figure are about; null for ratios to the baseline alone."
+    )
 
 
 class Block(BaseModel):
@@ -128,7 +138,7 @@ class Params(BaseModel):
 
     @model_validator(mode="after")
     def _all_is_known(self) -> Params:
-        for name in (*self.datasets, *self.models):
+        for name in (*self.datasets, *self.models, *self.suites):
             if not re.fullmatch(r"[a-z0-9_]+", name):
                 raise ValueError(f"name {name!r}: use a-z, 0-9 and _ only, as DVC joins names with '-' and '@'")
         if STUDIED in self.models:
@@ -222,14 +232,22 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     Raises:
         ParamsError: Naming each wrong key, its value, what is allowed, and the nearest name where one was mistyped.
     """
+    return check_params(read_tree(path), source=str(path))
+
+
+def read_tree(path: Path = Path("params.yaml")) -> dict[str, Any]:
+    """params.yaml as nested mappings, unchecked.
+
+    Raises:
+        ParamsError: If there is no such file, or it is no YAML.
+    """
     try:
         # YAML 1.2, as DVC writes it: a YAML 1.1 reader takes 1e-05 for a string
-        tree = YAML(typ="safe").load(path)
+        return YAML(typ="safe").load(path)
     except FileNotFoundError as error:
         raise ParamsError(f"{path}: no such file; run this in the root of the repository") from error
     except YAMLError as error:
         raise ParamsError(f"{path}: not valid YAML: {error}") from error
-    return check_params(tree, source=str(path))
 
 
 def check_params(tree: Any, *, source: str = "params") -> Params:
@@ -249,9 +267,13 @@ def check_params(tree: Any, *, source: str = "params") -> Params:
     problems = list(_section_problems(tree))
     if not problems:
         try:
-            return Params(**tree)
+            params = Params(**tree)
         except ValidationError as error:
             problems = [say((), Params, problem) for problem in error.errors()]
+        else:
+            problems = list(variant_problems(tree, check_params))
+            if not problems:
+                return params
     raise ParamsError(f"{source}:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 

@@ -64,5 +64,5 @@ class _Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, state: MambaState | None) -> tuple[Tensor, MambaState]:
-        y, state = self.mamba(self.norm(x), state)
-        return x + self.dropout(y), state
+        y, after = self.mamba(self.norm(x), state)
+        return x + self.dropout(y), after

@@ -19,6 +19,7 @@ from neurofmx.tables import pick
 
 # what may be turned to reach a number of parameters, the first the slowest; `hidden_dim` stays unless it is asked for
 KNOBS: dict[str, dict[str, Sequence[int]]] = {
+    "hybrid": {"num_layers": (1, 2, 3), "liquid_units": range(16, 257, 4)},
     "lstm": {"num_layers": range(1, 13)},
     "mamba": {"num_layers": range(1, 13), "d_state": (16, 8, 32)},
     "transformer": {"num_layers": range(1, 13), "feedforward": (4, 3, 2, 1, 5, 6)},

@@ -61,7 +61,10 @@ class Recipe:
 
 
 class Trained(NamedTuple):
-    """A trained fold: the folder with `best.safetensors` and `last.safetensors`, and what it took."""
+    """A trained fold: the folder with `best.safetensors` and `last.safetensors`, and what it took.
+
+    `idle_mib` is the memory that its process held before it trained anything: the interpreter and torch.
+    """
 
     fold: int
     seed: int
@@ -69,6 +72,7 @@ class Trained(NamedTuple):
     curve: list[tuple[int, float, float]]
     seconds: float
     peak_memory_mib: float
+    idle_mib: float
 
 
 @contextmanager
@@ -156,7 +160,11 @@ def _fit(recipe: Recipe, fold: int, seed: int, home: Path) -> None:
     fitted = trainer.fit()
     save_checkpoint(home / "best.safetensors", fitted.best, fold=fold, seed=seed, epoch=fitted.best_epoch)
     # what it took differs from run to run, so it stays out of the checkpoint
-    cost = {"seconds": trainer.progress.seconds, "peak_memory_mib": _peak_memory(cuda)}
+    cost = {
+        "seconds": trainer.progress.seconds,
+        "peak_memory_mib": _peak_memory(cuda),
+        "idle_mib": 0.0 if cuda else _idle_mib,
+    }
     with atomic(home / "cost.json") as part:
         part.write_text(json.dumps(cost))
     epoch = len(fitted.curve)
@@ -167,10 +175,14 @@ def _peak_memory(cuda: bool) -> float:
     """Most memory this process ever held, MiB: of the GPU if it trains there, else resident."""
     if cuda:
         return torch.cuda.max_memory_allocated() / 2**20
+    status = Path("/proc/self/status")  # where there is one: getrusage starts at what the parent held
+    if status.is_file():
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 _epochs: Any = None  # the worker's end of the progress queue
+_idle_mib = 0.0  # memory of the worker before its first training
 
 
 def _tell(home: Path, epoch: int) -> None:
@@ -190,8 +202,8 @@ def _follow(epochs: Any, bar: tqdm[Any]) -> None:
 
 def _prepare_worker(epochs: Any, threads: int) -> None:
     """Fix what the bits depend on, and end with the parent: an orphan would go on writing."""
-    global _epochs
-    _epochs = epochs
+    global _epochs, _idle_mib
+    _epochs, _idle_mib = epochs, _peak_memory(False)
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
