@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import _stage  # noqa: F401  # this checkout's code comes first
 from neurofmx.evaluation.answers import load_answers, out_of_fold
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.robustness import load_harmed
@@ -55,6 +56,7 @@ def entries(folder: Path, dataset: str, names: dict[str, str], *, domain: str) -
             found.append(
                 Entry(
                     name=name,
+                    variant=model == "model",
                     dataset=dataset,
                     domain=domain,
                     report=json.loads((place / "report.json").read_text()),

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import _stage  # noqa: F401  # this checkout's code comes first
 from neurofmx.params import read_tree
 from neurofmx.variants import variant_tree
 

@@ -2,8 +2,9 @@
 
     kept = (score - chance) / (clean score - chance)
 
-is 1 where nothing is lost and 0 at chance; of perplexities it is made of their logarithms. Clean and harmed answers,
-and those of chance, are scored on the same draws of blocks and seeds, so that the interval is that of the ratio.
+is 1 where nothing is lost and 0 at chance or below; of perplexities it is made of their logarithms. Clean and harmed
+answers, and those of chance, are scored on the same draws of blocks and seeds, so that the interval is that of the
+ratio.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ def kept(harmed: np.ndarray, clean: np.ndarray, chance: np.ndarray, task: Task) 
         array([0.75])
     """
     whole = above_chance(clean, chance, task)
-    return np.where(whole > 0, above_chance(harmed, chance, task) / np.where(whole > 0, whole, 1.0), np.nan)
+    left = np.maximum(above_chance(harmed, chance, task), 0.0)
+    return np.where(whole > 0, left / np.where(whole > 0, whole, 1.0), np.nan)
 
 
 def robustness_report(

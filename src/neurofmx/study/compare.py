@@ -77,7 +77,7 @@ def _row(
     """One run on one dataset."""
     names = ("headline", "score", "interval", "parameters", "train_seconds", "peak_memory_mib", "seeds", "linear")
     row: dict[str, Any] = {name: entry.report[name] for name in names}
-    row |= {"dataset": entry.dataset, "domain": entry.domain, "name": entry.name}
+    row |= {"dataset": entry.dataset, "domain": entry.domain, "name": entry.name, "variant": entry.variant}
     row["chance"] = entry.report["chance"][entry.report["headline"]]
     row["robustness"] = entry.report.get("robustness")
     row["kept"] = {

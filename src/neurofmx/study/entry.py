@@ -35,16 +35,18 @@ class Entry:
 
     Args:
         name: Variant, or model to compare with.
+        variant: Whether it is a variant of the model under study.
         dataset: Name of the dataset.
         domain: What it is about, such as `brain`.
         report: The report of its scores.
         outputs: Answers `(seeds, n, width)`.
         harmed: Answers under noise or with silent neurons, by condition, same shape.
-        jobs: What each fold with each seed took: `fold`, `seed`, `seconds`, `peak_memory_mib`, `idle_mib`.
+        jobs: What each fold with each seed took: `fold`, `seed`, `seconds`, `step_mib`.
         truth: What the answers are scored against.
     """
 
     name: str
+    variant: bool
     dataset: str
     domain: str
     report: Mapping[str, Any]

@@ -112,13 +112,11 @@ def _claimed(panel: Axes, measure: str, names: Sequence[str], claims: Sequence[M
 
 def _frame(panel: Axes, measure: str, lines: Sequence[tuple[str, str, Any]], *, named: bool) -> None:
     """Titles, names of the datasets under their domains, a logarithmic axis with plain numbers."""
-    from matplotlib.ticker import LogLocator, NullLocator
+    from matplotlib.ticker import FixedLocator, NullLocator
 
     panel.set_title(TITLES[measure], loc="left", fontweight="bold", fontsize=10)
     panel.set_xscale("log")
-    low, high = panel.get_xlim()
-    wide = high / low > 4
-    panel.xaxis.set_major_locator(LogLocator(base=2 if wide else 10, subs=(1.0,) if wide else _steps(low, high)))
+    panel.xaxis.set_major_locator(FixedLocator(_ticks(*panel.get_xlim())))
     panel.xaxis.set_major_formatter("{x:g}")
     panel.xaxis.set_minor_locator(NullLocator())
     panel.grid(axis="x", color="#e5e5e5", linewidth=0.8)
@@ -131,8 +129,13 @@ def _frame(panel: Axes, measure: str, lines: Sequence[tuple[str, str, Any]], *, 
         panel.axhline(height - 0.5, color=GREY if new else "#dddddd", linewidth=0.9 if new else 0.6)
 
 
-def _steps(low: float, high: float) -> tuple[float, ...]:
-    """Round numbers between 1 and 10 that lie apart enough to be read."""
-    step = next((s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if (high - low) / s < 7), 1.0)
-    first = {round(k * step, 2) for k in range(int(1 / step), int(10 / step))}
-    return tuple(sorted(first | {round(k * step * 10, 2) for k in range(1, int(1 / step)) if k * step * 10 >= 1}))
+def _ticks(low: float, high: float) -> list[float]:
+    """At most seven round numbers between two ratios: equally far apart, or powers of two where they lie far apart."""
+    if high / low > 4:
+        return [2.0**power for power in range(-10, 11) if low <= 2.0**power <= high]
+    for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5):
+        inside = [round(k * step, 2) for k in range(round(low / step), round(high / step) + 1)]
+        inside = [tick for tick in inside if low <= tick <= high]
+        if len(inside) <= 7:
+            return inside
+    return [1.0, 2.0, 3.0, 4.0]

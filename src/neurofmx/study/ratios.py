@@ -4,12 +4,13 @@ Every ratio is of the run to the baseline:
 
 - `score`: headline scores; of perplexities the baseline's to the run's, so that above 1 is better for all;
 - `noise`, `silenced`: shares of the score above chance that are kept, means over the conditions both went through;
-- `time`, `memory`: seconds and memory of training, memory above what the process held before;
-- `parameters`: trained numbers; nothing is drawn.
+- `time`: seconds of training;
+- `memory`: of a training step, counted (`training/footprint.py`);
+- `parameters`: trained numbers.
 
-Scores and shares are on the same draws of blocks and seeds for both (`evaluation/gate.py`). Times and memory are drawn
-over the trainings, one of each fold and seed, in pairs. A ratio is None where it is undefined, as when a score below 0
-would stand in it.
+Scores and shares are on the same draws of blocks and seeds for both (`evaluation/gate.py`). Times are drawn over the
+trainings, one of each fold and seed, in pairs; memory and parameters are exact. A ratio is None where it is undefined,
+as when a score below 0 would stand in it, or where neurons were silenced in one and channels in the other.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def ratios(entry: Entry, baseline: Entry, *, draws: int, seed: int) -> dict[str,
         "noise": scores.kept("noise_"),
         "silenced": scores.kept("silenced_"),
         "time": _cost(entry, baseline, lambda job: job["seconds"], draws, seed),
-        "memory": _cost(entry, baseline, lambda job: job["peak_memory_mib"] - job["idle_mib"], draws, seed),
+        "memory": _cost(entry, baseline, lambda job: job["step_mib"], draws, seed),
         "parameters": _parameters(entry, baseline),
     }
 
@@ -85,7 +86,8 @@ class _Scores:
         names = sorted(
             name for name in self._pair[0].harmed if name.startswith(prefix) and name in self._pair[1].harmed
         )
-        if not names:
+        what = {each.report["robustness"]["silenced"] for each in self._pair} if names else set()
+        if not names or (prefix == "silenced_" and len(what) > 1):
             return None
         shares = [_shares(each, names, self._draws, self._seed) for each in self._pair]
         return _ratio(np.array([share.value for share in shares]), np.stack([share.drawn for share in shares]))

@@ -48,8 +48,9 @@ def _overall(result: Mapping[str, Any]) -> str:
     return (
         f"Ratios to `{result['baseline']}`, geometric means over the datasets with {_percent(result)} intervals; of a "
         "perplexity the ratio is turned round, so that a score above 1 is better everywhere. `p` is that of Wilcoxon's "
-        "signed-rank test over datasets after Holm's correction over the runs. Memory is what training took beyond the "
-        "idle process.\n\n" + markdown(["run", "datasets", *(HEADS[name] for name in MEASURES)], body)
+        "signed-rank test over datasets after Holm's correction over the runs. Memory is that of a training step: "
+        "weights, gradients, moments, and what is kept for the backward pass.\n\n"
+        + markdown(["run", "datasets", *(HEADS[name] for name in MEASURES)], body)
     )
 
 
@@ -81,7 +82,9 @@ def _parts(result: Mapping[str, Any]) -> str:
     """What each part that an ablation leaves out buys."""
     body = []
     for row in (row for row in result["overall"] if row["domain"] == ALL):
-        own = [run for run in result["rows"] if run["name"] == row["name"]]
+        own = [run for run in result["rows"] if run["name"] == row["name"] and run["variant"]]
+        if not own:  # a model to compare with is no part
+            continue
         counted = Counter(BUYS[run["verdict"]] for run in own)
         score = row["ratios"]["score"]
         says = "ties" if score is None else "loses" if score["high"] < 1 else "wins" if score["low"] > 1 else "ties"

@@ -33,6 +33,7 @@ from neurofmx.models.configs import HeadConfig
 from neurofmx.tokenizers.windows import load_windows
 from neurofmx.training.batches import Batches
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
+from neurofmx.training.footprint import step_memory
 from neurofmx.training.lock import locked
 from neurofmx.training.loop import Trainer
 from neurofmx.training.options import TrainOptions
@@ -63,7 +64,7 @@ class Recipe:
 class Trained(NamedTuple):
     """A trained fold: the folder with `best.safetensors` and `last.safetensors`, and what it took.
 
-    `idle_mib` is the memory that its process held before it trained anything: the interpreter and torch.
+    `step_mib` is the memory of a training step (`footprint.py`), the other one that of the whole process.
     """
 
     fold: int
@@ -72,7 +73,7 @@ class Trained(NamedTuple):
     curve: list[tuple[int, float, float]]
     seconds: float
     peak_memory_mib: float
-    idle_mib: float
+    step_mib: float
 
 
 @contextmanager
@@ -163,7 +164,7 @@ def _fit(recipe: Recipe, fold: int, seed: int, home: Path) -> None:
     cost = {
         "seconds": trainer.progress.seconds,
         "peak_memory_mib": _peak_memory(cuda),
-        "idle_mib": 0.0 if cuda else _idle_mib,
+        "step_mib": step_memory(decoder, batches.sample[: batches.batch_size], batches.y[: batches.batch_size]),
     }
     with atomic(home / "cost.json") as part:
         part.write_text(json.dumps(cost))
@@ -175,14 +176,10 @@ def _peak_memory(cuda: bool) -> float:
     """Most memory this process ever held, MiB: of the GPU if it trains there, else resident."""
     if cuda:
         return torch.cuda.max_memory_allocated() / 2**20
-    status = Path("/proc/self/status")  # where there is one: getrusage starts at what the parent held
-    if status.is_file():
-        return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 _epochs: Any = None  # the worker's end of the progress queue
-_idle_mib = 0.0  # memory of the worker before its first training
 
 
 def _tell(home: Path, epoch: int) -> None:
@@ -202,8 +199,8 @@ def _follow(epochs: Any, bar: tqdm[Any]) -> None:
 
 def _prepare_worker(epochs: Any, threads: int) -> None:
     """Fix what the bits depend on, and end with the parent: an orphan would go on writing."""
-    global _epochs, _idle_mib
-    _epochs, _idle_mib = epochs, _peak_memory(False)
+    global _epochs
+    _epochs = epochs
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
