@@ -137,7 +137,6 @@ class Study:
         """Hash over what a variant depends on: its params and the code of all stages."""
         section = variant_tree(tree, self._name, variant)
         section.pop("download", None)
-        section["run"]["compare"] = [] if variant != self.baseline else section["run"]["compare"]
         section["run"]["datasets"] = {name: section["run"]["datasets"][name] for name in self._suite.datasets}
         section["datasets"] = {name: section["datasets"][name] for name in self._suite.datasets}
         digest = hashlib.sha256(json.dumps(section, sort_keys=True).encode())

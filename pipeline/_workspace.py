@@ -86,10 +86,8 @@ def recover(suites: Iterable[str]) -> None:
 def _variants(before: dict[str, Any]) -> Iterable[dict[str, Any]]:
     """What `dvc exp run` makes of params.yaml for each variant of each suite."""
     for suite, section in (before.get("suites") or {}).items():
-        for number, variant in enumerate(section.get("variants") or {}):
-            tree = variant_tree(before, suite, variant)
-            tree["run"]["compare"] = [] if number else tree["run"]["compare"]
-            yield tree | {"suites": before["suites"]}
+        for variant in section.get("variants") or {}:
+            yield variant_tree(before, suite, variant) | {"suites": before["suites"]}
 
 
 def _metrics(suites: Iterable[str]) -> list[Path]:

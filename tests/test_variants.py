@@ -40,9 +40,10 @@ def test_the_params_of_a_variant_are_those_that_dvc_makes(tmp_path: Path) -> Non
     path = tmp_path / "params.yaml"
     YAML().dump({name: value for name, value in made.items() if name != "suites"}, path)
     changes = VARIANTS["common"] | VARIANTS["variants"]["small"]
-    given = ["run.compare=[lstm]", "evaluate.seeds=[1,2]", *(override(*each) for each in changes.items())]
+    given = ["run.compare=[]", "evaluate.seeds=[1,2]", *(override(*each) for each in changes.items())]
     apply_overrides(path, given)
     assert YAML(typ="safe").load(path) == wanted
+    assert variant_tree(made, "small", "whole")["run"]["compare"] == ["lstm"]
     params = check_params(made)
     assert list(params.suite("small").variants) == ["whole", "small"]
     assert check_params(wanted).model.config.hidden_dim == 32  # type: ignore[attr-defined]

@@ -39,8 +39,8 @@ def variant_tree(tree: Mapping[str, Any], suite: str, variant: str | None = None
         variant: Key of the suite's `variants`; None for what all of them share.
 
     Returns:
-        A copy with the suite's datasets beside those of `run`, its models and seeds, the common changes and the
-        variant's; without `suites`.
+        A copy with the suite's datasets beside those of `run`, its seeds, the common changes and the variant's; without
+        `suites`. The models to compare with are the same for all variants: the first one, the baseline, has them.
 
     Raises:
         ValueError: If there is no such suite or variant, or a change names no value.
@@ -49,7 +49,8 @@ def variant_tree(tree: Mapping[str, Any], suite: str, variant: str | None = None
     changed = copy.deepcopy({name: value for name, value in tree.items() if name != "suites"})
     run = dict(mapping(changed.get("run")))
     run["datasets"] = dict(mapping(run.get("datasets"))) | dict(mapping(section.get("datasets")))
-    run["compare"] = list(section.get("compare") or ())
+    first = next(iter(mapping(section.get("variants"))), None)
+    run["compare"] = list(section.get("compare") or ()) if variant in (None, first) else []
     changed["run"] = run
     changed["evaluate"] = dict(mapping(changed.get("evaluate"))) | {"seeds": section.get("seeds")}
     for key, value in changes_of(section, variant).items():
