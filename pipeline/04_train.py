@@ -2,8 +2,10 @@
 
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from _stage import Params, kept, run, write_json
 from neurofmx.models.table import MODELS
@@ -57,7 +59,11 @@ def train(params: Params, model: Model, dataset: str, name: str, out: Path) -> N
         if name == "model":
             shutil.copy(out / "curve.csv", made(Path("metrics/curves") / dataset) / "model.csv")
         seconds = sum(job.seconds for job in done) / len(params.evaluate.seeds)
-        write_cost(out, seconds, max(job.peak_memory_mib for job in done))
+        jobs = [job._asdict() for job in done]
+        each = [
+            {name: job[name] for name in ("fold", "seed", "seconds", "peak_memory_mib", "step_mib")} for job in jobs
+        ]
+        write_cost(out, seconds, max(job.peak_memory_mib for job in done), jobs=each)
 
 
 def made(folder: Path) -> Path:
@@ -73,9 +79,13 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def write_cost(out: Path, seconds: float, peak_memory_mib: float) -> None:
-    """What training all folds once took, beside the weights: it is measured, so it differs from run to run."""
-    write_json(out / "cost.json", {"train_seconds": round(seconds, 2), "peak_memory_mib": round(peak_memory_mib, 1)})
+def write_cost(out: Path, seconds: float, peak_memory_mib: float, *, jobs: Sequence[Mapping[str, Any]] = ()) -> None:
+    """What training all folds once took, beside the weights: it is measured, so it differs from run to run.
+
+    `jobs` says what each fold with each seed took; `step_mib` is the memory of one of its steps.
+    """
+    cost = {"train_seconds": round(seconds, 2), "peak_memory_mib": round(peak_memory_mib, 1)}
+    write_json(out / "cost.json", cost | ({"jobs": list(jobs)} if jobs else {}))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +18,23 @@ from neurofmx.evaluation.attention import AttentionMeter
 from neurofmx.evaluation.by_length import by_length
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.context import Context, said_context, text_answers
-from neurofmx.evaluation.report import Cost, Provenance, report
+from neurofmx.evaluation.perturb import (
+    CHANNELS,
+    NEURONS,
+    noisy,
+    silenced_channels,
+    silenced_neurons,
+    spiking_units,
+)
+from neurofmx.evaluation.report import Cost, Provenance, report, rounded
+from neurofmx.evaluation.robustness import (
+    Robustness,
+    load_harmed,
+    noise_name,
+    robustness_report,
+    save_harmed,
+    silenced_name,
+)
 from neurofmx.evaluation.spikes import SpikeMeter
 from neurofmx.models.table import MODELS
 from neurofmx.params import Model
@@ -39,6 +57,8 @@ class Answered(NamedTuple):
     weight_bytes: int | None = None
     validation_loss: float | None = None
     carries: bool = True
+    harmed: Mapping[str, np.ndarray] = MappingProxyType({})  # answers under noise or with silent neurons, by condition
+    silenced: str = ""
 
 
 def main(params: Params, dataset: str, model: str) -> None:
@@ -52,13 +72,16 @@ def main(params: Params, dataset: str, model: str) -> None:
     save_answers(out / "answers.h5", answered.outputs)
     if (checkpoints / "curve.csv").is_file():
         shutil.copy(checkpoints / "curve.csv", out / "curve.csv")
+    linear = Path("data/scores") / dataset / "linear"
+    reference = load_answers(linear / "answers.h5")
+    chance = out_of_fold(windows, lambda fold: chance_outputs(windows, fold))
     full = {"validation_loss": answered.validation_loss} | report(
         answered.outputs,
         windows.truth,
         windows.block[windows.tested],
         windows.task,
-        linear=load_answers(Path("data/scores") / dataset / "linear" / "answers.h5"),
-        chance=out_of_fold(windows, lambda fold: chance_outputs(windows, fold)),
+        linear=reference,
+        chance=chance,
         provenance=Provenance(
             dataset=dataset,
             model=model,
@@ -72,7 +95,7 @@ def main(params: Params, dataset: str, model: str) -> None:
         ),
         cost=Cost(
             parameters=answered.parameters,
-            **json.loads((checkpoints / "cost.json").read_text()),
+            **cost_of(checkpoints),
             spikes_per_neuron_per_step=answered.spikes,
             weight_bytes=answered.weight_bytes,
             attention_entropy=answered.entropy,
@@ -84,9 +107,31 @@ def main(params: Params, dataset: str, model: str) -> None:
     length = windows.length[windows.tested]
     if windows.vocabulary and np.ptp(length):
         full["by_length"] = by_length(answered.outputs, windows.truth, length, windows.task)
+    if params.evaluate.robustness.asked:
+        save_harmed(out / "harmed.h5", answered.harmed)
+        full["robustness"] = rounded(
+            robustness_report(
+                answered.outputs,
+                answered.harmed,
+                windows.truth,
+                windows.block[windows.tested],
+                windows.task,
+                chance=chance,
+                what=answered.silenced,
+                linear=(reference, load_harmed(linear / "harmed.h5")),
+                draws=params.evaluate.draws,
+                confidence=params.evaluate.confidence,
+            )
+        )
     write_json(out / "report.json", full)
     write_json(Path(f"metrics/scores/{dataset}/{model}.json"), headlines(full))
     print(f"{dataset} {model}: {full['headline']} {full['score']:.3f}, linear {full['linear']:.3f}: {full['verdict']}")
+
+
+def cost_of(checkpoints: Path) -> dict[str, Any]:
+    """What training took, as the report has it."""
+    cost = json.loads((checkpoints / "cost.json").read_text())
+    return {name: cost[name] for name in ("train_seconds", "peak_memory_mib")}
 
 
 def headlines(full: dict[str, Any]) -> dict[str, Any]:
@@ -114,17 +159,28 @@ def classical(params: Params, dataset: str, model: Model, windows: Windows, chec
     folds = [load_decoder(decoder, {name: array.numpy() for name, array in arrays.items()}) for arrays in stored]
     context = params.evaluate.text_context
 
-    def answer(fold: int) -> np.ndarray:
-        test, said = windows.fold(fold).test, folds[fold]
-        if windows.task.kind != "next_token":
-            return said.answer(windows, fold, test)
-        ask = said.log_likelihood
-        return text_answers(windows, test, context=context, windowed=ask, carried=ask)
+    def answers(windows: Windows) -> np.ndarray:
+        def answer(fold: int) -> np.ndarray:
+            test, said = windows.fold(fold).test, folds[fold]
+            if windows.task.kind != "next_token":
+                return said.answer(windows, fold, test)
+            ask = said.log_likelihood
+            return text_answers(windows, test, context=context, windowed=ask, carried=ask)
 
-    return Answered(out_of_fold(windows, answer)[None], (0,), folds[0].parameters)
+        return out_of_fold(windows, answer)[None]
+
+    harmed = {noise_name(level): answers(noisy(windows, level)) for level in noise_of(params, windows)}
+    return Answered(answers(windows), (0,), folds[0].parameters, harmed=harmed)
 
 
-def asked(decoder: Any, windows: Windows, fold: int, *, context: Context) -> np.ndarray:
+def noise_of(params: Params, windows: Windows) -> tuple[float, ...]:
+    """The levels of noise that windows can have: none on the numbers of tokens."""
+    return () if windows.tokens else params.evaluate.robustness.noise
+
+
+def asked(
+    decoder: Any, windows: Windows, fold: int, *, context: Context = 0.0, channels: int = 0, seed: int = 0
+) -> np.ndarray:
     """Answers of a network to the test windows of a fold: outputs, or log probabilities of a text's true tokens."""
     import torch
 
@@ -132,7 +188,10 @@ def asked(decoder: Any, windows: Windows, fold: int, *, context: Context) -> np.
 
     test = windows.fold(fold).test
     if windows.task.kind != "next_token":
-        return decoder.predict(Sample.of(windows, fold, test))
+        sample = Sample.of(windows, fold, test)
+        if channels:
+            sample = sample.with_x(silenced_channels(sample.x, channels, seed=seed))
+        return decoder.predict(sample)
 
     def windowed(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return decoder.log_likelihood(Sample(torch.as_tensor(x, dtype=torch.int64)), y)
@@ -158,6 +217,22 @@ def window_of(windows: Windows, answered: Answered, context: Context) -> str:
     return f"{windows.description}; {said_context(context, windows.x.shape[1], carries=answered.carries)}"
 
 
+def under_harm(
+    decoder: Any, robustness: Robustness, noises: dict[str, Windows], windows: Windows, fold: int, *, seed: int
+) -> dict[str, np.ndarray]:
+    """Answers of a network to the test windows of a fold under every condition that it can be put in."""
+    found = {name: asked(decoder, each, fold) for name, each in noises.items()}
+    neurons, text = spiking_units(decoder.backbone), bool(windows.tokens)
+    chosen = seed * 1009 + fold
+    for count in robustness.silenced:
+        if count < neurons:
+            with silenced_neurons(decoder.backbone, count, seed=chosen):
+                found[silenced_name(count)] = asked(decoder, windows, fold)
+        elif not neurons and not text and count < windows.x.shape[-1]:
+            found[silenced_name(count)] = asked(decoder, windows, fold, channels=count, seed=chosen)
+    return found
+
+
 def network(params: Params, dataset: str, model: Model, windows: Windows, checkpoints: Path) -> Answered:
     """Answers of the best weights of each fold and seed, in the precision of `evaluate`."""
     import torch
@@ -176,6 +251,8 @@ def network(params: Params, dataset: str, model: Model, windows: Windows, checkp
     blocks: list[list[dict[str, float]]] = []
     losses: list[float] = []
     sizes: list[int] = []
+    noises = {noise_name(level): noisy(windows, level) for level in noise_of(params, windows)}
+    harm: dict[tuple[int, int], dict[str, np.ndarray]] = {}
 
     def answer(fold: int, seed: int) -> np.ndarray:
         weights, _ = load_checkpoint(checkpoints / f"best_fold{fold}_seed{seed}.safetensors")
@@ -187,12 +264,17 @@ def network(params: Params, dataset: str, model: Model, windows: Windows, checkp
         spikes.append(meter.rate)
         entropies.append(attention.entropy)
         blocks.append(meter.blocks)
+        harm[fold, seed] = under_harm(decoder, params.evaluate.robustness, noises, windows, fold, seed=seed)
         _, facts = load_checkpoint(checkpoints / f"last_fold{fold}_seed{seed}.safetensors")
         losses.append(min(validation for _, _, validation in facts["curve"]))
         return outputs
 
     seeds = params.evaluate.seeds
     outputs = np.stack([out_of_fold(windows, lambda fold, seed=seed: answer(fold, seed)) for seed in seeds])
+    harmed = {
+        name: np.stack([out_of_fold(windows, lambda fold, s=seed, n=name: harm[fold, s][n]) for seed in seeds])
+        for name in next(iter(harm.values()))
+    }
     parameters = sum(weight.numel() for weight in decoders[0].parameters())
     return Answered(
         outputs,
@@ -207,6 +289,8 @@ def network(params: Params, dataset: str, model: Model, windows: Windows, checkp
         weight_bytes=max(sizes),
         validation_loss=float(np.mean(losses)),
         carries=carries(decoders[0]),
+        harmed=harmed,
+        silenced=NEURONS if spiking_units(decoders[0].backbone) else CHANNELS,
     )
 
 

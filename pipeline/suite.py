@@ -1,4 +1,9 @@
-"""Run a suite of params.yaml as one experiment: its datasets beside those of `run`, its models, its seeds.
+"""Run a suite of params.yaml: its datasets beside those of `run`, its models, its seeds.
+
+A suite without variants is one experiment. One with variants is an experiment for each, one after the other: what they
+share is made once, as DVC's cache of runs knows it. Their reports and answers are kept in data/suites, params.yaml,
+dvc.lock and metrics/ are put back at the end, and metrics/SUITE gets a table and a figure. A second call goes on where
+the first one ended.
 
 Datasets are added, never taken away: narrowing `run.datasets` would delete the others' metrics from the workspace.
 A stage that fails leaves the others to be done; the command then ends with an error, and a second call goes on there.
@@ -7,33 +12,87 @@ A stage that fails leaves the others to be done; the command then ends with an e
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
+import _workspace as workspace
+from _kept import SUITES
 from _stage import Params, run
+from _study import Study
+from neurofmx.params import check_params, load_params, read_tree
+from neurofmx.training.lock import locked
+from neurofmx.variants import changes_of, override, variant_tree
 
 
-def main(params: Params, suite: str, dry_run: bool) -> None:
-    """Run, or only print, one `dvc exp run`."""
+def main(params: Params, suite: str, dry_run: bool, table: bool, sizes: bool) -> None:
+    """Run, or only print, one `dvc exp run` for the suite or for each of its variants."""
+    chosen = params.suite(suite)
+    if sizes:
+        return sizes_of(params, suite)
+    if chosen.variants and (dry_run or table):
+        study = study_of(params, suite)
+        return study.show() if dry_run else study.report()
+    if chosen.variants:
+        with locked(SUITES):
+            if workspace.BEFORE.is_dir():
+                workspace.recover(params.suites)
+                params = load_params()
+            return study_of(params, suite).run()
     command = command_of(params, suite)
     print(shlex.join(command), flush=True)
     if not dry_run:
         sys.exit(subprocess.run(command, check=False).returncode)
+    return None
 
 
-def command_of(params: Params, name: str) -> list[str]:
-    """The command that builds a suite from these params."""
+def sizes_of(params: Params, name: str) -> None:
+    """Print how large the suite's networks are without tokenizer and head, and sizes that equal the baseline's."""
+    from neurofmx.models.size import KNOBS, backbone_parameters, equal_size
+
+    tree, suite = read_tree(), params.suite(name)
+    variants = {v: check_params(variant_tree(tree, name, v)) for v in suite.variants or (None,)}
+    first = next(iter(variants.values()))
+    goal = backbone_parameters(first.model.family, first.model.config)
+    settings = {f"models.{other}": first.named(other) for other in suite.compare}
+    settings |= {f"{variant}: model" if variant else "model": each.model for variant, each in variants.items()}
+    for place, model in settings.items():
+        if model.family in KNOBS:
+            has = backbone_parameters(model.family, model.config)
+            knobs = equal_size(model.family, goal, config=model.config)
+            nearest = backbone_parameters(model.family, model.config.model_copy(update=knobs))
+            said = ", ".join(f"{key}={value}" for key, value in knobs.items())
+            print(f"{place}: {has:,} parameters, {has / goal:.3f} of the baseline's; nearest {nearest:,} with {said}")
+
+
+def study_of(params: Params, name: str) -> Study:
+    """The variants of a suite with their commands."""
+    return Study(params, name, {variant: command_of(params, name, variant) for variant in params.suite(name).variants})
+
+
+def command_of(params: Params, name: str, variant: str | None = None) -> list[str]:
+    """The command that builds a suite, or one of its variants, from these params."""
     suite = params.suite(name)
-    command = ["dvc", "exp", "run", "--keep-going", "-m", f"suite {name}"]
+    baseline = variant in (None, next(iter(suite.variants), None))
+    named = ["-m", f"suite {name}"] if variant is None else ["-n", f"{name}-{variant}"]
+    command = ["dvc", "exp", "run", "--keep-going", *named]
     for dataset, item in suite.datasets.items():
         if params.run.datasets.get(dataset) != item:
             new = "" if dataset in params.run.datasets else "+"
             command += ["-S", f"{new}run.datasets.{dataset}={{kind: {item.kind}, modality: {item.modality}}}"]
-    command += ["-S", f"run.compare=[{','.join(suite.compare)}]"]
-    return [*command, "-S", f"evaluate.seeds=[{','.join(map(str, suite.seeds))}]"]
+    # the models to compare with are the same for all variants: the baseline brings them
+    command += ["-S", f"run.compare=[{','.join(suite.compare if baseline else ())}]"]
+    command += ["-S", f"evaluate.seeds=[{','.join(map(str, suite.seeds))}]"]
+    for key, value in changes_of(read_tree(Path("params.yaml"))["suites"][name], variant).items():
+        command += ["-S", override(key, value)]
+    return command
 
 
 if __name__ == "__main__":
     run(
         main,
-        flags={"dry_run": {"action": "store_true", "help": "print the command and run nothing"}},
+        flags={
+            "dry_run": {"action": "store_true", "help": "print the commands and run nothing"},
+            "sizes": {"action": "store_true", "help": "print sizes at which its networks are equal, and run nothing"},
+            "table": {"action": "store_true", "help": "make table and figure again from what is kept, and run nothing"},
+        },
         suite="name of a suite in params.yaml",
     )

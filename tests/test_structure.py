@@ -27,7 +27,9 @@ LAYERS = (
     {"models"},
     {"training"},
     {"evaluation"},
+    {"study"},
     {"prepared", "sections"},
+    {"variants"},
     {"params"},
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -39,6 +41,7 @@ NO_TRACE = {
     "params",
     "prepared",
     "sections",
+    "variants",
     "parts",
     "datasets.access",
 }  # a package for all that is in it
@@ -112,7 +115,8 @@ def test_imports_run_one_way(path: Path) -> None:
 def stages() -> list[tuple[str, str, set[str], list[str]]]:
     """Stage, script, modules that its tables point to, and declared deps, for every kind, modality and model."""
     declared = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-    compared = YAML(typ="safe").load(ROOT / "params.yaml")["run"]["compare"]
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    compared = sorted({model for run in (params["run"], *params["suites"].values()) for model in run["compare"]})
     return [
         (
             name,

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from neurofmx.datasets import DATASETS
 from neurofmx.datasets.base import Dataset
+from neurofmx.evaluation.robustness import Robustness
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
 from neurofmx.prepared import Prepared, check_prepared
@@ -23,6 +24,7 @@ from neurofmx.sections import ParamsError, build, mapping, problems_of, say
 from neurofmx.tables import pick
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.training.options import TrainOptions
+from neurofmx.variants import variant_problems
 
 PLAYED = "mujoco_cloning"  # the kind whose policies can be scored in the simulator
 STUDIED = "hybrid"  # the family of section `model`
@@ -65,6 +67,7 @@ class Evaluate(BaseModel):
         description="What a language model has read before a token of the test it is asked about: at least this share "
         "of a window (0: each window stands alone, windows do not overlap), or `carried`: all of the text before.",
     )
+    robustness: Robustness = Robustness()
 
 
 class Simulate(BaseModel):
@@ -98,6 +101,13 @@ class Suite(Run):
     """Datasets, models and seeds under one name, so that two runs with that name are comparable."""
 
     seeds: Seeds = Field(description="Each seed trains every fold of every network.")
+    common: dict[str, Any] = Field(default={}, description="Values for all variants, by dotted keys of params.yaml.")
+    variants: dict[str, dict[str, Any] | None] = Field(
+        default={}, description="Runs of the suite, the baseline first: each with values by dotted keys."
+    )
+    study: Literal["four_way", "modes", "ablation"] | None = Field(
+        default=None, description="What its table and figure are about; null for ratios to the baseline alone."
+    )
 
 
 class Block(BaseModel):
@@ -149,7 +159,7 @@ class Params(BaseModel):
 
     @model_validator(mode="after")
     def _all_is_known(self) -> Params:
-        for name in (*self.datasets, *self.models):
+        for name in (*self.datasets, *self.models, *self.suites):
             if not re.fullmatch(r"[a-z0-9_]+", name):
                 raise ValueError(f"name {name!r}: use a-z, 0-9 and _ only, as DVC joins names with '-' and '@'")
         if STUDIED in self.models:
@@ -266,14 +276,22 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     Raises:
         ParamsError: Naming each wrong key, its value, what is allowed, and the nearest name where one was mistyped.
     """
+    return check_params(read_tree(path), source=str(path))
+
+
+def read_tree(path: Path = Path("params.yaml")) -> dict[str, Any]:
+    """params.yaml as nested mappings, unchecked.
+
+    Raises:
+        ParamsError: If there is no such file, or it is no YAML.
+    """
     try:
         # YAML 1.2, as DVC writes it: a YAML 1.1 reader takes 1e-05 for a string
-        tree = YAML(typ="safe").load(path)
+        return YAML(typ="safe").load(path)
     except FileNotFoundError as error:
         raise ParamsError(f"{path}: no such file; run this in the root of the repository") from error
     except YAMLError as error:
         raise ParamsError(f"{path}: not valid YAML: {error}") from error
-    return check_params(tree, source=str(path))
 
 
 def check_params(tree: Any, *, source: str = "params") -> Params:
@@ -293,9 +311,13 @@ def check_params(tree: Any, *, source: str = "params") -> Params:
     problems = list(_section_problems(tree))
     if not problems:
         try:
-            return Params(**tree)
+            params = Params(**tree)
         except ValidationError as error:
             problems = [say((), Params, problem) for problem in error.errors()]
+        else:
+            problems = list(variant_problems(tree, check_params))
+            if not problems:
+                return params
     raise ParamsError(f"{source}:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 

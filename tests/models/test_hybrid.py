@@ -35,6 +35,10 @@ SPIKES_LOOK = {"use_cross_modal_attention": True, "num_attention_heads": 2, "spi
 # Every way through the network, by what it changes.
 VARIANTS = [{"integration_mode": mode} for mode in MODES] + [
     {"use_mamba": False},
+    {"use_liquid": False},
+    {"use_spikes": False},
+    {"use_state_exchange": False},
+    {"use_spikes": False, "use_mamba": False},
     {"use_cross_attention": False},
     {"use_adaptive_gating": False},
     {"cross_attn_window": None},
@@ -316,7 +320,17 @@ def test_a_circuit_is_sparser_than_a_cell_with_all_synapses():
     assert sparse < dense
 
 
-@pytest.mark.parametrize("switch", ["use_mamba", "use_cross_attention", "use_adaptive_gating"])
+@pytest.mark.parametrize(
+    "switch",
+    [
+        "use_spikes",
+        "use_liquid",
+        "use_mamba",
+        "use_state_exchange",
+        "use_cross_attention",
+        "use_adaptive_gating",
+    ],
+)
 def test_switches_take_parts_away(switch):
     assert size(**{switch: False}) < size()
 
@@ -420,6 +434,50 @@ def test_attention_carries_information_one_way_where_asked(attention_type):
     attention = BidirectionalIntegration(config).attention
     names = {"liquid_to_mamba": "liquid_to_spike", "mamba_to_liquid": "spike_to_liquid"}
     assert list(attention.directions) == [names[attention_type]]
+
+
+def test_without_exchange_is_the_exchange_at_zero_weights():
+    torch.manual_seed(0)
+    whole = BidirectionalIntegration(HybridConfig(**SMALL)).double()
+    for weight in whole.exchange.parameters():
+        torch.nn.init.zeros_(weight)
+    without = BidirectionalIntegration(HybridConfig(**(SMALL | {"use_state_exchange": False}))).double()
+    kept = {name: value for name, value in whole.state_dict().items() if not name.startswith("exchange.")}
+    without.load_state_dict(kept)
+    c = torch.randn(2, 9, 8, dtype=torch.float64)
+    torch.testing.assert_close(without(c), whole(c), rtol=1e-12, atol=1e-12)
+
+
+def test_without_liquid_path_the_block_is_mamba_on_the_spikes_and_without_spikes_on_the_tokens():
+    c = torch.randn(2, 9, 8, dtype=torch.float64)
+    block = network(use_liquid=False).blocks[0]
+    tokens = block.adapter.read(block.encoder, block.norm(c)).tokens
+    torch.testing.assert_close(block(c)[0], c + block.integration.mamba(block.token_norm(tokens))[0])
+    block = network(use_liquid=False, use_spikes=False).blocks[0]
+    torch.testing.assert_close(block(c)[0], c + block.integration.mamba(block.norm(c))[0])
+
+
+def test_a_network_without_spikes_has_no_spike_rate():
+    model = network(use_spikes=False)
+    model(data())
+    assert not hasattr(model, "spike_rate")
+    assert "lif" not in model.kernels
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"use_mamba": False, "use_liquid": False}, "leave no path; set one of them to True"),
+        (
+            {"use_state_exchange": False, "integration_mode": "parallel"},
+            "use_state_exchange=False needs two paths that exchange states: .*here are integration_mode=parallel",
+        ),
+        ({"use_state_exchange": False, "use_mamba": False}, "use_mamba=False, use_liquid=True; leave use_state_excha"),
+    ],
+)
+def test_what_a_network_does_not_have_cannot_be_switched_off(changes, message):
+    with pytest.raises(pydantic.ValidationError, match=message):
+        HybridConfig(**(SMALL | changes))
 
 
 def test_decay_rates_and_preferences_are_spared_from_weight_decay():

@@ -38,7 +38,12 @@ MODES = [
         ("sequential", "temporal", "ncp"),
     )
 ]
-NETWORKS = [("lstm", {}), ("transformer", {"num_attention_heads": 2}), *(("hybrid", mode) for mode in MODES)]
+NETWORKS = [
+    ("lstm", {}),
+    ("mamba", {}),
+    ("transformer", {"num_attention_heads": 2}),
+    *(("hybrid", mode) for mode in MODES),
+]
 
 
 def network(family: str, options: dict, *, made=None) -> Decoder:
@@ -59,7 +64,7 @@ def test_a_later_token_changes_no_earlier_answer(family: str, options: dict) -> 
     assert (after[:, 7:] - before[:, 7:]).abs().amax((0, 2)).min() > 1e-4  # and every one from there on
 
 
-@pytest.mark.parametrize(("family", "options"), NETWORKS[:3])
+@pytest.mark.parametrize(("family", "options"), NETWORKS[:4])
 def test_it_learns_what_follows(family: str, options: dict, tmp_path: Path) -> None:
     made = windows(parts=[part(name, tokens=801, first=k) for k, name in enumerate(("train", "valid", "test"))])
     model = network(family, options, made=made)

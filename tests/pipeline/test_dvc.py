@@ -52,7 +52,8 @@ TRAINED = of("train") | against("compare_train")
     ("name", "stages"),
     [
         ("src/neurofmx/kernels/lif.py", of("train", "evaluate")),
-        ("src/neurofmx/layers/mamba.py", of("train", "evaluate")),
+        ("src/neurofmx/layers/gating.py", of("train", "evaluate")),
+        ("src/neurofmx/layers/mamba.py", TRAINED | SCORED),
         ("src/neurofmx/preprocessing/fmri.py", {"preprocess@haxby2001"}),
         ("src/neurofmx/preprocessing/spikes.py", {"preprocess@peyrache_a2929"}),
         ("src/neurofmx/datasets/digits.py", {"download@digits", "preprocess@digits", "tokenize@digits"}),

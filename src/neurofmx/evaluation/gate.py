@@ -10,6 +10,7 @@ for sets of blocks in which every class stands, and both models of a comparison 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -102,7 +103,7 @@ def paired_difference(
     ours, theirs = redrawn(outputs, y, block, task), redrawn(reference_outputs, y, block, task)
     value = _whole(ours, drawn) - _whole(theirs, drawn)
     spread = _over_seeds(ours, drawn) - _over_seeds(theirs, drawn)
-    return Difference(value, *_percentiles(spread, confidence), lower_is_better=task.lower_is_better)
+    return Difference(value, *percentiles(spread, confidence), lower_is_better=task.lower_is_better)
 
 
 def interval(
@@ -135,7 +136,43 @@ def interval(
     """
     drawn = _draw(y, block, task, seeds=_seeds(outputs), draws=draws, seed=seed)
     score = redrawn(outputs, y, block, task)
-    return Interval(_whole(score, drawn), *_percentiles(_over_seeds(score, drawn), confidence))
+    return Interval(_whole(score, drawn), *percentiles(_over_seeds(score, drawn), confidence))
+
+
+def drawn_scores(
+    answers: Sequence[np.ndarray],
+    y: np.ndarray,
+    block: np.ndarray,
+    task: Task,
+    *,
+    draws: int = 2000,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Headline scores of several answers to the same windows, all on the same draws of blocks and seeds.
+
+    Any function of several scores, such as a ratio, gets its interval from them. Arguments as of `interval`.
+
+    Args:
+        answers: Each of shape `(n, width)` or `(seeds, n, width)`; those with several seeds have the same number.
+        y: Truth, `n` long.
+        block: Exchangeable stretch each window lies in, shape `(n,)`.
+        task: What was asked.
+        draws: Bootstrap draws, at least 1.
+        seed: Of the draws; the blocks drawn do not depend on the number of seeds.
+
+    Returns:
+        Scores on all windows `(answers,)`, means over seeds, and on the draws `(answers, draws)`.
+
+    Raises:
+        ValueError: As `interval`, and if numbers of seeds differ.
+    """
+    seeds = {_seeds(outputs) for outputs in answers} - {1}
+    if len(seeds) > 1:
+        raise ValueError(f"answers have {sorted(seeds)} seeds: give the same number, or one")
+    drawn = _draw(y, block, task, seeds=max(seeds, default=1), draws=draws, seed=seed)
+    scores = [redrawn(outputs, y, block, task) for outputs in answers]
+    whole = np.array([_whole(score, drawn) for score in scores])
+    return whole, np.stack([_over_seeds(score, drawn) for score in scores])
 
 
 class _Drawn(NamedTuple):
@@ -191,8 +228,8 @@ def _over_seeds(score: Redrawn, drawn: _Drawn) -> np.ndarray:
     return (drawn.seeds * score(drawn.blocks)).sum(axis=1) / drawn.seeds.sum(axis=1)
 
 
-def _percentiles(values: np.ndarray, confidence: float) -> tuple[float, float]:
-    """The two ends that hold the middle `confidence` of the values."""
+def percentiles(values: np.ndarray, confidence: float) -> tuple[float, float]:
+    """The two ends that hold the middle `confidence` of the values; raises ValueError unless it is within 0 and 1."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence={confidence}: must be above 0 and below 1, usually 0.95")
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])

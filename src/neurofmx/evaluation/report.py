@@ -130,7 +130,7 @@ def report(
         "verdict": difference.verdict,
         **asdict(cost),
     }
-    return {name: _rounded(value) for name, value in facts.items()}
+    return {name: rounded(value) for name, value in facts.items()}
 
 
 def _mean_scores(outputs: np.ndarray, y: np.ndarray, task: Task) -> dict[str, float]:
@@ -146,10 +146,10 @@ def _spread(outputs: np.ndarray, y: np.ndarray, task: Task) -> float | None:
     return float(np.std([headline(answers, y, task) for answers in outputs], ddof=1))
 
 
-def _rounded(value: object) -> object:
+def rounded(value: object) -> object:
     """The same, with floats rounded and tuples as lists, as JSON has them."""
     if isinstance(value, Mapping):
-        return {name: _rounded(v) for name, v in value.items()}
+        return {name: rounded(v) for name, v in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_rounded(v) for v in value]
+        return [rounded(v) for v in value]
     return round(value, DIGITS) if isinstance(value, float) else value

@@ -32,6 +32,7 @@ class HybridConfig(BaseModel):
     liquid_units: int = Field(256, ge=1, description="Liquid units per block.")
     spiking_units: int = Field(128, ge=1, description="Spiking neurons per block.")
 
+    use_liquid: bool = Field(True, description="False leaves the spiking and the Mamba path alone.")
     liquid_backbone: Literal["cfc", "ltc", "ncp"] = Field(
         "cfc", description="Kind of liquid cell: closed form, solved step by step, or that with a sparse wiring."
     )
@@ -43,6 +44,7 @@ class HybridConfig(BaseModel):
     )
     backbone_units: int = Field(128, ge=1, description="Width of the hidden layer of a cfc; the others have none.")
 
+    use_spikes: bool = Field(True, description="False lets the normalised tokens pass without spiking neurons.")
     spike_threshold: float = Field(1.0, gt=0, description="Firing threshold at the start, learnt per neuron.")
     beta: float = Field(0.95, gt=0, lt=1, description="Membrane decay per step at the start, learnt per neuron.")
     num_spike_steps: int = Field(32, ge=1, description="Spike steps per token.")
@@ -138,6 +140,9 @@ class HybridConfig(BaseModel):
     )
     spike_temporal_tau: float = Field(20.0, gt=0, description="Time constant of the temporal method in spike steps.")
 
+    use_state_exchange: bool = Field(
+        True, description="Liquid and Mamba path steer each other's dynamics (bidirectional mode)."
+    )
     use_adaptive_gating: bool = Field(True, description="False takes the plain mean of the paths.")
     num_gate_heads: int = Field(4, ge=1, description="Heads of the gate; must divide hidden_dim.")
     gate_temperature: float = Field(1.0, gt=0, description="Softness of the gate's choice.")
@@ -192,12 +197,32 @@ class HybridConfig(BaseModel):
     @property
     def gates(self) -> bool:
         """Whether an adaptive gate merges two paths."""
-        return self.use_mamba and self.use_adaptive_gating and self.integration_mode != "sequential"
+        return self._two_paths and self.use_adaptive_gating and self.integration_mode != "sequential"
 
     @property
     def attends(self) -> bool:
         """Whether the paths look at each other."""
-        return self.use_mamba and self.use_cross_attention and self.integration_mode == "bidirectional"
+        return self._two_paths and self.use_cross_attention and self.integration_mode == "bidirectional"
+
+    @property
+    def _two_paths(self) -> bool:
+        """Whether a liquid and a Mamba path meet."""
+        return self.use_mamba and self.use_liquid
+
+    @model_validator(mode="after")
+    def _parts_meet(self) -> Self:
+        """Refuses a network without a path, and to switch off an exchange that the mode does not have."""
+        if not (self.use_mamba or self.use_liquid):
+            raise ValueError("use_mamba=False and use_liquid=False leave no path; set one of them to True")
+        if not self.use_state_exchange and not (self._two_paths and self.integration_mode == "bidirectional"):
+            raise ValueError(
+                f"use_state_exchange=False needs two paths that exchange states: integration_mode=bidirectional with "
+                f"use_mamba and use_liquid; here are integration_mode={self.integration_mode}, "
+                f"use_mamba={self.use_mamba}, use_liquid={self.use_liquid}; leave use_state_exchange out"
+            )
+        if self.use_population_coding and not self.use_spikes:
+            raise ValueError("use_population_coding=True needs spikes, here is use_spikes=False; set one the other way")
+        return self
 
     @property
     def rereads_spikes(self) -> bool:
@@ -211,6 +236,11 @@ class HybridConfig(BaseModel):
             raise ValueError(f"temporal_scales={list(self.temporal_scales)} names a scale twice; name each once")
         if not self.use_cross_modal_attention:
             return self
+        if not (self.use_spikes and self.use_liquid):
+            raise ValueError(
+                "use_cross_modal_attention=True needs spikes and a liquid path; here are "
+                f"use_spikes={self.use_spikes} and use_liquid={self.use_liquid}"
+            )
         if self.attention_type != "liquid_to_mamba":
             _require_divides("num_attention_heads", self.num_attention_heads, "liquid_units", self.liquid_units)
         elif not self.rereads_spikes:
@@ -281,6 +311,22 @@ class LstmConfig(BaseModel):
     hidden_dim: int = Field(default=64, ge=1, description="Width of tokens and states.")
     num_layers: int = Field(default=2, ge=1, description="Stacked layers.")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of features dropped between layers in training.")
+
+
+class MambaConfig(BaseModel):
+    """Size of the plain Mamba stack. Section `models.<name>` of params.yaml with family `mamba`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hidden_dim: int = Field(default=64, ge=1, description="Width of tokens and states.")
+    num_layers: int = Field(default=2, ge=1, description="Stacked blocks.")
+    d_state: int = Field(default=16, ge=1, description="States per inner channel.")
+    d_conv: int = Field(default=4, ge=1, description="Width of the causal convolution in tokens.")
+    expand: int = Field(default=2, ge=1, description="Inner channels per hidden channel.")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of each block's output dropped in training.")
+    kernels: Literal["auto", "reference", "library", "numba", "cuda"] = Field(
+        default="auto", description="Computation of convolution and scan; library is mamba-ssm on CUDA."
+    )
 
 
 class TransformerConfig(BaseModel):

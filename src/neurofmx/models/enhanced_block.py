@@ -8,7 +8,7 @@ from neurofmx.layers.attention import CrossAttentionModule, CrossModalState
 from neurofmx.layers.spike_to_mamba import Encoded
 from neurofmx.models.configs import HybridConfig
 from neurofmx.models.hybrid_block import HybridBlock, PathState
-from neurofmx.models.integration import DIRECTIONS, cross_attention
+from neurofmx.models.integration import DIRECTIONS, Integration, cross_attention
 
 
 class EnhancedHybridBlock(HybridBlock):
@@ -39,6 +39,7 @@ class EnhancedHybridBlock(HybridBlock):
         self, encoded: Encoded, paths: PathState | None, seen: CrossModalState | None
     ) -> tuple[Tensor, PathState, CrossModalState]:
         """The paths behind the spikes, which look at each other after the liquid cell's first look."""
+        assert isinstance(self.integration, Integration)  # the config refuses to do without a liquid path
         c = self.token_norm(encoded.tokens)
         liquid, after = self.integration.start(c, paths)
         liquid, spikes, info = self.attention(liquid, encoded.readout, seen)

@@ -92,7 +92,8 @@ class MambaLiquidSpikingNetwork(nn.Module):
         """Keeps what is asked about a pass afterwards."""
         self._tokens, self._spike_counts, self._auxiliary = tokens, counts, auxiliary
         steps = tokens * self.config.num_spike_steps
-        self._spike_rates = torch.stack([spikes.mean() for spikes in counts]) / steps
+        neurons = max(1, counts.shape[2])  # none without spikes, whose rate is 0
+        self._spike_rates = counts.sum(2).mean(1) / (neurons * steps)
 
     def step(
         self, token: Tensor, hidden_states: Sequence[BlockState] | None = None
@@ -164,12 +165,14 @@ class MambaLiquidSpikingNetwork(nn.Module):
         """What each block did in the last forward pass, and the energy it would have taken.
 
         `rate`, `sparsity`, `population_sparsity`, `spikes_per_token` and `synops_per_token` are those of
-        `SpikeStatistics`, `nj_per_token_*` those of `Operations.energy`.
+        `SpikeStatistics`, `nj_per_token_*` those of `Operations.energy`; empty without spikes.
 
         Raises:
             RuntimeError: If nothing has passed the network yet.
         """
         steps, reports = self.config.num_spike_steps, []
+        if not self.config.use_spikes:
+            return reports
         for block, counts in zip(self.blocks, self.spike_counts, strict=True):
             assert isinstance(block, HybridBlock)
             operations = block_operations(block, self._tokens)
@@ -183,8 +186,11 @@ class MambaLiquidSpikingNetwork(nn.Module):
         """Mean spikes per neuron and step of the last forward pass, block by block (num_layers,), without gradient.
 
         Raises:
+            AttributeError: If the network was built without spikes.
             RuntimeError: If nothing has passed the network yet.
         """
+        if not self.config.use_spikes:
+            raise AttributeError("spike_rates: a network with use_spikes=False has no neurons that spike")
         if self._spike_rates is None:
             raise RuntimeError("spike_rate is known after the first forward pass: call the model on data before")
         return self._spike_rates

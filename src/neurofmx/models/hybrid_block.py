@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from neurofmx.kernels.lif_neuron import NeuronState
 from neurofmx.layers.attention import CrossModalState
+from neurofmx.layers.mamba import MambaState
 from neurofmx.layers.mixture import MixtureOfExperts
 from neurofmx.layers.population_encoder import AnySpikeEncoder, PopulationSpikingEncoder
 from neurofmx.layers.spike_encoder import SpikeEncoder
@@ -15,21 +16,22 @@ from neurofmx.layers.spike_to_mamba import Encoded, SpikeToMambaAdapter
 from neurofmx.models.configs import HybridConfig
 from neurofmx.models.integration import BidirectionalState, PairState, integrate
 
-PathState = Tensor | PairState | BidirectionalState
+PathState = Tensor | MambaState | PairState | BidirectionalState
 
 
 class BlockState(NamedTuple):
     """What a hybrid block carries from one stretch to the next.
 
     Args:
-        membrane: State of the spiking neurons: potentials (batch, neurons), and what else changes slowly in them.
-        trace: Trace of their spikes (batch, spiking_units).
-        paths: State of the paths behind: a liquid state alone, or that of the integration mode.
+        membrane: State of the spiking neurons: potentials (batch, neurons), and what else changes slowly in them; None
+            without spikes.
+        trace: Trace of their spikes (batch, spiking_units); None without spikes.
+        paths: State of the paths behind: of a liquid or a Mamba path alone, or that of the integration mode.
         attention: Keys and values of the attention between liquid path and spikes; empty without one.
     """
 
-    membrane: NeuronState
-    trace: Tensor
+    membrane: NeuronState | None
+    trace: Tensor | None
     paths: PathState
     attention: CrossModalState
 
@@ -38,8 +40,9 @@ class HybridBlock(nn.Module):
     """Spikes, liquid dynamics and Mamba in one pre-norm residual block.
 
     Tokens are normalised, encoded as spikes, read back into tokens, normalised again (the readouts of spikes differ
-    in scale by orders of magnitude), and pass the liquid and Mamba paths in the order of the integration mode. Behind
-    that, where the config has experts, each token passes some of them.
+    in scale by orders of magnitude), and pass the liquid and Mamba paths in the order of the integration mode. Without
+    spikes the normalised tokens go to the paths as they are. Behind that, where the config has experts, each token
+    passes some of them.
 
     Args:
         config: The network's settings.
@@ -48,14 +51,16 @@ class HybridBlock(nn.Module):
     def __init__(self, config: HybridConfig) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(config.hidden_dim, eps=config.layer_norm_eps)
-        self.encoder = _encoder(config)
-        self.adapter = SpikeToMambaAdapter(
-            config.spiking_units,
-            config.hidden_dim,
-            method=config.spike_to_mamba_method,
-            tau=config.spike_temporal_tau,
-        )
-        self.token_norm = nn.LayerNorm(config.hidden_dim, eps=config.layer_norm_eps)
+        if config.use_spikes:
+            self.encoder = _encoder(config)
+            self.adapter = SpikeToMambaAdapter(
+                config.spiking_units,
+                config.hidden_dim,
+                method=config.spike_to_mamba_method,
+                tau=config.spike_temporal_tau,
+            )
+            self.token_norm = nn.LayerNorm(config.hidden_dim, eps=config.layer_norm_eps)
+        self.spikes = config.use_spikes
         self.integration = integrate(config)
         self.dropout = nn.Dropout(config.dropout)
         self.experts = _experts(config) if config.moe_experts else None
@@ -69,14 +74,19 @@ class HybridBlock(nn.Module):
 
         Returns:
             Tokens (batch, length, hidden_dim), the state at their end, and the number of spikes of every neuron
-            (batch, neurons), without gradient.
+            (batch, neurons), without gradient; no neurons without spikes.
         """
         membrane, trace, paths, seen = (None, None, None, None) if state is None else state
-        encoded = self.adapter.read(self.encoder, self.norm(x), membrane, trace)
-        y, paths, seen = self._integrate(encoded, paths, seen)
+        if self.spikes:
+            encoded = self.adapter.read(self.encoder, self.norm(x), membrane, trace)
+            y, paths, seen = self._integrate(encoded, paths, seen)
+            membrane, trace, counts = encoded.membrane, encoded.trace, encoded.counts
+        else:
+            y, paths = self.integration(self.norm(x), paths)
+            seen, counts = {}, x.new_zeros((x.shape[0], 0))
         y = x + self.dropout(y)
         y = y if self.experts is None else self.experts(y)
-        return y, BlockState(encoded.membrane, encoded.trace, paths, seen), encoded.counts
+        return y, BlockState(membrane, trace, paths, seen), counts
 
     def _integrate(
         self, encoded: Encoded, paths: PathState | None, seen: CrossModalState | None

@@ -14,10 +14,11 @@ The bidirectional order, for tokens `c`:
 Each path needs the other's states to be steered by, so one of them must run twice. The liquid cell does, because it
 is the cheaper one; Mamba's scan and output projection run once. Both modulations then use true states: of `l1`, which
 saw the tokens, and of `m2`, the block's final Mamba output, and never of a step that has not been computed yet. Both
-looks share the cell's weights and carry a state each.
+looks share the cell's weights and carry a state each. Without exchange both looks stay, the second one with the cell's
+own time constants: that is what the exchange is at zero weights.
 
-Every integration is two halves, `start` with the liquid cell's first look and `finish` with all behind it, so that a
-block can let the liquid path look elsewhere in between.
+Every integration with a liquid path is two halves, `start` with the liquid cell's first look and `finish` with all
+behind it, so that a block can let the liquid path look elsewhere in between.
 """
 
 from __future__ import annotations
@@ -143,6 +144,22 @@ class LiquidIntegration(Integration):
         return self.readout(liquid), after
 
 
+class MambaIntegration(nn.Module):
+    """The Mamba path alone.
+
+    Args:
+        config: The network's settings.
+    """
+
+    def __init__(self, config: HybridConfig) -> None:
+        super().__init__()
+        self.mamba = _mamba(config)
+
+    def forward(self, c: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
+        """Runs the Mamba block over tokens (batch, length, hidden_dim)."""
+        return self.mamba(c, state)
+
+
 class SequentialIntegration(Integration):
     """First the liquid path, then Mamba on what it made.
 
@@ -213,7 +230,7 @@ class BidirectionalIntegration(Integration):
             if config.attends
             else None
         )
-        self.exchange = BidirectionalStateExchange(config.liquid_units, config.hidden_dim, config.mamba_d_state)
+        self.exchange = _exchange(config) if config.use_state_exchange else None
         self.merge = _merger(config)
 
     def start(self, c: Tensor, state: BidirectionalState | None = None) -> tuple[Tensor, Tensor]:
@@ -227,9 +244,12 @@ class BidirectionalIntegration(Integration):
         _, second, (conv, scan), seen = state or (None, None, (None, None), None)
         features, gate, conv = self.mamba.features(c, conv)
         liquid, features, seen = self._look(liquid, features, seen)
-        selection = self.exchange.modulate_mamba(liquid, self.mamba.select(features))
+        selection, exchange = self.mamba.select(features), self.exchange
+        if exchange is not None:
+            selection = exchange.modulate_mamba(liquid, selection)
         mamba, scan = self.mamba.scan(features, gate, selection, scan)
-        liquid, second = self.liquid(self.again(liquid), second, tau=self.exchange.modulate_liquid(mamba))
+        tau = None if exchange is None else exchange.modulate_liquid(mamba)
+        liquid, second = self.liquid(self.again(liquid), second, tau=tau)
         merged = self.merge([self.readout(liquid), mamba])
         return merged, BidirectionalState(after, second, MambaState(conv, scan), seen)
 
@@ -282,6 +302,11 @@ def cross_attention(config: HybridConfig, dim: int, *, heads: int, direction: At
     return CrossModalAttention(config.liquid_units, dim, heads, direction, **settings)
 
 
+def _exchange(config: HybridConfig) -> BidirectionalStateExchange:
+    """The state exchange of the config."""
+    return BidirectionalStateExchange(config.liquid_units, config.hidden_dim, config.mamba_d_state)
+
+
 def _merger(config: HybridConfig) -> nn.Module:
     """What makes one path of two."""
     if not config.use_adaptive_gating:
@@ -296,7 +321,7 @@ INTEGRATIONS: dict[str, type[Integration]] = {
 }
 
 
-def integrate(config: HybridConfig) -> Integration:
+def integrate(config: HybridConfig) -> Integration | MambaIntegration:
     """Builds the integration that the config asks for.
 
     Args:
@@ -305,4 +330,8 @@ def integrate(config: HybridConfig) -> Integration:
     Returns:
         A module with `y, state = integration(tokens, state)`.
     """
-    return INTEGRATIONS[config.integration_mode](config) if config.use_mamba else LiquidIntegration(config)
+    if not config.use_mamba:
+        return LiquidIntegration(config)
+    if not config.use_liquid:
+        return MambaIntegration(config)
+    return INTEGRATIONS[config.integration_mode](config)

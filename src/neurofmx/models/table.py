@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from neurofmx.models.configs import HybridConfig, LstmConfig, TransformerConfig
+from neurofmx.models.configs import HybridConfig, LstmConfig, MambaConfig, TransformerConfig
 from neurofmx.models.linear import LinearConfig
 from neurofmx.models.pca import PcaConfig
 from neurofmx.task import Task
@@ -41,6 +41,7 @@ MODELS: dict[str, Family] = {
         LinearConfig, classical="neurofmx.models.linear:LinearDecoder", text="neurofmx.models.ngram:NgramDecoder"
     ),
     "lstm": Family(LstmConfig, network="neurofmx.models.lstm:Lstm"),
+    "mamba": Family(MambaConfig, network="neurofmx.models.mamba:MambaStack"),
     "pca": Family(PcaConfig, classical="neurofmx.models.pca:PcaDecoder"),
     "transformer": Family(TransformerConfig, network="neurofmx.models.transformer:Transformer"),
 }

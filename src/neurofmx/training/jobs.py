@@ -33,6 +33,7 @@ from neurofmx.models.configs import HeadConfig
 from neurofmx.tokenizers.windows import load_windows
 from neurofmx.training.batches import Batches
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
+from neurofmx.training.footprint import step_memory
 from neurofmx.training.lock import locked
 from neurofmx.training.loop import Trainer
 from neurofmx.training.options import TrainOptions
@@ -61,7 +62,10 @@ class Recipe:
 
 
 class Trained(NamedTuple):
-    """A trained fold: the folder with `best.safetensors` and `last.safetensors`, and what it took."""
+    """A trained fold: the folder with `best.safetensors` and `last.safetensors`, and what it took.
+
+    `step_mib` is the memory of a training step (`footprint.py`), the other one that of the whole process.
+    """
 
     fold: int
     seed: int
@@ -69,6 +73,7 @@ class Trained(NamedTuple):
     curve: list[tuple[int, float, float]]
     seconds: float
     peak_memory_mib: float
+    step_mib: float
 
 
 @contextmanager
@@ -156,7 +161,11 @@ def _fit(recipe: Recipe, fold: int, seed: int, home: Path) -> None:
     fitted = trainer.fit()
     save_checkpoint(home / "best.safetensors", fitted.best, fold=fold, seed=seed, epoch=fitted.best_epoch)
     # what it took differs from run to run, so it stays out of the checkpoint
-    cost = {"seconds": trainer.progress.seconds, "peak_memory_mib": _peak_memory(cuda)}
+    cost = {
+        "seconds": trainer.progress.seconds,
+        "peak_memory_mib": _peak_memory(cuda),
+        "step_mib": step_memory(decoder, batches.sample[: batches.batch_size], batches.y[: batches.batch_size]),
+    }
     with atomic(home / "cost.json") as part:
         part.write_text(json.dumps(cost))
     epoch = len(fitted.curve)

@@ -1,0 +1,177 @@
+"""A study's numbers: every run beside the baseline on each dataset, over each domain and over all datasets.
+
+Over datasets the ratio is the geometric mean of theirs, and its interval comes from the draws inside each dataset: it
+speaks of these datasets. Whether a difference is there on datasets in general is asked by Wilcoxon's signed-rank test
+of the logarithms of the ratios, one value a dataset, where there are at least `LEAST` of them; the probabilities of all
+runs under one measure are corrected by Holm's method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from neurofmx.evaluation.gate import paired_difference, percentiles
+from neurofmx.evaluation.report import rounded
+from neurofmx.study.claims import CLAIMS
+from neurofmx.study.entry import Entry
+from neurofmx.study.ratios import MEASURES, Ratio, as_interval, kept_shares, ratios
+
+LEAST = 6  # datasets; with fewer no two-sided probability below 0.05 exists
+ALL = "all"
+
+
+def compare(
+    entries: Sequence[Entry], *, baseline: str, study: str | None = None, draws: int = 2000, confidence: float = 0.95
+) -> dict[str, Any]:
+    """Hold every run of a study against its baseline.
+
+    Args:
+        entries: Runs, in the order of the table; datasets of which the baseline is missing are left out.
+        baseline: Name of the baseline.
+        study: What it is about, a key of `CLAIMS` or another name; None for neither.
+        draws: Bootstrap draws.
+        confidence: Share of the draws inside the intervals.
+
+    Returns:
+        JSON-able: `rows` (a run on a dataset), `overall` (a run over a domain or `all`), `claims`, and the arguments.
+
+    Raises:
+        ValueError: If the baseline is nowhere, or a run answered other windows than the baseline.
+
+    Source:
+        Wilcoxon 1945; Holm 1979, "A simple sequentially rejective multiple test procedure"; Demsar 2006, JMLR 7,
+        section 3.1.3 (the signed-rank test over datasets).
+    """
+    bases = {entry.dataset: entry for entry in entries if entry.name == baseline}
+    if not bases:
+        raise ValueError(f"baseline {baseline!r} has no result yet: run the suite, which begins with it")
+    usable = [entry for entry in entries if entry.dataset in bases]
+    ends = partial(percentiles, confidence=confidence)
+    seeds = {dataset: number for number, dataset in enumerate(bases)}  # draws of datasets do not depend on each other
+    found = {
+        (entry.name, entry.dataset): ratios(entry, bases[entry.dataset], draws=draws, seed=seeds[entry.dataset])
+        for entry in usable
+        if entry.name != baseline
+    }
+    bootstrap = {"draws": draws, "confidence": confidence}
+    rows = [_row(entry, bases[entry.dataset], found, ends, seed=seeds[entry.dataset], **bootstrap) for entry in usable]
+    overall = _overall(found, {dataset: base.domain for dataset, base in bases.items()}, ends)
+    result = {"study": study, "baseline": baseline, **bootstrap, "rows": rows, "overall": overall}
+    return rounded(result | {"claims": _claims(study, rows, overall)})  # type: ignore[return-value]
+
+
+def _row(
+    entry: Entry,
+    base: Entry,
+    found: Mapping[tuple[str, str], Mapping[str, Ratio | None]],
+    ends: Any,
+    *,
+    seed: int,
+    draws: int,
+    confidence: float,
+) -> dict[str, Any]:
+    """One run on one dataset."""
+    names = ("headline", "score", "interval", "parameters", "train_seconds", "peak_memory_mib", "seeds", "linear")
+    row: dict[str, Any] = {name: entry.report[name] for name in names}
+    row |= {"dataset": entry.dataset, "domain": entry.domain, "name": entry.name, "variant": entry.variant}
+    row["chance"] = entry.report["chance"][entry.report["headline"]]
+    row["robustness"] = entry.report.get("robustness")
+    row["kept"] = {
+        kind: as_interval(_finite(kept_shares(entry, f"{kind}_", draws=draws, seed=seed)), ends)
+        for kind in ("noise", "silenced")
+    }
+    if entry is base:
+        return row | {"ratios": {}, "difference": None, "verdict": "baseline"}
+    truth = entry.truth
+    difference = paired_difference(
+        entry.outputs, base.outputs, truth.y, truth.block, truth.task, draws=draws, confidence=confidence, seed=seed
+    )
+    row["difference"] = {name: getattr(difference, name) for name in ("value", "low", "high")}
+    row["verdict"] = difference.verdict
+    row["ratios"] = {name: as_interval(each, ends) for name, each in found[entry.name, entry.dataset].items()}
+    return row
+
+
+def _finite(share: Ratio | None) -> Ratio | None:
+    """A share that is defined on all windows and in all draws, or None."""
+    return share if share and np.isfinite(share.value) and np.all(np.isfinite(share.drawn)) else None
+
+
+def _overall(
+    found: Mapping[tuple[str, str], Mapping[str, Ratio | None]], domains: Mapping[str, str], ends: Any
+) -> list[dict[str, Any]]:
+    """Every run over all datasets, then over each domain."""
+    names = list(dict.fromkeys(name for name, _ in found))
+    rows = []
+    for domain in (ALL, *dict.fromkeys(domains.values())):
+        for name in names:
+            of = {dataset: each for (run, dataset), each in found.items() if run == name}
+            inside = {dataset: each for dataset, each in of.items() if domain in (ALL, domains[dataset])}
+            measured = {measure: _together([each[measure] for each in inside.values()], ends) for measure in MEASURES}
+            if measured["parameters"]:
+                measured["parameters"]["p"] = None  # they were chosen, not measured
+            rows.append({"name": name, "domain": domain, "datasets": len(inside), "ratios": measured})
+    _correct([row for row in rows if row["domain"] == ALL])
+    return rows
+
+
+def _together(each: Sequence[Ratio | None], ends: Any) -> dict[str, Any] | None:
+    """The geometric mean of the datasets' ratios with its interval, and the signed-rank test's probability."""
+    there = [one for one in each if one is not None]
+    if not there:
+        return None
+    logs = np.log([one.value for one in there])
+    length = min(len(one.drawn) for one in there)
+    drawn = np.exp(np.mean([np.log(one.drawn[:length]) for one in there], axis=0))
+    low, high = ends(drawn)
+    return {"value": float(np.exp(logs.mean())), "low": low, "high": high, "n": len(there), "p": _signed_rank(logs)}
+
+
+def _signed_rank(logs: np.ndarray) -> float | None:
+    """Two-sided probability of such signs and ranks if runs and baseline were alike; None for too few datasets."""
+    from scipy.stats import wilcoxon
+
+    if np.count_nonzero(logs) < LEAST:
+        return None
+    return float(wilcoxon(logs)[1])  # type: ignore[arg-type]
+
+
+def _correct(rows: Sequence[dict[str, Any]]) -> None:
+    """Add Holm's correction over the runs, measure by measure."""
+    for measure in MEASURES:
+        asked = [row["ratios"][measure] for row in rows]
+        asked = [each for each in asked if each is not None and each["p"] is not None]
+        for each, corrected in zip(asked, holm([each["p"] for each in asked]), strict=True):
+            each["p_holm"] = corrected
+
+
+def holm(probabilities: Sequence[float]) -> list[float]:
+    """Holm's correction of probabilities for how many there are.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
+    """
+    corrected, highest = [0.0] * len(probabilities), 0.0
+    for place, index in enumerate(np.argsort(probabilities, kind="stable")):
+        highest = max(highest, min(1.0, (len(probabilities) - place) * probabilities[index]))
+        corrected[index] = highest
+    return corrected
+
+
+def _claims(study: str | None, rows: Sequence[Mapping[str, Any]], overall: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Each claim with what was measured, over all datasets and on each."""
+    said = []
+    for claim in CLAIMS.get(study or "", ()):
+        whole = next((row for row in overall if (row["name"], row["domain"]) == (claim.variant, ALL)), None)
+        if whole is None:
+            continue
+        own = {row["dataset"]: row["ratios"][claim.measure] for row in rows if row["name"] == claim.variant}
+        measured = whole["ratios"][claim.measure]
+        each = {dataset: claim.verdict(ratio) for dataset, ratio in own.items() if ratio is not None}
+        said.append(claim._asdict() | {"measured": measured, "verdict": claim.verdict(measured), "datasets": each})
+    return said

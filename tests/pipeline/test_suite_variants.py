@@ -1,0 +1,191 @@
+"""A suite with variants in real DVC, with stages that only copy files: what runs, what is kept, what is undone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+from tests.synthetic import synthetic_windows
+
+import _workspace as workspace
+from neurofmx.evaluation.answers import save_answers
+from neurofmx.params import read_tree
+from neurofmx.variants import variant_tree
+from pipeline_checkout import Checkout, copy_of_checkout
+from study_runs import report, truth_of
+
+# every stage in one script: it writes its outs, copies what the test made, and fails where the test says so
+STAGE = """
+import json, os, pathlib, shutil, sys
+name, (dataset, *model) = pathlib.Path(sys.argv[0]).stem[3:], sys.argv[1:] or [""]
+params, root = pathlib.Path("params.yaml").read_text(), pathlib.Path(os.environ["DVC_ROOT"])
+with (root / "ran.log").open("a") as log:
+    print(name, dataset, *model, file=log)
+if (root / "fail").exists() and name == "train" and dataset == "scitos" and "\\n  patience: 99" in params:
+    sys.exit(1)
+made, model = root / "made", "".join(model)
+def out(path):
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+if name == "download":
+    out(f"data/raw/{dataset}/file").write_text(dataset)
+elif name == "preprocess":
+    out(f"data/clean/{dataset}.h5").write_text(dataset)
+elif name == "tokenize":
+    shutil.copy(made / "windows.h5", out(f"data/tokens/{dataset}.h5"))
+elif name == "train":
+    shutil.copy(made / "cost.json", out(f"data/checkpoints/{dataset}/{model}/cost.json"))
+    if model == "model":
+        out(f"data/checkpoints/{dataset}/model/weights").write_text(params)
+        out(f"metrics/curves/{dataset}/model.csv").write_text("epoch,validation_loss")
+elif name == "evaluate":
+    shutil.copy(made / "report.json", out(f"data/scores/{dataset}/{model}/report.json"))
+    which = "worse" if "\\n  patience: 99" in params else "better"
+    shutil.copy(made / f"{which}.h5", f"data/scores/{dataset}/{model}/answers.h5")
+    out(f"metrics/scores/{dataset}/{model}.json").write_text(json.dumps({which: 1}))
+elif name == "compare":
+    for file in ("comparison.json", "comparison.md", "comparison.png", "curves.png"):
+        out(f"metrics/{file}").write_text(params if file.endswith("md") else "{}")
+"""
+ITEMS = {
+    "digits": {"kind": "digits", "modality": "image"},
+    "scitos": {"kind": "scitos", "modality": "trajectory"},
+}
+SUITE = {
+    "datasets": ITEMS,
+    "compare": ["lstm"],
+    "seeds": [1, 2],
+    "study": "ablation",
+    "common": {"train.num_epochs": 3},
+    "variants": {"whole": {}, "patient": {"train.patience": 99}},
+}
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout whose stages are `STAGE`, with a suite of two variants, of which one cannot train on scitos."""
+    checkout = copy_of_checkout(tmp_path_factory.mktemp("toy"))
+    for script in (checkout.root / "pipeline").glob("0*.py"):
+        script.write_text(STAGE)
+    path = checkout.root / "params.yaml"
+    tree = YAML(typ="safe").load(path)
+    tree["run"] = {"datasets": {"digits": ITEMS["digits"]}, "compare": []}
+    YAML().dump(tree | {"suites": {"toy": SUITE}}, path)
+    (checkout.root / "dvc.lock").unlink(missing_ok=True)
+    ignored = checkout.root / ".gitignore"
+    ignored.write_text(ignored.read_text() + "/made\n/ran.log\n/fail\n")
+    checkout.commit()
+    make_results(checkout.root / "made")
+    (checkout.root / "fail").touch()
+    return checkout
+
+
+def make_results(folder: Path) -> None:
+    """What the stages copy: windows, answers of which one half is wrong, a report and a cost."""
+    folder.mkdir()
+    windows = synthetic_windows()
+    windows.save(folder / "windows.h5")
+    right = np.eye(2)[windows.truth]
+    wrong = np.where(np.arange(len(right))[:, None] % 2, right[:, ::-1], right)
+    save_answers(folder / "better.h5", np.stack([right, right]))
+    save_answers(folder / "worse.h5", np.stack([wrong, wrong]))
+    (folder / "report.json").write_text(json.dumps(report(truth_of())))
+    jobs = [{"fold": k, "seed": 1, "seconds": 1.0, "step_mib": 2.0} for k in range(3)]
+    (folder / "cost.json").write_text(json.dumps({"train_seconds": 3.0, "peak_memory_mib": 9.0, "jobs": jobs}))
+
+
+def ran(checkout: Checkout) -> list[str]:
+    """Stages that ran since it was asked last, but for `check` and `compare`, which read all params."""
+    log = checkout.root / "ran.log"
+    lines = log.read_text().splitlines() if log.is_file() else []
+    log.unlink(missing_ok=True)
+    return sorted(line for line in lines if not line.startswith(("check", "compare")))
+
+
+def changed(checkout: Checkout) -> list[str]:
+    """What git says of the workspace."""
+    return checkout.run("git", "status", "--short", "-uall").stdout.split("\n")[:-1]
+
+
+def rows(checkout: Checkout) -> dict[tuple[str, str], str]:
+    """Verdict of each run and dataset in the suite's table."""
+    result = json.loads((checkout.root / "metrics/toy/comparison.json").read_text())
+    return {(row["name"], row["dataset"]): row["verdict"] for row in result["rows"]}
+
+
+def test_variants_are_run_one_by_one_and_gone_on_with(toy: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(toy.root)
+    params = (toy.root / "params.yaml").read_bytes()
+    done = toy.run("python", "pipeline/suite.py", "toy", check=False)
+    assert done.returncode == 1
+    assert "1 of 2 variants are not complete" in done.stderr
+    assert "patient: scitos" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "toy: variant 2 of 2, patient, 0:0" in done.stdout
+    shared = [f"{s} {d}" for s in ("download", "preprocess", "tokenize") for d in ITEMS]
+    whole = [f"{s} {d} {m}" for s in ("train", "evaluate") for d in ITEMS for m in ("linear", "lstm", "model")]
+    patient = ["evaluate digits model", "train digits model", "train scitos model"]
+    # what variants share runs once, and the models to compare with are those of the baseline
+    assert ran(toy) == sorted([*shared, *whole, *patient])
+    assert (toy.root / "params.yaml").read_bytes() == params
+    assert sorted(changed(toy)) == [f"?? metrics/toy/comparison.{ending}" for ending in ("json", "md", "png")]
+    refs = toy.run("git", "for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps").stdout.split()
+    assert "toy-whole" in refs
+    baseline = {("whole", dataset): "baseline" for dataset in ITEMS}
+    peers = {("lstm", dataset): "ties" for dataset in ITEMS}
+    assert rows(toy) == baseline | peers | {("patient", "digits"): "loses"}, "scitos is not that of another variant"
+
+    # a call that is cut off leaves the params of a variant; what a variant has made is in DVC's cache of runs
+    (toy.root / "fail").unlink()
+    (toy.root / "data/suites/toy/whole/done.json").unlink()
+    cut_off(toy, "patient")
+    again = toy.run("python", "pipeline/suite.py", "toy")
+    assert "a suite was cut off before" in again.stdout
+    assert ran(toy) == ["evaluate scitos model", "train scitos model"]
+    assert rows(toy) == baseline | peers | {("patient", dataset): "loses" for dataset in ITEMS}
+    assert (toy.root / "params.yaml").read_bytes() == params
+    assert not (toy.root / "data/suites/before").exists()
+
+    third = toy.run("python", "pipeline/suite.py", "toy")
+    assert "toy: variant 2 of 2, patient, 0:00:00 so far: finished before, nothing of it has changed" in third.stdout
+    assert not (toy.root / "ran.log").exists(), "not even DVC is asked"
+
+
+def cut_off(checkout: Checkout, variant: str) -> None:
+    """Leave the workspace as a call does that is killed while it runs a variant."""
+    tree = read_tree()
+    workspace.keep(["toy"])
+    YAML().dump(variant_tree(tree, "toy", variant) | {"suites": tree["suites"]}, checkout.root / "params.yaml")
+
+
+def test_params_that_were_edited_since_are_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = {"train": {"patience": 6}, "run": {"datasets": ITEMS, "compare": []}, "suites": {"toy": SUITE}}
+    YAML().dump(made, tmp_path / "params.yaml")
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics/comparison.md").write_text("before")
+    before = (tmp_path / "params.yaml").read_bytes()
+    cut_off(Checkout(tmp_path), "patient")
+    as_left = (tmp_path / "params.yaml").read_bytes()
+    assert as_left != before
+    edited = as_left.replace(b"patience: 99", b"patience: 98", 1)
+    (tmp_path / "params.yaml").write_bytes(edited)
+    with pytest.raises(ValueError, match=r"params\.yaml was edited since: data/suites/before holds it as it was"):
+        workspace.recover(["toy"])
+    assert (tmp_path / "params.yaml").read_bytes() == edited
+    (tmp_path / "params.yaml").write_bytes(as_left)
+    (tmp_path / "metrics/comparison.md").write_text("after")
+    (tmp_path / "metrics/new").mkdir()
+    (tmp_path / "metrics/new/score.json").write_text("{}")
+    (tmp_path / "metrics/toy").mkdir()
+    (tmp_path / "metrics/toy/comparison.md").write_text("the suite's own")
+    workspace.recover(["toy"])
+    assert (tmp_path / "params.yaml").read_bytes() == before
+    assert (tmp_path / "metrics/comparison.md").read_text() == "before"
+    assert not (tmp_path / "metrics/new").exists()
+    assert (tmp_path / "metrics/toy/comparison.md").exists()
+    assert not workspace.BEFORE.exists()

@@ -1,0 +1,160 @@
+"""A study over datasets: known effects are found, corrected and called by their names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from scipy.stats import false_discovery_control, wilcoxon
+
+from neurofmx.preprocessing import PREPROCESS
+from neurofmx.study.claims import Claim
+from neurofmx.study.compare import compare, holm
+from neurofmx.study.domain import DOMAINS
+from neurofmx.study.figure import _ticks, study_figure
+from neurofmx.study.table import study_markdown
+from study_runs import entry, report, truth_of
+
+DATASETS = {f"set_{k}": ("brain", "vision", "robotics")[k // 2] for k in range(6)}
+
+
+def study(kind: str | None, noises: dict[str, float], *, draws: int = 60, **changes: Any) -> dict[str, Any]:
+    """Runs of six datasets of three domains; the first is the baseline, later ones are slower and larger."""
+    entries = []
+    for number, (dataset, domain) in enumerate(DATASETS.items()):
+        truth = truth_of(n=240, seed=number)
+        for place, (name, noise) in enumerate(noises.items()):
+            jobs = tuple({**job, "seconds": job["seconds"] * (1 + place)} for job in entry("a", truth).jobs)
+            facts = {"dataset": dataset, "domain": domain, "jobs": jobs, "variant": name != "lstm"}
+            entries.append(entry(name, truth, noise, **facts | changes))
+    return compare(entries, baseline=next(iter(noises)), study=kind, draws=draws)
+
+
+def rows(result: dict[str, Any], name: str, domain: str) -> dict[str, Any]:
+    return next(row for row in result["overall"] if (row["name"], row["domain"]) == (name, domain))
+
+
+def test_over_datasets_the_ratio_is_the_geometric_mean_of_theirs() -> None:
+    result = study(None, {"base": 0.8, "better": 0.5, "worse": 1.2})
+    for name, better in (("better", True), ("worse", False)):
+        own = [row["ratios"]["score"]["value"] for row in result["rows"] if row["name"] == name]
+        whole = rows(result, name, "all")["ratios"]["score"]
+        assert whole["value"] == pytest.approx(np.exp(np.mean(np.log(own))), abs=1e-5)
+        assert (whole["low"] > 1) is better
+        assert (whole["high"] < 1) is not better
+        assert whole["p"] == pytest.approx(wilcoxon(np.log(own)).pvalue, abs=1e-6)
+        assert whole["p"] == pytest.approx(2 / 2**6)  # all six on one side
+        assert whole["p_holm"] == pytest.approx(2 * whole["p"])
+        vision = [r["ratios"]["score"]["value"] for r in result["rows"] if (r["name"], r["domain"]) == (name, "vision")]
+        part = rows(result, name, "vision")["ratios"]["score"]
+        assert part["value"] == pytest.approx(np.exp(np.mean(np.log(vision))), abs=1e-5)
+        assert part["p"] is None, "two datasets are too few to ask"
+    assert rows(result, "better", "all")["ratios"]["time"]["value"] == pytest.approx(2)
+    assert rows(result, "better", "all")["ratios"]["parameters"]["p"] is None
+
+
+def test_an_interval_over_datasets_covers_no_effect_as_often_as_it_says() -> None:
+    inside = 0
+    for trial in range(40):
+        runs = []
+        for number in range(3):
+            truth = truth_of(n=120, seed=100 * trial + number)
+            for place, name in enumerate(("base", "same")):
+                noise = np.random.default_rng([trial, number, place]).normal(size=(1, len(truth.y), 2))
+                outputs = np.eye(2)[truth.y] + noise
+                runs.append(entry(name, truth, dataset=f"d{number}", outputs=outputs, harmed={}))
+        found = rows(compare(runs, baseline="base", draws=150), "same", "all")["ratios"]["score"]
+        inside += found["low"] <= 1 <= found["high"]
+    assert inside >= 34  # of 40; 95 % would be 38
+
+
+def test_holm_is_between_none_and_bonferroni_and_never_decreases() -> None:
+    p = np.array([0.2, 0.001, 0.04, 0.03])
+    found = np.array(holm(p.tolist()))
+    assert found.tolist() == pytest.approx([0.2, 0.004, 0.09, 0.09])
+    assert np.all(found >= false_discovery_control(p) - 1e-12)  # a weaker guarantee corrects less
+    assert np.all(found <= np.minimum(1, 4 * p))
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("measure", "low", "high", "verdict"),
+    [
+        ("score", 1.13, 1.30, "holds"),
+        ("score", 1.05, 1.11, "refuted"),
+        ("score", 1.05, 1.13, "undecided"),
+        ("time", 1.31, 1.40, "refuted"),
+        ("time", 0.90, 0.95, "holds"),
+        ("time", 1.25, 1.35, "undecided"),
+    ],
+)
+def test_verdicts_of_benefits_and_costs(measure: str, low: float, high: float, verdict: str) -> None:
+    claim = Claim("both", measure, 1.12, 1.30, "")
+    assert claim.verdict({"value": (low + high) / 2, "low": low, "high": high}) == verdict
+    assert claim.verdict(None) == "undecided"
+
+
+def test_the_four_way_table_says_which_claims_hold(tmp_path: Path) -> None:
+    result = study("four_way", {"baseline": 1.2, "population": 0.4, "attention": 1.2, "both": 1.3})
+    said = {(claim["variant"], claim["measure"]): claim["verdict"] for claim in result["claims"]}
+    assert said["population", "score"] == "holds"  # far less noise
+    assert said["attention", "score"] == "refuted"
+    assert said["both", "time"] == "refuted"  # four times as long
+    assert said["both", "memory"] == "holds"  # as much as the baseline
+    table = study_markdown(result)
+    for claim in result["claims"]:
+        assert f"| {claim['variant']} " in table
+        assert claim["text"] in table
+    assert table.count("**refuted**") == list(said.values()).count("refuted")
+    json.dumps(result)
+    study_figure(result, tmp_path / "one.png")
+    study_figure(result, tmp_path / "two.png")
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+def test_nothing_of_a_figure_is_cut_off(tmp_path: Path) -> None:
+    parts = ("spikes", "liquid", "mamba", "exchange", "gating", "attention")
+    result = study("ablation", {"whole": 0.6, **{f"without_{part}": 0.6 for part in parts}}, harmed={})
+    study_figure(result, tmp_path / "figure.png")
+    image = imread(tmp_path / "figure.png")[..., :3]
+    assert all(np.all(edge == 1) for edge in (image[0], image[-1], image[:, 0], image[:, -1]))
+
+
+def test_an_ablation_says_what_each_part_buys() -> None:
+    result = study("ablation", {"whole": 0.6, "without_spikes": 1.4, "without_gating": 0.6, "lstm": 0.3})
+    table = study_markdown(result)
+    assert "**buys score**" in table
+    line = next(line for line in table.splitlines() if line.startswith("| without_gating") and "**" in line)
+    assert "**buys nothing measurable**" in line
+    assert not any(line.startswith("| lstm") and "**" in line for line in table.splitlines()), "it is no part"
+
+
+def test_sizes_that_differ_are_named() -> None:
+    truth = truth_of()
+    same = study_markdown(study("modes", {"a": 0.8, "b": 0.7}))
+    assert "All runs have the baseline's number of parameters within 5 %" in same
+    runs = [entry("a", truth), entry("b", truth, report=report(truth, parameters=1200))]
+    table = study_markdown(compare(runs, baseline="a", draws=20))
+    assert "Not within 5 % of the baseline's number of parameters: b 1.20 to 1.20 times." in table
+
+
+def test_a_study_begins_with_its_baseline() -> None:
+    with pytest.raises(ValueError, match="baseline 'whole' has no result yet"):
+        compare([entry("other", truth_of())], baseline="whole")
+    alone = compare([entry("whole", truth_of())], baseline="whole", draws=20)
+    assert alone["overall"] == []
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.97, 1.03), (0.6, 1.4), (0.2, 9.0), (0.99, 2.5)])
+def test_ticks_are_round_few_and_inside(low: float, high: float) -> None:
+    ticks = _ticks(low, high)
+    assert 2 <= len(ticks) <= 8
+    assert all(low <= tick <= high for tick in ticks)
+
+
+def test_every_modality_has_a_domain() -> None:
+    assert set(DOMAINS) == set(PREPROCESS)
