@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 
 import torch
 from pydantic import BaseModel
+from torch import nn
 
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.decoder import Decoder
@@ -16,6 +18,8 @@ from neurofmx.tables import pick
 from neurofmx.tokenizers.table import build_tokenizer, default_tokenizer
 from neurofmx.tokenizers.tokens import Layout
 from neurofmx.tokenizers.windows import Windows
+
+SPREAD = 0.02  # the `initializer_range` that leaves every layer as it is usually drawn
 
 
 def build_decoder(family: str, config: BaseModel, head: HeadConfig, windows: Windows, *, fold: int) -> Decoder:
@@ -40,7 +44,17 @@ def build_decoder(family: str, config: BaseModel, head: HeadConfig, windows: Win
     tokenizer = build_tokenizer(reader, Layout.of(windows), dim, options=windows.tokenizer_options)
     # the head draws its weights before the backbone: this order gives the bits of the committed scores
     answer = _head(dim, head, windows, fold=fold)
-    return Decoder(tokenizer, getattr(import_module(module), name)(config), answer)
+    backbone = getattr(import_module(module), name)(config)
+    _spread((tokenizer, answer.answer), getattr(config, "initializer_range", SPREAD) / SPREAD)
+    return Decoder(tokenizer, backbone, answer)
+
+
+@torch.no_grad()
+def _spread(ends: Iterable[nn.Module], times: float) -> None:
+    """Make the first weights at both ends of a network larger, each kind of layer from what is usual for it."""
+    for module in (module for end in ends for module in end.modules()):
+        if times != 1 and isinstance(module, nn.Linear | nn.Embedding | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            module.weight *= times
 
 
 def _head(dim: int, config: HeadConfig, windows: Windows, *, fold: int) -> Head | TokenHead:

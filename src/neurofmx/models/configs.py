@@ -25,13 +25,13 @@ class HybridConfig(BaseModel):
     input_dim: int | None = Field(
         None,
         ge=1,
-        description="Channels of a token; null if tokens have hidden_dim.",
+        description="Channels of a token; null if tokens have hidden_dim, as those of the pipeline's tokenizers.",
         json_schema_extra={"group": "architecture"},
     )
     output_dim: int | None = Field(
         None,
         ge=1,
-        description="Channels of the output; null for the hidden states.",
+        description="Channels of the output; null for the hidden states, which the pipeline's head reads.",
         json_schema_extra={"group": "architecture"},
     )
     num_layers: int = Field(
@@ -162,7 +162,9 @@ class HybridConfig(BaseModel):
     initializer_range: float = Field(
         0.02,
         gt=0,
-        description="Standard deviation of the first weights of the input and output projections.",
+        description="Standard deviation of the first weights of the input and output projections. In the pipeline the "
+        "tokenizer and the head stand there: their first weights are as many times larger than usual as this is than "
+        "0.02.",
         json_schema_extra={"group": "regularisation"},
     )
     recompute_tokens: int | None = Field(

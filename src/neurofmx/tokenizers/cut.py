@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -169,7 +170,8 @@ def _cut_text(
         )
     length = round(options.stop * recordings[0].signal(signal).rate)
     asked = {"signal": signal, "task": task, "split": split, "modality": modality, "dataset": dataset}
-    return cut_text(recordings, length=length, stride=options.stride, **asked)
+    windows = cut_text(recordings, length=length, stride=options.stride, **asked)
+    return replace(windows, tokenizer=options.tokenizer or "", tokenizer_options=options.tokenizer_options)
 
 
 def _split(
