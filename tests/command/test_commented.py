@@ -124,7 +124,7 @@ CHANGES = st.tuples(st.sampled_from(["a.x", "a.y", "a.z", "a.w", "b.m", "b.m.k",
 
 
 @given(changes=st.lists(CHANGES, max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_changes_give_their_values_and_lose_no_heading(tmp_path_factory, changes) -> None:
     path = tmp_path_factory.mktemp("yaml") / "a.yaml"
     path.write_text(TEXT)
@@ -154,7 +154,7 @@ def test_any_changes_give_their_values_and_lose_no_heading(tmp_path_factory, cha
         max_leaves=6,
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_value_shown_is_read_back(value: object) -> None:
     assert of_text(as_yaml(value)) == value
 

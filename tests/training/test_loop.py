@@ -49,7 +49,14 @@ def trainer(folder: Path, kind: TaskKind = "classification", *, stop_after: int 
         if progress.epoch == stop_after:
             raise KeyboardInterrupt
 
-    batches = Batches(windows, 0, batch_size=chosen.batch_size, device=torch.device("cpu"))
+    batches = Batches(
+        windows,
+        0,
+        batch_size=chosen.batch_size,
+        device=torch.device("cpu"),
+        min_batches=chosen.min_batches,
+        max_batches=chosen.max_batches,
+    )
     return Trainer(model, batches, chosen, seed=1, folder=folder, on_epoch=on_epoch)
 
 

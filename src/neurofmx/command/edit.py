@@ -56,7 +56,10 @@ def _group(file: ParamsFile, name: str, ask: Ask, say: Say) -> None:
     if not members:
         return
     say(f"\n== {name}: {GROUPS[name]} ({len(members)} settings)")
-    if _answer(ask("walk through it? [Y/n/q] "), "y") == "n":
+    answer = ask("walk through it? [Y/n/q] ").strip().lower()
+    if answer.startswith("q"):
+        raise Stop
+    if answer.startswith("n"):
         return
     place = 0
     while place < len(members):
@@ -111,7 +114,7 @@ def _end(file: ParamsFile, changed: list[str], ask: Ask, say: Say) -> bool:
         if answer == "q":
             return False
         _mend(file, answer, say)
-    if _answer(ask(f"write {file.path}? [y/N] "), "n") != "y":
+    if not ask(f"write {file.path}? [y/N] ").strip().lower().startswith("y"):
         say("Nothing was written.")
         return False
     file.write()
@@ -127,11 +130,3 @@ def _mend(file: ParamsFile, answer: str, say: Say) -> None:
         file.set(file.find(key.strip()), of_text(text))
     except ValueError as error:
         say(f"  {error}")
-
-
-def _answer(text: str, default: str) -> str:
-    """The first letter of an answer; `q` goes to the end."""
-    letter = (text.strip().lower() or default)[0]
-    if letter == "q":
-        raise Stop
-    return letter

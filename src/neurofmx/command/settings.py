@@ -9,6 +9,7 @@ import inspect
 import re
 import types
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -145,6 +146,7 @@ def of_section(key: str, section: type[BaseModel], group: str) -> Iterator[Setti
         )
 
 
+@cache
 def described(section: type[BaseModel], name: str) -> str:
     """What a field does: its description, else that of the field it replaces, else the class's docstring."""
     for owner in section.__mro__:

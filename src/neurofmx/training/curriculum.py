@@ -83,4 +83,5 @@ def beginnings(sample: Sample, y: Tensor, *, share: float, unit: int) -> tuple[S
     kept = min(whole, math.ceil(share * whole / unit) * unit)
     if kept == whole:
         return sample, y
-    return sample.beginning(kept), y if sample.x.is_floating_point() else y[:, :kept]
+    each = not sample.x.is_floating_point() and y.ndim == 2  # a text with an answer for every token
+    return sample.beginning(kept), y[:, :kept] if each else y
