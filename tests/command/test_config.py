@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,12 @@ def test_every_verb_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
             main(words)
         assert left.value.code == 0
         assert "usage: neurofmx" in capsys.readouterr().out
+
+
+def test_the_installed_command_is_this_one() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    module, name = scripts["neurofmx"].split(":")
+    assert getattr(import_module(module), name) is main
 
 
 def test_show_marks_what_differs_and_tells_all_of_one(params: Path, capsys: pytest.CaptureFixture[str]) -> None:

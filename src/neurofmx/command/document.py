@@ -63,8 +63,8 @@ def _index() -> Iterator[str]:
 def _groups() -> Iterator[str]:
     """The model under study, its head and training, and the tokens of texts and images."""
     options = "datasets.<name>.tokenize.tokenizer_options"
-    shared = [("model", MODELS[STUDIED].config), ("head", HeadConfig), ("train", TrainOptions), ("evaluate", Evaluate)]
-    known = [each for section in shared for each in of_section(*section, "evaluation")]
+    shared = {"model": MODELS[STUDIED].config, "head": HeadConfig, "train": TrainOptions, "evaluate": Evaluate}
+    known = [each for key, section in shared.items() for each in of_section(key, section, "evaluation")]
     known += [each for name in ("text", "image") for each in of_section(options, TOKENIZERS[name].config, "")]
     known += [each for each in of_section("datasets.<name>.preprocess", PREPROCESS["text"].options, "language")]
     for group, words in GROUPS.items():

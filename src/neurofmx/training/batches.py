@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -74,7 +74,8 @@ class Batches:
             yield self.sample_validation[index], self.y_validation[index]
 
 
-class Uncached(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Uncached:
     """Windows of a fold that are read and standardised when they are asked for.
 
     Args:
