@@ -129,9 +129,14 @@ def kernels(plain: nn.Module, other: nn.Module) -> None:
 
 def fixed(plain: nn.Module, other: nn.Module) -> None:
     """Which weights are trained, and no answer."""
-    assert torch.equal(answer(plain), answer(other))
+    torch.testing.assert_close(answer(plain), answer(other))
     trained = [sum(w.numel() for w in model.parameters() if w.requires_grad) for model in (plain, other)]
     assert trained[1] < trained[0]
+
+
+def differs(plain: nn.Module, other: nn.Module) -> None:
+    """What the network answers; the number of weights may change too."""
+    assert not torch.allclose(answer(plain), answer(other), rtol=1e-6, atol=1e-9)
 
 
 def answer(model: nn.Module, *, train: bool = False, length: int = 12) -> Tensor:
@@ -141,6 +146,7 @@ def answer(model: nn.Module, *, train: bool = False, length: int = 12) -> Tensor
     return model.train(train)(x)[0]
 
 
+POPULATION = {"use_population_coding": True}
 HYBRID = {
     "input_dim": Case(4, larger),
     "output_dim": Case(3, larger),
@@ -156,6 +162,16 @@ HYBRID = {
     "surrogate": Case("atan", slope),
     "surrogate_slope": Case(5.0, slope),
     "reset": Case("zero", output),
+    "learn_beta": Case(False, fixed),
+    "learn_threshold": Case(False, fixed),
+    "synaptic_tau": Case(3.0, differs),
+    "threshold_adaptation": Case(2.0, differs),
+    "adaptation_tau": Case(2.0, differs, {"threshold_adaptation": 2.0}),
+    "use_population_coding": Case(True, differs),
+    "population_size": Case(3, differs, POPULATION),
+    "threshold_distribution": Case("logarithmic", output, POPULATION),
+    "threshold_spread": Case(0.2, output, POPULATION),
+    "encoding_scheme": Case("hybrid", differs, POPULATION),
     "use_mamba": Case(False, size),
     "integration_mode": Case("parallel", size),
     "mamba_d_state": Case(5, larger),

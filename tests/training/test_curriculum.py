@@ -61,7 +61,7 @@ def test_what_windows_can_be_shortened_by() -> None:
 
 
 @pytest.mark.parametrize("curriculum", ["length", "noise"])
-@pytest.mark.parametrize("killed_after", [1, 3, 6])
+@pytest.mark.parametrize("killed_after", [1, 4])
 def test_a_killed_curriculum_ends_with_the_same_bits(tmp_path: Path, curriculum: str, killed_after: int) -> None:
     options = {"curriculum": curriculum, **HURRIED}
     first = trainer(tmp_path / "whole", **options)
