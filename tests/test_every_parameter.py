@@ -134,6 +134,28 @@ def fixed(plain: nn.Module, other: nn.Module) -> None:
     assert trained[1] < trained[0]
 
 
+def balances(plain: nn.Module, other: nn.Module) -> None:
+    """What a network adds to the loss in training, as many times as the setting is larger."""
+    assert torch.equal(answer(plain), answer(other))
+    added = []
+    for model in (plain, other):
+        answer(model, train=True)
+        offers = [getattr(module, "take_auxiliary_loss", None) for module in model.modules()]
+        added.append(sum(float(offer().detach()) for offer in offers if offer is not None))
+    assert added[1] == pytest.approx(5 * added[0])
+    assert added[0] > 0
+
+
+def teaches(plain: nn.Module, other: nn.Module) -> None:
+    """Gradients, and answers as soon as weights that start at 0 have moved."""
+    grads = []
+    for model in (plain, other):
+        answer(model).square().sum().backward()
+        grads.append(torch.cat([w.grad.flatten() for w in model.parameters() if w.grad is not None]))
+    assert grads[0].shape == grads[1].shape
+    assert not torch.allclose(*grads, rtol=1e-6, atol=1e-12)
+
+
 def differs(plain: nn.Module, other: nn.Module) -> None:
     """What the network answers; the number of weights may change too."""
     assert not torch.allclose(answer(plain), answer(other), rtol=1e-6, atol=1e-9)
@@ -146,6 +168,8 @@ def answer(model: nn.Module, *, train: bool = False, length: int = 12) -> Tensor
     return model.train(train)(x)[0]
 
 
+ATTENTION = {"use_cross_modal_attention": True, "num_attention_heads": 2}
+EXPERTS = {"moe_experts": 3}
 POPULATION = {"use_population_coding": True}
 HYBRID = {
     "input_dim": Case(4, larger),
@@ -158,6 +182,9 @@ HYBRID = {
     "liquid_backbone": Case("ltc", size),
     "spike_threshold": Case(3.0, fires_less),
     "beta": Case(0.3, fires_less),
+    "use_spikes": Case(False, size),
+    "use_liquid": Case(False, size),
+    "cfc_mode": Case("pure", differs),
     "num_spike_steps": Case(8, output),
     "surrogate": Case("atan", slope),
     "surrogate_slope": Case(5.0, slope),
@@ -177,6 +204,11 @@ HYBRID = {
     "mamba_d_state": Case(5, larger),
     "mamba_d_conv": Case(5, larger),
     "mamba_expand": Case(3, larger),
+    "mamba_scales": Case(2, larger),
+    "moe_experts": Case(3, larger),
+    "moe_top_k": Case(1, output, EXPERTS),
+    "moe_expand": Case(3, larger, EXPERTS),
+    "moe_balance": Case(0.05, balances, EXPERTS),
     "spike_to_mamba_method": Case("rate", output),
     "spike_temporal_tau": Case(2.0, output),
     "use_adaptive_gating": Case(False, size),
@@ -185,7 +217,12 @@ HYBRID = {
     "use_cross_attention": Case(False, size),
     "cross_attn_heads": Case(1, output),
     "cross_attn_window": Case(1, output),
+    "use_state_exchange": Case(False, size),
     "attention_type": Case("liquid_to_mamba", size),
+    "use_cross_modal_attention": Case(True, larger, {"num_attention_heads": 2}),
+    "num_attention_heads": Case(3, teaches, ATTENTION),
+    "temporal_attention": Case(True, differs),
+    "temporal_scales": Case((1, 2), differs, {"temporal_attention": True}),
     "attention_dropout": Case(0.5, drops),
     "dropout": Case(0.5, drops),
     "layer_norm_eps": Case(0.1, output),
