@@ -10,7 +10,7 @@ from typing import Any
 from _stage import Params, kept, run, write_json
 from neurofmx.models.table import MODELS
 from neurofmx.params import Model
-from neurofmx.tokenizers.windows import Windows, load_windows
+from neurofmx.tokenizers.windows import Windows, load_windows, open_windows
 
 
 def main(params: Params, dataset: str, model: str) -> None:
@@ -47,7 +47,8 @@ def train(params: Params, model: Model, dataset: str, name: str, out: Path) -> N
 
     tokens = Path(f"data/tokens/{dataset}.h5")
     recipe = Recipe(tokens, model.family, model.config, params.head_of(dataset), params.train_of(dataset))
-    folds = load_windows(tokens).folds
+    with open_windows(tokens) as windows:
+        folds = windows.folds
     with train_all(recipe, folds=folds, seeds=params.evaluate.seeds, keep=kept(), label=f"{dataset} {name}") as done:
         made(out)
         for job in done:

@@ -31,6 +31,8 @@ LAYERS = (
     {"prepared", "sections"},
     {"variants"},
     {"params"},
+    {"command"},
+    {"__main__"},
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # tables that name everything there is: a stage runs one entry of them, and depends on that entry's file

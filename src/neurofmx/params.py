@@ -328,6 +328,9 @@ def _section_problems(tree: Mapping[str, Any]) -> Iterable[str]:
     for key, (family, values) in sections.items():
         if family in MODELS:
             yield from problems_of(key, MODELS[family].config, mapping(values))
+    for name, whose in (("input_dim", "tokenizer"), ("output_dim", "head")):
+        if (given := mapping(tree.get("model")).get(name)) is not None:
+            yield f"model.{name}={given}: a run derives it, as its {whose} has hidden_dim channels there; leave it null"
 
 
 def _model(family: str, values: Mapping[str, Any]) -> Model:

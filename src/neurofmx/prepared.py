@@ -70,6 +70,17 @@ def _tokenizer_is_known(name: str, prepared: Prepared) -> None:
     window = prepared.tokenize
     try:
         chosen = window.tokenizer or default_tokenizer(prepared.modality, window.montage)
-        tokenizer_config(chosen, window.tokenizer_options)
+        config = tokenizer_config(chosen, window.tokenizer_options)
     except ValueError as error:
         raise ValueError(f"datasets.{name}.tokenize.tokenizer={window.tokenizer}: {error}") from error
+    if (chosen == "text") != (prepared.modality == "text"):
+        raise ValueError(
+            f"datasets.{name}.tokenize.tokenizer={chosen}: reads {'a text' if chosen == 'text' else 'measurements'}, "
+            f"{name} is of modality {prepared.modality}; leave it null"
+        )
+    places = getattr(config, "max_position_embeddings", None)
+    if places is not None and round(window.stop) > places:
+        raise ValueError(
+            f"datasets.{name}.tokenize.tokenizer_options.max_position_embeddings={places}: must be at least the "
+            f"{window.stop:g} tokens of a window (stop); null learns no places"
+        )

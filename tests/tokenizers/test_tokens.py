@@ -122,3 +122,18 @@ def test_params_name_the_key_of_a_wrong_tokenizer() -> None:
     tree["datasets"]["digits"]["tokenize"] |= {"tokenizer": "image", "tokenizer_options": {"conv_strides": [1, 2]}}
     with pytest.raises(ParamsError, match=r"datasets.digits.tokenize.tokenizer=image: .*one a convolution"):
         check_params(tree)
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_every_tokenizer_reads_the_beginnings_of_windows(name: str) -> None:
+    """As a curriculum of lengths gives them: fewer tokens, and nothing of what was cut off."""
+    layout = LAYOUTS[name]
+    sample, half = sample_of(layout), layout.shape[0] // 2 // layout.patch * layout.patch
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer(name, layout, 8).eval()
+    whole, short = tokenizer(sample), tokenizer(sample.beginning(half))
+    assert torch.isfinite(short.values).all()
+    assert short.mask is not None
+    assert short.values.shape[1] == len(short.time) == short.mask.shape[1]
+    if name not in ("behavior_video", "video_audio"):  # which read another stream, or one token a window
+        assert 0 < len(short.time) < len(whole.time)

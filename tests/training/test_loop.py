@@ -1,5 +1,7 @@
 """The training loop: learns, stops, accumulates exactly, and a resumed training ends with the same bits."""
 
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +9,16 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
+from neurofmx.models.configs import HeadConfig, LstmConfig
 from neurofmx.models.decoder import Decoder
 from neurofmx.models.head import Head
 from neurofmx.task import TaskKind
 from neurofmx.tokenizers.linear import LinearTokenizer
 from neurofmx.tokenizers.tokens import Layout, Sample
 from neurofmx.training.batches import Batches, corrupt
-from neurofmx.training.loop import Fitted, Progress, Trainer
+from neurofmx.training.class_weights import balanced
+from neurofmx.training.jobs import Recipe, _fit
+from neurofmx.training.loop import Fitted, Progress, Trainer, _class_weights
 from neurofmx.training.options import TrainOptions
 from synthetic import synthetic_windows
 
@@ -62,7 +67,14 @@ def trainer(
         if progress.epoch == stop_after:
             raise KeyboardInterrupt
 
-    batches = Batches(windows, 0, batch_size=chosen.batch_size, device=torch.device("cpu"))
+    batches = Batches(
+        windows,
+        0,
+        batch_size=chosen.batch_size,
+        device=torch.device("cpu"),
+        min_batches=chosen.min_batches,
+        max_batches=chosen.max_batches,
+    )
     return Trainer(model, batches, chosen, seed=1, folder=folder, on_epoch=on_epoch)
 
 
@@ -116,18 +128,99 @@ def test_early_stopping_keeps_the_best_epoch(tmp_path: Path) -> None:
     assert fitted.best_epoch == int(np.argmin(losses)) + 1
 
 
-def test_accumulated_batches_are_one_large_batch(tmp_path: Path) -> None:
-    plain = {"input_noise": 0.0, "num_epochs": 2}
-    large, small = (
-        trainer(tmp_path / "a", batch_size=48, **plain),
-        trainer(tmp_path / "b", batch_size=16, gradient_accumulation=3, **plain),
+def exact(folder: Path, **options: object) -> Trainer:
+    """A training in double precision without dropout or noise."""
+    training = trainer(folder, input_noise=0.0, **options)
+    training.model.double()
+    training.model.backbone.dropout.p = training.model.head.dropout.p = 0.0
+    batches = training.batches
+    batches.sample, batches.sample_validation = (
+        each.with_x(each.x.double()) for each in (batches.sample, batches.sample_validation)
     )
-    for training in (large, small):
-        training.model.backbone.dropout.p = training.model.head.dropout.p = 0.0
+    return training
+
+
+@pytest.mark.parametrize("more", [{}, {"class_weights": "balanced", "label_smoothing": 0.2}, {"gradient_clip": 1e-3}])
+def test_accumulated_batches_are_one_large_batch(tmp_path: Path, more: dict) -> None:
+    """64 windows: one step of 48 and one of 16, in one batch each or in batches of 16."""
+    large = exact(tmp_path / "a", batch_size=48, num_epochs=2, **more)
+    small = exact(tmp_path / "b", batch_size=16, gradient_accumulation=3, num_epochs=2, **more)
     a, b = large.fit(), small.fit()
-    assert large.progress.step == small.progress.step
+    assert large.progress.step == small.progress.step == 4
     for name in a.last:
-        torch.testing.assert_close(a.last[name], b.last[name], rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(a.last[name], b.last[name], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(("clip", "length"), [(1e-3, 1e-3), (None, None), (1e9, None)])
+def test_a_long_gradient_is_shortened_and_keeps_its_direction(
+    tmp_path: Path, clip: float | None, length: float | None
+) -> None:
+    """What reaches the optimiser, beside the gradient that autograd gives for the same batch."""
+    training = exact(tmp_path, batch_size=64, gradient_clip=clip)
+    sample, y = training.batches.sample, training.batches.y
+    weights = list(training.model.parameters())
+    plain = torch.cat([g.flatten() for g in torch.autograd.grad(training._loss(sample, y), weights)])
+    seen: list[torch.Tensor] = []
+    training.optimizer.optimizer.register_step_pre_hook(
+        lambda *_: seen.append(torch.cat([weight.grad.flatten() for weight in weights]))
+    )
+    training._epoch()
+    norm = float(plain.norm())
+    assert float(seen[0].norm()) == pytest.approx(length or norm, rel=1e-5)
+    torch.testing.assert_close(seen[0] / seen[0].norm(), plain / norm)
+
+
+def test_balanced_weights_count_every_class_the_same() -> None:
+    """Weighted losses are those of a set in which each window stands as often as its class is rare."""
+    y, outputs = torch.tensor([0, 0, 0, 1]), torch.randn(4, 2, dtype=torch.float64)
+    head = Head(8, task=synthetic_windows().task, pool="mean")
+    weights = balanced(y, classes=2).double()
+    assert weights.tolist() == pytest.approx([2 / 3, 2])
+    again = torch.tensor([0, 1, 2, 3, 3, 3])
+    torch.testing.assert_close(
+        head.loss(outputs, y, class_weights=weights), head.loss(outputs[again], y[again]), rtol=1e-6, atol=0
+    )
+    assert balanced(torch.tensor([0, 2]), classes=3).tolist() == [1, 0, 1]
+
+
+def test_weights_find_the_rare_class(tmp_path: Path) -> None:
+    """A twelfth of the windows is of class 1 and nothing tells which: it is rare; weighted, both are as likely."""
+    answers = []
+    for kind in ("none", "balanced"):
+        training = exact(tmp_path / kind, class_weights=kind, schedule="constant", learning_rate=0.03, batch_size=64)
+        training.batches.y[:] = 0
+        training.batches.y[::12] = 1
+        training.batches.sample.x.zero_()
+        training._weighted = _class_weights(training.options, training.batches, training.model)
+        for _ in range(60):
+            training._epoch()
+        training.model.eval()
+        answers.append(training.model(training.batches.sample)[0][0].softmax(0)[1].item())
+    assert answers == pytest.approx([6 / 64, 0.5], abs=0.03)
+
+
+def test_windows_read_from_the_file_give_the_same_bits_and_are_not_kept(tmp_path: Path) -> None:
+    synthetic_windows(windows=300, time=50, channels=20).save(tmp_path / "windows.h5")
+    options = TrainOptions(num_epochs=1, batch_size=16, input_noise=0.1, mixed_precision=False)
+    fitted, most = [], []
+    for use_cache in (True, False):
+        recipe = Recipe(
+            tmp_path / "windows.h5",
+            "lstm",
+            LstmConfig(hidden_dim=8),
+            HeadConfig(),
+            options.model_copy(update={"use_cache": use_cache}),
+        )
+        tracemalloc.start()
+        _fit(recipe, 0, 7, tmp_path / str(use_cache))
+        most.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        fitted.append((tmp_path / str(use_cache) / "last.safetensors").read_bytes())
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert fitted[0] == fitted[1]
+    windows = 300 * 50 * 20 * 4
+    assert most[0] > most[1] + 0.9 * windows, "what numpy and Python hold"
+    assert recipe.key() == replace(recipe, options=options).key(), "a training may go on either way"
 
 
 def test_a_loss_that_is_not_finite_says_what_to_lower(tmp_path: Path) -> None:

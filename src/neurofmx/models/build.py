@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import cast
 
@@ -19,6 +20,8 @@ from neurofmx.tokenizers.table import build_tokenizer, default_tokenizer
 from neurofmx.tokenizers.text import TextTokenizer
 from neurofmx.tokenizers.tokens import Layout, Tokenizer
 from neurofmx.tokenizers.windows import Windows
+
+SPREAD = 0.02  # the `initializer_range` that leaves every layer as it is usually drawn
 
 
 def build_decoder(family: str, config: BaseModel, head: HeadConfig, windows: Windows, *, fold: int) -> Decoder:
@@ -43,7 +46,21 @@ def build_decoder(family: str, config: BaseModel, head: HeadConfig, windows: Win
     tokenizer = build_tokenizer(reader, Layout.of(windows), dim, options=windows.tokenizer_options)
     # the head draws its weights before the backbone: this order gives the bits of the committed scores
     answer = _head(dim, head, windows, tokenizer, fold=fold)
-    return Decoder(tokenizer, getattr(import_module(module), name)(config), answer)
+    backbone = getattr(import_module(module), name)(config)
+    _spread((tokenizer, answer.answer), getattr(config, "initializer_range", SPREAD) / SPREAD)
+    return Decoder(tokenizer, backbone, answer)
+
+
+@torch.no_grad()
+def _spread(ends: Iterable[nn.Module], times: float) -> None:
+    """Make the first weights at both ends of a network larger, each kind of layer from what is usual for it."""
+    if times == 1:
+        return
+    layers = (nn.Linear, nn.Embedding, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    for weight in {
+        module.weight for end in ends for module in end.modules() if isinstance(module, layers)
+    }:  # tied: once
+        weight *= times
 
 
 def _head(dim: int, config: HeadConfig, windows: Windows, tokenizer: Tokenizer, *, fold: int) -> Head | TokenHead:

@@ -25,16 +25,40 @@ class HybridConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    input_dim: int | None = Field(None, ge=1, description="Channels of a token; null if tokens have hidden_dim.")
-    output_dim: int | None = Field(None, ge=1, description="Channels of the output; null for the hidden states.")
-    num_layers: int = Field(6, ge=1, description="Number of hybrid blocks.")
-    hidden_dim: int = Field(512, ge=1, description="Channels of the residual stream.")
-    liquid_units: int = Field(256, ge=1, description="Liquid units per block.")
-    spiking_units: int = Field(128, ge=1, description="Spiking neurons per block.")
+    input_dim: int | None = Field(
+        None,
+        ge=1,
+        description="Channels of a token; null if tokens have hidden_dim, as those of the pipeline's tokenizers.",
+        json_schema_extra={"group": "architecture"},
+    )
+    output_dim: int | None = Field(
+        None,
+        ge=1,
+        description="Channels of the output; null for the hidden states, which the pipeline's head reads.",
+        json_schema_extra={"group": "architecture"},
+    )
+    num_layers: int = Field(
+        6, ge=1, description="Number of hybrid blocks.", json_schema_extra={"group": "architecture"}
+    )
+    hidden_dim: int = Field(
+        512, ge=1, description="Channels of the residual stream.", json_schema_extra={"group": "architecture"}
+    )
+    liquid_units: int = Field(
+        256, ge=1, description="Liquid units per block.", json_schema_extra={"group": "architecture"}
+    )
+    spiking_units: int = Field(
+        128, ge=1, description="Spiking neurons per block.", json_schema_extra={"group": "architecture"}
+    )
 
-    use_liquid: bool = Field(True, description="False leaves the spiking and the Mamba path alone.")
+    use_liquid: bool = Field(
+        True,
+        description="False leaves the spiking and the Mamba path alone.",
+        json_schema_extra={"group": "architecture"},
+    )
     liquid_backbone: Literal["cfc", "ltc", "ncp"] = Field(
-        "cfc", description="Kind of liquid cell: closed form, solved step by step, or that with a sparse wiring."
+        "cfc",
+        description="Kind of liquid cell: closed form, solved step by step, or that with a sparse wiring.",
+        json_schema_extra={"group": "architecture"},
     )
     cfc_mode: Literal["default", "pure", "no_gate"] = Field(
         "default",
@@ -42,18 +66,42 @@ class HybridConfig(BaseModel):
         "Only the default has compiled loops.",
         json_schema_extra={"group": "architecture"},
     )
-    backbone_units: int = Field(128, ge=1, description="Width of the hidden layer of a cfc; the others have none.")
+    backbone_units: int = Field(
+        128,
+        ge=1,
+        description="Width of the hidden layer of a cfc; the others have none.",
+        json_schema_extra={"group": "architecture"},
+    )
 
-    use_spikes: bool = Field(True, description="False lets the normalised tokens pass without spiking neurons.")
-    spike_threshold: float = Field(1.0, gt=0, description="Firing threshold at the start, learnt per neuron.")
-    beta: float = Field(0.95, gt=0, lt=1, description="Membrane decay per step at the start, learnt per neuron.")
-    num_spike_steps: int = Field(32, ge=1, description="Spike steps per token.")
+    use_spikes: bool = Field(
+        True,
+        description="False lets the normalised tokens pass without spiking neurons.",
+        json_schema_extra={"group": "architecture"},
+    )
+    spike_threshold: float = Field(
+        1.0,
+        gt=0,
+        description="Firing threshold at the start, learnt per neuron.",
+        json_schema_extra={"group": "spiking"},
+    )
+    beta: float = Field(
+        0.95,
+        gt=0,
+        lt=1,
+        description="Membrane decay per step at the start, learnt per neuron.",
+        json_schema_extra={"group": "spiking"},
+    )
+    num_spike_steps: int = Field(32, ge=1, description="Spike steps per token.", json_schema_extra={"group": "spiking"})
     surrogate: Literal["fast_sigmoid", "atan", "straight_through", "sigmoid", "triangular", "gaussian"] = Field(
         "fast_sigmoid",
         description="Derivative of a spike used in training; the last three are computed by plain torch, not compiled.",
+        json_schema_extra={"group": "spiking"},
     )
     surrogate_slope: float = Field(
-        25.0, gt=0, description="Sharpness of that derivative; 1 or 2 are usual for atan, triangular and gaussian."
+        25.0,
+        gt=0,
+        description="Sharpness of that derivative; 1 or 2 are usual for atan, triangular and gaussian.",
+        json_schema_extra={"group": "spiking"},
     )
     learn_beta: bool = Field(
         True, description="Train the decays of potential, synaptic current and adaptation.", json_schema_extra=_SPIKING
@@ -75,7 +123,9 @@ class HybridConfig(BaseModel):
         100.0, gt=0, description="Time constant of that rise in spike steps.", json_schema_extra=_SPIKING
     )
     reset: Literal["subtract", "zero"] = Field(
-        "subtract", description="After a spike, subtract the threshold or set the potential to zero."
+        "subtract",
+        description="After a spike, subtract the threshold or set the potential to zero.",
+        json_schema_extra={"group": "spiking"},
     )
 
     use_population_coding: bool = Field(
@@ -104,13 +154,21 @@ class HybridConfig(BaseModel):
         json_schema_extra=_POPULATION,
     )
 
-    use_mamba: bool = Field(True, description="False leaves the spiking and the liquid path alone.")
-    integration_mode: Literal["sequential", "parallel", "bidirectional"] = Field(
-        "bidirectional", description="How the liquid and the Mamba path meet."
+    use_mamba: bool = Field(
+        True, description="False leaves the spiking and the liquid path alone.", json_schema_extra={"group": "mamba"}
     )
-    mamba_d_state: int = Field(16, ge=1, description="States per channel of the Mamba block.")
-    mamba_d_conv: int = Field(4, ge=1, description="Width of its causal convolution in tokens.")
-    mamba_expand: int = Field(2, ge=1, description="Its inner channels per hidden channel.")
+    integration_mode: Literal["sequential", "parallel", "bidirectional"] = Field(
+        "bidirectional", description="How the liquid and the Mamba path meet.", json_schema_extra={"group": "mamba"}
+    )
+    mamba_d_state: int = Field(
+        16, ge=1, description="States per channel of the Mamba block.", json_schema_extra={"group": "mamba"}
+    )
+    mamba_d_conv: int = Field(
+        4, ge=1, description="Width of its causal convolution in tokens.", json_schema_extra={"group": "mamba"}
+    )
+    mamba_expand: int = Field(
+        2, ge=1, description="Its inner channels per hidden channel.", json_schema_extra={"group": "mamba"}
+    )
     mamba_scales: int = Field(
         1,
         ge=1,
@@ -136,26 +194,55 @@ class HybridConfig(BaseModel):
         json_schema_extra={"group": "mamba"},
     )
     spike_to_mamba_method: Literal["rate", "temporal", "potential"] = Field(
-        "temporal", description="How spikes are read back into tokens."
+        "temporal", description="How spikes are read back into tokens.", json_schema_extra={"group": "mamba"}
     )
-    spike_temporal_tau: float = Field(20.0, gt=0, description="Time constant of the temporal method in spike steps.")
+    spike_temporal_tau: float = Field(
+        20.0,
+        gt=0,
+        description="Time constant of the temporal method in spike steps.",
+        json_schema_extra={"group": "mamba"},
+    )
 
     use_state_exchange: bool = Field(
-        True, description="Liquid and Mamba path steer each other's dynamics (bidirectional mode)."
+        True,
+        description="Liquid and Mamba path steer each other's dynamics (bidirectional mode).",
+        json_schema_extra={"group": "mamba"},
     )
-    use_adaptive_gating: bool = Field(True, description="False takes the plain mean of the paths.")
-    num_gate_heads: int = Field(4, ge=1, description="Heads of the gate; must divide hidden_dim.")
-    gate_temperature: float = Field(1.0, gt=0, description="Softness of the gate's choice.")
-    use_cross_attention: bool = Field(True, description="Cross-attention between the paths (bidirectional mode).")
+    use_adaptive_gating: bool = Field(
+        True, description="False takes the plain mean of the paths.", json_schema_extra={"group": "mamba"}
+    )
+    num_gate_heads: int = Field(
+        4, ge=1, description="Heads of the gate; must divide hidden_dim.", json_schema_extra={"group": "mamba"}
+    )
+    gate_temperature: float = Field(
+        1.0, gt=0, description="Softness of the gate's choice.", json_schema_extra={"group": "mamba"}
+    )
+    use_cross_attention: bool = Field(
+        True,
+        description="Cross-attention between the paths (bidirectional mode).",
+        json_schema_extra={"group": "mamba"},
+    )
     attention_type: Literal["bidirectional", "liquid_to_mamba", "mamba_to_liquid"] = Field(
         "bidirectional",
         description="Which way cross-attention carries information: both, or one; for spikes as for Mamba.",
+        json_schema_extra={"group": "attention"},
     )
     cross_attn_heads: int = Field(
-        8, ge=1, description="Its heads; must divide liquid_units and mamba_expand * hidden_dim."
+        8,
+        ge=1,
+        description="Its heads; must divide liquid_units and mamba_expand * hidden_dim.",
+        json_schema_extra={"group": "mamba"},
     )
-    cross_attn_window: int | None = Field(128, ge=1, description="Tokens it sees; null for all earlier ones.")
-    attention_dropout: float = Field(0.1, ge=0, lt=1, description="Share of attention weights dropped in training.")
+    cross_attn_window: int | None = Field(
+        128, ge=1, description="Tokens it sees; null for all earlier ones.", json_schema_extra={"group": "mamba"}
+    )
+    attention_dropout: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Share of attention weights dropped in training.",
+        json_schema_extra={"group": "attention"},
+    )
     use_cross_modal_attention: bool = Field(
         False,
         description="Cross-attention between the liquid path and the spikes, in every mode.",
@@ -179,19 +266,38 @@ class HybridConfig(BaseModel):
         json_schema_extra={"group": "attention"},
     )
 
-    dropout: float = Field(0.1, ge=0, lt=1, description="Share of each block's output dropped in training.")
-    layer_norm_eps: float = Field(1e-5, gt=0, description="Added to variances in layer normalisation.")
+    dropout: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Share of each block's output dropped in training.",
+        json_schema_extra={"group": "regularisation"},
+    )
+    layer_norm_eps: float = Field(
+        1e-5,
+        gt=0,
+        description="Added to variances in layer normalisation.",
+        json_schema_extra={"group": "regularisation"},
+    )
     initializer_range: float = Field(
-        0.02, gt=0, description="Standard deviation of the first weights of the input and output projections."
+        0.02,
+        gt=0,
+        description="Standard deviation of the first weights of the input and output projections. In the pipeline the "
+        "tokenizer and the head stand there: their first weights are as many times larger than usual as this is than "
+        "0.02.",
+        json_schema_extra={"group": "regularisation"},
     )
     recompute_tokens: int | None = Field(
         None,
         ge=1,
         description="Train in pieces of so many tokens, of which the backward pass makes all but the ends anew: "
         "slower, with memory for one piece in place of the whole length; null keeps everything.",
+        json_schema_extra={"group": "computation"},
     )
     kernels: Literal["auto", "reference", "library", "numba", "cuda"] = Field(
-        "auto", description="Computation of the recurrences; library is snnTorch, ncps and, on CUDA, mamba-ssm."
+        "auto",
+        description="Computation of the recurrences; library is snnTorch, ncps and, on CUDA, mamba-ssm.",
+        json_schema_extra={"group": "computation"},
     )
 
     @property
@@ -357,10 +463,19 @@ class HeadConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pool: Pool = Field(
-        default="attention", description="Answer from the last state, the mean over the window, or a learnt mean."
+        default="attention",
+        description="Answer from the last state, the mean over the window, or a learnt mean.",
+        json_schema_extra={"group": "architecture"},
     )
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of pooled features dropped in training.")
+    dropout: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="Share of pooled features dropped in training.",
+        json_schema_extra={"group": "regularisation"},
+    )
     tie_embeddings: bool = Field(
         default=False,
         description="Answer the next token with the vectors that tokens are read by, in place of a second set of them.",
+        json_schema_extra={"group": "architecture"},
     )

@@ -41,19 +41,26 @@ class Head(nn.Module):
         """Answers, shape `(batch, task.width)`; regressed values in standardised units."""
         return self.answer(self.dropout(self.norm(self.pool(states, mask))))
 
-    def loss(self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+    def loss(
+        self, outputs: Tensor, y: Tensor, *, label_smoothing: float = 0.0, class_weights: Tensor | None = None
+    ) -> Tensor:
         """Mean loss of a batch: cross-entropy, or the squared error of values or of cosine and sine.
 
         Args:
             outputs: What `forward` returned, shape `(batch, task.width)`.
             y: Labels `(batch,)`, values `(batch, variables)` or angles `(batch,)` in rad.
             label_smoothing: Share of probability spread over all classes.
+            class_weights: How much a window of each class counts, (classes,); None for the same. The loss is divided by
+                the number of windows, not by their weights, so that batches can be added up.
 
         Returns:
             A scalar.
         """
         if self.task.kind == "classification":
-            return nn.functional.cross_entropy(outputs, y, label_smoothing=label_smoothing)
+            how = {"weight": class_weights, "label_smoothing": label_smoothing}
+            if class_weights is None:
+                return nn.functional.cross_entropy(outputs, y, **how)
+            return nn.functional.cross_entropy(outputs, y, reduction="none", **how).mean()
         if self.task.kind == "circular":
             return nn.functional.mse_loss(outputs, torch.stack([torch.cos(y), torch.sin(y)], -1))
         return nn.functional.mse_loss(outputs, (y - self.target_mean) / self.target_std)

@@ -38,6 +38,7 @@ class TextOptions(BaseModel):
         default=None,
         ge=2,
         description="tokens of the vocabulary at most, the most frequent ones; null for all; bpe needs 257 or more",
+        json_schema_extra={"group": "language"},
     )
 
     @property

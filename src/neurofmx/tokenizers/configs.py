@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,8 @@ from pydantic import (
 )
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+LANGUAGE: dict[str, Any] = {"group": "language"}
+VISION: dict[str, Any] = {"group": "vision"}
 
 
 class PlainConfig(BaseModel):
@@ -192,11 +194,17 @@ class ConvolutionConfig(BaseModel):
     model_config = FROZEN
 
     conv_channels: tuple[PositiveInt, ...] = Field(
-        default=(32, 64, 128), min_length=1, description="Channels of each one."
+        default=(32, 64, 128), min_length=1, description="Channels of each convolution.", json_schema_extra=VISION
     )
-    conv_kernel_sizes: tuple[PositiveInt, ...] = Field(default=(3, 3, 3), description="Pixels that each spans.")
-    conv_strides: tuple[PositiveInt, ...] = Field(default=(1, 2, 2), description="Pixels from one place to the next.")
-    conv_padding: tuple[NonNegativeInt, ...] = Field(default=(1, 1, 1), description="Empty pixels around the image.")
+    conv_kernel_sizes: tuple[PositiveInt, ...] = Field(
+        default=(3, 3, 3), description="Pixels that each spans.", json_schema_extra=VISION
+    )
+    conv_strides: tuple[PositiveInt, ...] = Field(
+        default=(1, 2, 2), description="Pixels from one place to the next.", json_schema_extra=VISION
+    )
+    conv_padding: tuple[NonNegativeInt, ...] = Field(
+        default=(1, 1, 1), description="Empty pixels around the image.", json_schema_extra=VISION
+    )
 
     @model_validator(mode="after")
     def _as_many(self) -> Self:
@@ -209,7 +217,12 @@ class ConvolutionConfig(BaseModel):
 class ImageConfig(ConvolutionConfig):
     """Settings of the tokenizer of images."""
 
-    colours: int = Field(default=1, ge=1, description="Colours of a pixel, where a row holds them one after the other.")
+    colours: int = Field(
+        default=1,
+        ge=1,
+        description="Colours of a pixel, where a row holds them one after the other.",
+        json_schema_extra=VISION,
+    )
 
 
 class BehaviorVideoConfig(ConvolutionConfig):
@@ -253,12 +266,33 @@ class TextConfig(BaseModel):
 
     model_config = FROZEN
 
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of the vectors' numbers dropped in training.")
+    embedding_dim: int | None = Field(
+        default=None,
+        ge=1,
+        description="Numbers of a token's learnt vector; another than hidden_dim is brought to it by a linear map; "
+        "null is hidden_dim.",
+        json_schema_extra=LANGUAGE,
+    )
+    max_position_embeddings: int | None = Field(
+        default=None,
+        ge=1,
+        description="Places of a window, from its start, that have a learnt vector each; at least its tokens. Null for "
+        "none: recurrent networks know the order.",
+        json_schema_extra=LANGUAGE,
+    )
+    embedding_dropout: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="Share of the vectors' numbers dropped in training.",
+        json_schema_extra=LANGUAGE,
+    )
     spread: float = Field(
         default=1.0,
         gt=0,
         description="Standard deviation of the vectors at the start. Where it is large beside what the blocks of a "
         "network add, the network begins as a bigram model and is slow to look further back.",
+        json_schema_extra=LANGUAGE,
     )
 
 

@@ -176,11 +176,8 @@ def _cut_text(
         )
     length = round(options.stop * recordings[0].signal(signal).rate)
     asked = {"signal": signal, "task": task, "split": split, "modality": modality, "dataset": dataset}
-    return replace(
-        cut_text(recordings, length=length, stride=options.stride, **asked),
-        tokenizer=options.tokenizer or "",
-        tokenizer_options=options.tokenizer_options,
-    )
+    windows = cut_text(recordings, length=length, stride=options.stride, **asked)
+    return replace(windows, tokenizer=options.tokenizer or "", tokenizer_options=options.tokenizer_options)
 
 
 def _split(

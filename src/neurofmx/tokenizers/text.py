@@ -13,31 +13,52 @@ from neurofmx.tokenizers.tokens import Layout, Sample, Tokenizer, Tokens, patche
 
 @final
 class TextTokenizer(Tokenizer):
-    """Look the vector of every token up.
+    """Look the vector of every token up, and that of its place if places are learnt.
 
     Args:
         layout: Of the windows (B, T, 1), whose samples are numbers of tokens.
         dim: Width of a token.
-        config: How long the vectors are at first, and how much of them is dropped in training.
+        config: Width and first length of the vectors, learnt places, and how much is dropped in training.
 
     Raises:
-        ValueError: If the windows hold no numbers of tokens.
+        ValueError: If the windows hold no numbers of tokens, or more of them than there are places.
 
     Source:
-        Bengio et al. 2003, A neural probabilistic language model, section 2, the matrix C.
+        Bengio et al. 2003, A neural probabilistic language model, section 2, the matrix C; learnt places: Devlin et
+        al. 2019, BERT, section 3.
     """
 
     def __init__(self, layout: Layout, dim: int, config: TextConfig | None = None) -> None:
         super().__init__()
+        config, tokens = config or TextConfig(), layout.shape[0]
         if not layout.vocabulary:
             raise ValueError("tokenizer=text reads numbers of tokens, these windows hold measurements; use linear")
+        if tokens > (places := config.max_position_embeddings or tokens):
+            raise ValueError(
+                f"tokenizer_options.max_position_embeddings={places}: must be at least the {tokens} tokens of a "
+                "window; null learns no places"
+            )
         self.layout = layout
-        config = config or TextConfig()
-        self.vectors = nn.Embedding(layout.vocabulary, dim)
+        width = config.embedding_dim or dim
+        self.vectors = nn.Embedding(layout.vocabulary, width)
         with torch.no_grad():
             self.vectors.weight *= config.spread
-        self.dropout = nn.Dropout(config.dropout)
+        self.places = _places(config.max_position_embeddings, width)
+        self.project = nn.Identity() if width == dim else nn.Linear(width, dim)
+        self.dropout = nn.Dropout(config.embedding_dropout)
 
     def forward(self, sample: Sample) -> Tokens:
         """Tokens (B, T, dim)."""
-        return Tokens(self.dropout(self.vectors(sample.x[..., 0])), *patches(sample, self.layout))
+        vectors = self.vectors(sample.x[..., 0])
+        if self.places is not None:
+            vectors = vectors + self.places.weight[: vectors.shape[1]]
+        return Tokens(self.project(self.dropout(vectors)), *patches(sample, self.layout))
+
+
+def _places(places: int | None, width: int) -> nn.Embedding | None:
+    """Small vectors at first, so that a token is told before its place is."""
+    if places is None:
+        return None
+    made = nn.Embedding(places, width)
+    nn.init.normal_(made.weight, std=0.02)
+    return made

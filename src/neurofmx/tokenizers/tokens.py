@@ -115,6 +115,11 @@ class Sample:
         """The same windows with other samples."""
         return replace(self, x=x)
 
+    def beginning(self, samples: int) -> Self:
+        """The first so many samples of every window; what was recorded beside them stays whole."""
+        length = None if self.length is None else self.length.clamp_max(samples)
+        return replace(self, x=self.x[:, :samples], length=length)
+
     @property
     def recorded(self) -> Tensor | None:
         """Which samples were recorded (B, T), bool; None for all."""

@@ -9,13 +9,16 @@ recorded. What pads is 0 after scaling.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from neurofmx.hdf5 import read_trees, write_trees
+from neurofmx.hdf5 import Tree, open_trees, read_trees, write_trees
+from neurofmx.lazy import gather
 from neurofmx.parts import TEST, TRAIN, VALIDATION
 from neurofmx.task import Task
 
@@ -152,11 +155,12 @@ class Windows:
         What was not recorded is 0: the mean of what was. Numbers of tokens have no scale and stay as they are.
         """
         if self.tokens:
-            return self.x[index]
+            return gather(self.x, index)
+        x = gather(self.x, index)
         if self.montage == "own":
-            x = (self.x[index] - self.mean[k][self.group[index], None]) / self.std[k][self.group[index], None]
+            x = (x - self.mean[k][self.group[index], None]) / self.std[k][self.group[index], None]
         else:
-            x = self.standardised(k, self.x[index])
+            x = self.standardised(k, x)
         if np.any(self.length[index] < x.shape[1]):
             x[~self.recorded(index)] = 0
         return x
@@ -197,9 +201,37 @@ def load_windows(path: Path) -> Windows:
         FileNotFoundError: If there is no such file, naming the stage that makes it.
         ValueError: If the file is damaged or of another kind.
     """
+    _require(path)
+    (tree,) = read_trees(path)
+    return _windows(tree)
+
+
+@contextmanager
+def open_windows(path: Path) -> Iterator[Windows]:
+    """The same, with `x` left in the file, to be read inside the `with` block alone, for windows larger than memory.
+
+    Args:
+        path: A file that `Windows.save` wrote.
+
+    Yields:
+        The windows; `scaled` reads those that it is asked for.
+
+    Raises:
+        FileNotFoundError: If there is no such file, naming the stage that makes it.
+        ValueError: If the file is damaged or of another kind.
+    """
+    _require(path)
+    with open_trees(path, leave=lambda place: place == "x") as (tree,):
+        yield _windows(tree)
+
+
+def _require(path: Path) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"no windows at {path}; make them with `dvc repro tokenize@{path.stem}`")
-    (tree,) = read_trees(path)
+
+
+def _windows(tree: Tree) -> Windows:
+    """Put together what was read."""
     tree["tokenizer_options"] = json.loads(tree["tokenizer_options"])
     task, channels, grid = tree.pop("task"), tuple(tree.pop("channels").tolist()), tuple(tree.pop("grid").tolist())
     asked = Task(**task | {"names": tuple(task["names"].tolist())})

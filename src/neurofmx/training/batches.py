@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.tokenizers.windows import Windows
+from neurofmx.training.curriculum import shortest
 
 
 class Batches:
@@ -23,6 +25,11 @@ class Batches:
         min_batches: Least batches of an epoch; fewer windows are passed over several times.
         max_batches: Most batches of an epoch; of more windows an epoch draws some, and validation keeps an even share
             as large. None for all.
+        use_cache: Keep all standardised windows; False makes those of a batch anew each time, from what `windows.x`
+            reads, which may be a file.
+
+    Attributes:
+        unit: Samples by which windows can be shortened.
     """
 
     def __init__(
@@ -34,15 +41,19 @@ class Batches:
         device: torch.device,
         min_batches: int = 1,
         max_batches: int | None = None,
+        use_cache: bool = True,
     ) -> None:
         parts = windows.fold(fold)
         kind = torch.int64 if windows.task.kind in ("classification", "next_token") else torch.float32
-        self.batch_size = batch_size
+        self.batch_size, self.unit = batch_size, shortest(windows)
         self.passes = -(-min_batches * batch_size // len(parts.train))
         whole = self.passes * len(parts.train)
         self.windows = whole if max_batches is None else min(whole, max_batches * batch_size)
         held = _share(parts.validation, min(1.0, self.windows / len(parts.train)))
-        self.sample, self.sample_validation = (Sample.of(windows, fold, i).to(device) for i in (parts.train, held))
+        self.sample, self.sample_validation = (
+            Sample.of(windows, fold, i).to(device) if use_cache else Uncached(windows, fold, i, device)
+            for i in (parts.train, held)
+        )
         self.y, self.y_validation = (
             torch.as_tensor(windows.y[i], dtype=kind, device=device) for i in (parts.train, held)
         )
@@ -61,6 +72,31 @@ class Batches:
         """Validation batches in order."""
         for index in torch.arange(len(self.sample_validation), device=self.y.device).split(256):
             yield self.sample_validation[index], self.y_validation[index]
+
+
+@dataclass(frozen=True, eq=False)
+class Uncached:
+    """Windows of a fold that are read and standardised when they are asked for.
+
+    Args:
+        windows: All windows; their `x` may lie in a file.
+        fold: Which fold.
+        index: Which of the windows, `(n,)`.
+        device: Where the tensors go.
+    """
+
+    windows: Windows
+    fold: int
+    index: np.ndarray
+    device: torch.device
+
+    def __len__(self) -> int:
+        """Number of windows."""
+        return len(self.index)
+
+    def __getitem__(self, chosen: Tensor) -> Sample:
+        """Some of them, by a tensor of indices."""
+        return Sample.of(self.windows, self.fold, self.index[chosen.cpu().numpy()]).to(self.device)
 
 
 def _share(index: np.ndarray, share: float) -> np.ndarray:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
@@ -30,7 +30,7 @@ import neurofmx
 from neurofmx.atomic import atomic
 from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig
-from neurofmx.tokenizers.windows import load_windows
+from neurofmx.tokenizers.windows import Windows, load_windows, open_windows
 from neurofmx.training.batches import Batches
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.footprint import step_memory
@@ -51,8 +51,9 @@ class Recipe:
 
     def key(self) -> str:
         """Hash over windows, settings and the package's code; what it names was trained by exactly this."""
-        digest = hashlib.sha256(self.windows.read_bytes())
-        options = self.options.model_dump(exclude={"workers"})
+        with self.windows.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+        options = self.options.model_dump(exclude={"workers", "use_cache"})
         settings = [self.family, self.config.model_dump(), self.head.model_dump(), options]
         digest.update(json.dumps(settings, sort_keys=True).encode())
         package = Path(neurofmx.__file__).parent
@@ -138,7 +139,13 @@ def _train(recipe: Recipe, fold: int, seed: int, folder: Path) -> Trained:
 
 def _fit(recipe: Recipe, fold: int, seed: int, home: Path) -> None:
     """Train and store the result; `last.safetensors` is written last and marks the fold as done."""
-    windows = load_windows(recipe.windows)
+    path = recipe.windows
+    with nullcontext(load_windows(path)) if recipe.options.use_cache else open_windows(path) as windows:
+        _fit_on(windows, recipe, fold, seed, home)
+
+
+def _fit_on(windows: Windows, recipe: Recipe, fold: int, seed: int, home: Path) -> None:
+    """Train on one fold of the windows."""
     torch.manual_seed(seed * 1009 + fold)
     decoder = build_decoder(recipe.family, recipe.config, recipe.head, windows, fold=fold)
     cuda = recipe.options.device != "cpu" and torch.cuda.is_available()
@@ -149,6 +156,7 @@ def _fit(recipe: Recipe, fold: int, seed: int, home: Path) -> None:
         device=torch.device("cuda" if cuda else "cpu"),
         min_batches=recipe.options.min_batches,
         max_batches=recipe.options.max_batches,
+        use_cache=recipe.options.use_cache,
     )
     trainer = Trainer(
         decoder,
@@ -161,10 +169,11 @@ def _fit(recipe: Recipe, fold: int, seed: int, home: Path) -> None:
     fitted = trainer.fit()
     save_checkpoint(home / "best.safetensors", fitted.best, fold=fold, seed=seed, epoch=fitted.best_epoch)
     # what it took differs from run to run, so it stays out of the checkpoint
+    first = torch.arange(min(batches.batch_size, len(batches.y)), device=batches.y.device)
     cost = {
         "seconds": trainer.progress.seconds,
         "peak_memory_mib": _peak_memory(cuda),
-        "step_mib": step_memory(decoder, batches.sample[: batches.batch_size], batches.y[: batches.batch_size]),
+        "step_mib": step_memory(decoder, batches.sample[first], batches.y[first]),
     }
     with atomic(home / "cost.json") as part:
         part.write_text(json.dumps(cost))

@@ -1,4 +1,4 @@
-"""The training loop: AdamW under a warm-up and cosine schedule, early stopping, resume after a kill.
+"""The training loop: AdamW under a schedule, a curriculum if one is asked for, early stopping, resume after a kill.
 
 Every epoch starts from a seed of its own, so its order of windows, its noise and its dropout do not depend on what ran
 before. A training that is killed and resumes at the last finished epoch ends with the same bits as one that was not.
@@ -22,9 +22,11 @@ from neurofmx.tokenizers.tokens import Sample
 from neurofmx.training.auxiliary import take_auxiliary_loss
 from neurofmx.training.batches import Batches, corrupt
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
+from neurofmx.training.class_weights import balanced
+from neurofmx.training.curriculum import beginnings, stage_is_over, stages
 from neurofmx.training.curves import Curve
 from neurofmx.training.options import TrainOptions
-from neurofmx.training.schedule import warmup_cosine
+from neurofmx.training.schedule import SCHEDULES
 
 Weights = dict[str, Tensor]
 
@@ -37,6 +39,8 @@ class Progress:
     step: int = 0
     best_epoch: int = 0
     best_loss: float = math.inf
+    stage: int = 0  # of the curriculum
+    stage_since: int = 0  # epochs that were done when it began
     seconds: float = 0.0
     curve: list[tuple[int, float, float]] = field(default_factory=list)
 
@@ -83,6 +87,8 @@ class Trainer:
         optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.total = options.num_epochs * self._steps_per_epoch()
+        self.stages = stages(options)
+        self._weighted = _class_weights(options, batches, model)
         self.progress = Progress()
         self.best: Weights = {}
 
@@ -109,7 +115,8 @@ class Trainer:
         return Fitted(self.best, self._weights(), self.progress.curve, self.progress.best_epoch)
 
     def _done(self) -> bool:
-        stale = self.progress.epoch - self.progress.best_epoch >= self.options.patience
+        since = max(self.progress.best_epoch, self.progress.stage_since)
+        stale = self.progress.epoch - since >= self.options.patience and self.progress.stage + 1 == len(self.stages)
         return self.progress.epoch >= self.options.num_epochs or (self.progress.epoch > 0 and stale)
 
     def _epoch(self) -> float:
@@ -117,8 +124,12 @@ class Trainer:
         generator = self._seed_epoch()
         self.model.train()
         total, accumulation = 0.0, self.options.gradient_accumulation
-        for index, (sample, y) in enumerate(self.batches.epoch(generator)):
-            loss = self._loss(self._corrupted(sample, generator), y, smoothing=self.options.label_smoothing)
+        length = self.stages[self.progress.stage].length
+        for index, batch in enumerate(self.batches.epoch(generator)):
+            sample, y = beginnings(*batch, share=length, unit=self.batches.unit)
+            loss = self._loss(
+                self._corrupted(sample, generator), y, label_smoothing=self.options.label_smoothing, **self._weighted
+            )
             whole = loss + take_auxiliary_loss(self.model)
             self.accelerator.backward(whole * len(y) / self._windows_in_step(index))
             total += float(loss.detach()) * len(y)
@@ -130,7 +141,8 @@ class Trainer:
         """The windows with noise, and without some channels; numbers of tokens as they are."""
         if not sample.x.is_floating_point():
             return sample
-        noise, dropout = self.options.input_noise, self.options.input_dropout
+        share = self.stages[self.progress.stage].noise
+        noise, dropout = share * self.options.input_noise, share * self.options.input_dropout
         return sample.with_x(corrupt(sample.x, noise=noise, dropout=dropout, generator=generator))
 
     def _windows_in_step(self, index: int) -> int:
@@ -142,10 +154,11 @@ class Trainer:
     def _step(self) -> None:
         """Move the weights once."""
         warmup = round(self.options.warmup_fraction * self.total)
-        factor = warmup_cosine(self.progress.step, total=self.total, warmup=warmup)
+        factor = SCHEDULES[self.options.schedule](self.progress.step, total=self.total, warmup=warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.learning_rate * factor
-        self.accelerator.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
+        if self.options.gradient_clip is not None:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.progress.step += 1
@@ -157,10 +170,11 @@ class Trainer:
         total = sum(float(self._loss(sample, y)) * len(y) for sample, y in self.batches.validation())
         return self._finite(total / len(self.batches.y_validation), "validation")
 
-    def _loss(self, sample: Sample, y: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    def _loss(self, sample: Sample, y: Tensor, **how: Any) -> Tensor:
+        """Mean loss of a batch; `how` goes to the head."""
         with self.accelerator.autocast():
             outputs, _ = self.model(sample)
-        return self.model.head.loss(outputs.float(), y, label_smoothing=smoothing)
+        return self.model.head.loss(outputs.float(), y, **how)
 
     def _finite(self, loss: float, part: str) -> float:
         if not math.isfinite(loss):
@@ -183,6 +197,15 @@ class Trainer:
         if validation_loss < self.progress.best_loss:
             self.progress.best_loss, self.progress.best_epoch = validation_loss, self.progress.epoch
             self.best = self._weights()
+        self._raise_difficulty()
+
+    def _raise_difficulty(self) -> None:
+        """Begin the next stage of the curriculum if this one is over."""
+        done = self.progress
+        if stage_is_over(
+            self.options, stage=done.stage, epoch=done.epoch, since=done.stage_since, best_epoch=done.best_epoch
+        ):
+            done.stage, done.stage_since = done.stage + 1, done.epoch
 
     def _weights(self) -> Weights:
         return {name: value.detach().cpu().clone() for name, value in self.model.state_dict().items()}
@@ -213,6 +236,14 @@ class Trainer:
             index, key = name.split("/")
             state.setdefault(int(index), {})[key] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+
+
+def _class_weights(options: TrainOptions, batches: Batches, model: Decoder) -> dict[str, Tensor]:
+    """What the training loss is told of the classes; nothing where all count alike or there are none."""
+    task = getattr(model.head, "task", None)
+    if options.class_weights == "none" or task is None or task.kind != "classification":
+        return {}
+    return {"class_weights": balanced(batches.y, classes=task.width)}
 
 
 def _under(tensors: Weights, prefix: str) -> Weights:

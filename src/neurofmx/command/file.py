@@ -1,0 +1,139 @@
+"""params.yaml as the command changes it: checked as a whole, then written in one step, comments and order kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from neurofmx.atomic import atomic
+from neurofmx.command import commented, names
+from neurofmx.command.settings import Setting, settings
+from neurofmx.params import ParamsError, check_params
+
+BY_NAME = ("datasets", "models", "suites")  # sections whose keys are names: what a file names is replaced, no more
+
+
+class ParamsFile:
+    """A params.yaml that is read, changed in memory, and written only if all of it is right.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        tree: Its sections, without comments.
+        settings: Every setting that it has or could have, by key.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is no YAML.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._tree = commented.read(path)
+        self._seen()
+
+    def _seen(self) -> None:
+        """Look at the tree anew, as it has changed."""
+        self.tree: dict[str, Any] = commented.plain(self._tree)
+        self.settings = settings(self.tree)
+
+    def problems(self) -> list[str]:
+        """What is wrong with it, one sentence each; empty when all is well."""
+        return problems(self.tree, source=str(self.path))
+
+    def value(self, key: str) -> Any:
+        """What stands at a key, else its default."""
+        node: Any = self.tree
+        for part in key.split("."):
+            if not isinstance(node, Mapping) or part not in node:
+                return self.settings[key].default if key in self.settings else None
+            node = node[part]
+        return node
+
+    def set(self, key: str, value: Any) -> None:
+        """Change one value in memory; `key` as `find` gives it."""
+        section = key.rpartition(".")[0]
+        order = {each.rpartition(".")[2]: None for each in self.settings if each.rpartition(".")[0] == section}
+        commented.put(self._tree, key, value, order=order)
+        self._seen()
+
+    def find(self, name: str) -> str:
+        """The key that a name means: a key, or a parameter's name alone.
+
+        Raises:
+            ValueError: If there is none, with the nearest.
+        """
+        known = self.settings
+        if name in known or self._holds(name) or any(name.startswith(f"{key}.") for key in known if _free(known[key])):
+            return name
+        if (alone := name.removeprefix("model.")) in names.NAMES:
+            return names.key_of(alone)
+        if name.partition(".")[0] == "suites" and name.count("."):
+            return name
+        everything = [*known, *(each for each in names.NAMES if names.NAMES[each].key)]
+        raise ValueError(f"{name}: unknown key{_nearest(name, everything)} `neurofmx config show` lists them")
+
+    def _holds(self, key: str) -> bool:
+        node: Any = self.tree
+        for part in key.split("."):
+            if not isinstance(node, Mapping) or part not in node:
+                return False
+            node = node[part]
+        return True
+
+    def load(self, sections: Mapping[str, Any]) -> None:
+        """Take sections over in memory: each replaces that of the file; of `BY_NAME` the entries that are named."""
+        for name, section in sections.items():
+            if name in BY_NAME and isinstance(section, Mapping):
+                whole = self.tree.get(name) or {}
+                section = {**whole, **section}
+            commented.become(self._tree, {**self.tree, name: section})
+            self._seen()
+
+    def write(self, path: Path | None = None) -> None:
+        """Write it, or a copy of it, if all of it is right.
+
+        Raises:
+            ParamsError: If anything is wrong, with all of it; then nothing is written.
+        """
+        if found := self.problems():
+            raise ParamsError("\n  ".join([f"{self.path} stays as it was:", *found]))
+        with atomic(path or self.path) as part:
+            part.write_text(commented.as_text(self._tree), encoding="utf-8")
+
+    def part(self, sections: Iterable[str]) -> str:
+        """Some of its sections, or all if none is named, with their comments, as text."""
+        copy = commented.read(self.path)
+        wanted = list(sections)
+        for name in wanted:
+            if name not in copy:
+                raise ValueError(
+                    f"{name}: no section of {self.path}{_nearest(name, list(copy))} sections: {', '.join(copy)}"
+                )
+        return commented.only(copy, wanted) if wanted else commented.as_text(copy)
+
+
+def problems(tree: Mapping[str, Any], *, source: str = "params.yaml") -> list[str]:
+    """What is wrong with the sections of a params.yaml, one sentence each."""
+    try:
+        check_params(tree, source=source)
+    except ParamsError as error:
+        return [line.strip() for line in str(error).splitlines() if line.strip() != f"{source}:"]
+    return []
+
+
+def _free(setting: Setting) -> bool:
+    """Whether a setting holds keys of its own, such as the datasets of a run."""
+    return re.search(r"keys and values", setting.allowed) is not None
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    found = get_close_matches(name, known, n=1, cutoff=0.6)
+    found = found or [
+        key for key in known if key.rpartition(".")[2] in get_close_matches(name, [key.rpartition(".")[2]])
+    ]
+    return f"; did you mean {found[0]!r}?" if found else ";"

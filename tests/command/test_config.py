@@ -1,0 +1,304 @@
+"""`neurofmx config`: what is shown, what is refused, what is written and what stays."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from neurofmx.command.commented import as_text, become, read
+from neurofmx.command.edit import edit
+from neurofmx.command.file import ParamsFile
+from neurofmx.command.main import VERBS, main
+from neurofmx.params import load_params
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The committed file with a few of its datasets, as all of them take long to read."""
+    tree = read(ROOT / "params.yaml")
+    kept = {
+        name: tree["datasets"][name] for name in ("digits", "haxby2001", "peyrache_a2929", "wikitext2", "wikitext2_bpe")
+    }
+    become(tree["datasets"], kept)
+    texts = {name: item for name, item in tree["suites"]["text_v1"]["datasets"].items() if name in kept}
+    become(tree["suites"], {"text_v1": {**tree["suites"]["text_v1"], "datasets": texts}})
+    path = tmp_path_factory.mktemp("committed") / "params.yaml"
+    path.write_text(as_text(tree))
+    return path
+
+
+@pytest.fixture
+def params(committed: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(committed, tmp_path))
+
+
+def run(params: Path, *arguments: str) -> int:
+    return main(["config", "--params", str(params), *arguments])
+
+
+def changed(params: Path, committed: Path) -> list[str]:
+    """Lines that differ from the committed file."""
+    new, old = params.read_text().splitlines(), committed.read_text().splitlines()
+    return [line.strip() for line in new if line not in old]
+
+
+def test_every_verb_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--help"], ["config", "--help"], *(["config", verb, "--help"] for verb in VERBS)):
+        with pytest.raises(SystemExit) as left:
+            main(words)
+        assert left.value.code == 0
+        assert "usage: neurofmx" in capsys.readouterr().out
+
+
+def test_the_installed_command_is_this_one() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    module, name = scripts["neurofmx"].split(":")
+    assert getattr(import_module(module), name) is main
+
+
+def test_show_marks_what_differs_and_tells_all_of_one(params: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(params, "show") == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"\* model.num_layers +1 +default 6 +whole number, 1 or more", shown)
+    assert re.search(r"\n  model.beta +0.95 +default 0.95 +number above 0, below 1", shown)
+    assert "datasets.digits.tokenize.tokenizer_options.conv_channels" in shown
+    assert "datasets.mnist_5k.tokenize" not in shown
+    assert run(params, "show", "spiking") == 0
+    assert "Membrane decay per step at the start" in capsys.readouterr().out
+    for name in ("beta", "model.beta"):
+        assert run(params, "show", name) == 0
+        assert "allowed  number above 0, below 1" in capsys.readouterr().out
+    assert run(params, "show", "vocab_size") == 0
+    assert re.search(r"\* datasets.wikitext2_bpe.preprocess.size +4096 +default null", capsys.readouterr().out)
+    assert run(params, "show", "run.datasets.digits") == 0
+    assert capsys.readouterr().out == "run.datasets.digits: {kind: digits, modality: image}\n"
+    assert run(params, "names", "seed") == 0
+    assert "evaluate.seeds" in capsys.readouterr().out
+
+
+def test_set_changes_its_lines_alone(params: Path, committed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(params, "set", "model.integration_mode=parallel", "train.learning_rate=1e-4", "num_layers=3") == 0
+    assert "model.num_layers: 1 -> 3" in capsys.readouterr().out
+    assert changed(params, committed) == [
+        "num_layers: 3",
+        "integration_mode: parallel  # sequential | parallel | bidirectional",
+        "learning_rate: 0.0001",
+    ]
+    assert len(params.read_text().splitlines()) == len(committed.read_text().splitlines())
+    loaded = load_params(params)
+    assert loaded.train.learning_rate == 1e-4
+
+
+def test_set_makes_the_sections_it_needs(params: Path) -> None:
+    key = "datasets.wikitext2.tokenize.tokenizer_options.embedding_dim"
+    assert run(params, "set", f"{key}=16", "evaluate.seeds=[1, 2]", "suites.text_v1.compare=[lstm]") == 0
+    assert ParamsFile(params).value(key) == 16
+    assert load_params(params).evaluate.seeds == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("model.liquid_unit=5", r"model.liquid_unit: unknown key; did you mean 'model.liquid_units'\?"),
+        ("liquid_unit=5", r"liquid_unit: unknown key; did you mean 'liquid_units'\?"),
+        ("train.learningrate=1", r"did you mean 'train.learning_rate'\?"),
+        ("model.num_layers=-1", r"stays as it was:\s+model.num_layers=-1: .*greater than or equal to 1"),
+        ("model.num_gate_heads=5", r"num_gate_heads=5 must divide hidden_dim=64; allowed up to 64: 1, 2, 4"),
+        ("model.integration_mode=paralel", r"did you mean 'parallel'\?"),
+        ("vocab_size=300", r"vocab_size is datasets.<name>.preprocess.size, and each dataset has its own"),
+        ("model.input_dim=3", r"input_dim is not set: the tokenizer gives tokens"),
+        ("run.compare=[ltsm]", r"unknown model in run.compare 'ltsm'; did you mean 'lstm'\?"),
+        ("model.beta", r"'model.beta': write KEY=VALUE"),
+        ("model.beta=[1", r"not a value of YAML"),
+        ("train.device=cpu", ""),
+    ],
+)
+def test_what_is_wrong_is_refused_and_nothing_is_written(
+    params: Path, assignment: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = params.read_bytes()
+    status = run(params, "set", assignment, *(["train.threads=2"] if message else []))
+    error = capsys.readouterr().err
+    assert re.search(message, error), error
+    assert status == (1 if message else 0)
+    assert (params.read_bytes() == before) == bool(message)
+
+
+def test_save_and_load_bring_everything_back(
+    params: Path, committed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, part = tmp_path / "whole.yaml", tmp_path / "part.yaml"
+    assert run(params, "save", str(whole)) == run(params, "save", str(part), "model", "train") == 0
+    assert whole.read_bytes() == params.read_bytes()
+    assert list(YAML(typ="safe").load(part)) == ["model", "train"]
+    assert "# sequential | parallel | bidirectional" in part.read_text()
+    assert "Named runs" not in part.read_text()
+    assert run(params, "save", str(part), "model") == 1
+    assert "--force" in capsys.readouterr().err
+    assert run(params, "save", str(part), "modle", "--force") == 1
+    assert "did you mean 'model'?" in capsys.readouterr().err
+    run(params, "set", "model.num_layers=4", "train.threads=2", "head.pool=mean")
+    assert run(params, "load", str(part)) == 0
+    assert changed(params, committed) == ["pool: mean  # last | mean | attention"]
+    assert run(params, "load", str(whole)) == 0
+    assert params.read_bytes() == whole.read_bytes()
+
+
+def test_a_loaded_section_replaces_the_whole_of_it(params: Path, committed: Path, tmp_path: Path) -> None:
+    (tmp_path / "few.yaml").write_text("model: {num_layers: 2}\nmodels: {lstm: {num_layers: 1}}\n")
+    assert run(params, "load", str(tmp_path / "few.yaml")) == 0
+    loaded = load_params(params)
+    assert loaded.model.config.model_dump(exclude_unset=True) == {"num_layers": 2}
+    assert loaded.named("lstm").config.model_dump(exclude_unset=True) == {"num_layers": 1}
+    assert loaded.named("transformer") == load_params(committed).named("transformer")
+    headings = [line for line in params.read_text().splitlines() if line.startswith("# ")]
+    assert headings == [line for line in committed.read_text().splitlines() if line.startswith("# ")]
+
+
+def test_validate_reads_whole_files_and_parts(
+    params: Path, committed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(params, "validate") == 0
+    assert run(params, "validate", str(ROOT / "configs/demo.yaml")) == 0
+    assert "valid with the other sections of" in capsys.readouterr().out
+    (tmp_path / "wrong.yaml").write_text("model: {beta: 2}\nmodle: {}\n")
+    assert run(params, "validate", str(tmp_path / "wrong.yaml")) == 1
+    assert re.search(r"wrong.yaml:\s+model.beta=2: .*less than 1", capsys.readouterr().err)
+    assert run(tmp_path / "none.yaml", "validate") == 1
+    assert "no such file" in capsys.readouterr().err
+    assert params.read_bytes() == committed.read_bytes()
+
+
+def test_a_kill_while_writing_leaves_the_file_whole(params: Path, committed: Path) -> None:
+    code = (
+        "import os, signal, sys; from neurofmx.command.main import main; "
+        "os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL); "
+        f"main(['config', '--params', {str(params)!r}, 'set', 'num_layers=3'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    assert params.read_bytes() == committed.read_bytes()
+
+
+def edited(params: Path, *answers: str, groups: list[str]) -> tuple[bool, str]:
+    """Whether the editor wrote, and all it said, for these answers."""
+    given: Iterator[str] = iter(answers)
+    said: list[str] = []
+
+    def ask(prompt: str) -> str:
+        said.append(prompt)
+        try:
+            return next(given)
+        except StopIteration:
+            raise EOFError from None
+
+    return edit(ParamsFile(params), groups=groups, ask=ask, say=said.append), "\n".join(said)
+
+
+def test_the_editor_asks_again_after_a_wrong_answer_and_writes_at_the_end(params: Path, committed: Path) -> None:
+    before = params.read_bytes()
+    answers = ("y", "0", "x", "2", "1.5", "0.8", "?", "<", "0.7", "q", "y")
+    wrote, said = edited(params, *answers, groups=["spiking"])
+    assert wrote
+    assert "model.spike_threshold=0: Input should be greater than 0" in said
+    assert "model.spike_threshold=x: Input should be a valid number" in said
+    assert "model.beta=1.5: Input should be less than 1" in said
+    assert "now      0.95" in said
+    assert "Membrane decay per step" in said
+    assert changed(params, committed) == ["spike_threshold: 2", "beta: 0.7"]
+    assert params.read_bytes() != before
+
+
+@pytest.mark.parametrize("last", [["q", "n"], ["q", ""], ["q"], []])
+def test_the_editor_writes_nothing_before_it_is_told(params: Path, committed: Path, last: list[str]) -> None:
+    answers = ("", "2", "0.8", *last)
+    if len(last) < 2:
+        with pytest.raises(EOFError):
+            edited(params, *answers, groups=["spiking"])
+    else:
+        assert not edited(params, *answers, groups=["spiking"])[0]
+    assert params.read_bytes() == committed.read_bytes()
+
+
+def test_rules_between_settings_wait_until_the_end(params: Path) -> None:
+    """Width 96 and three heads go together; either alone does not."""
+    keep = ("", "", "")
+    answers = ("y", "", "93", *keep, "s", "n", "num_gate_heads=3", "cross_attn_heads=1", "q")
+    wrote, said = edited(params, *answers, groups=["architecture", "spiking"])
+    assert "for now: model: num_gate_heads=4 must divide hidden_dim=93" in said
+    assert "This cannot be written yet:" in said
+    assert not wrote
+    wrote, said = edited(
+        params, "y", "", "93", *keep, "s", "bad", "num_gate_heads=3", "cross_attn_heads=1", "y", groups=["architecture"]
+    )
+    assert "write KEY=VALUE" in said
+    assert wrote
+    config = load_params(params).model.config
+    assert config.model_dump(include={"hidden_dim", "num_gate_heads"}) == {"hidden_dim": 93, "num_gate_heads": 3}
+
+
+def test_default_and_no_change(params: Path, committed: Path) -> None:
+    assert edited(params, "y", "", "", "default", "q", "y", groups=["spiking"])[0]
+    assert changed(params, committed) == ["num_spike_steps: 32"]
+    assert "Nothing changed." in edited(params, "n", groups=["spiking"])[1]
+
+
+def test_the_editor_at_a_real_terminal(params: Path, committed: Path) -> None:
+    """Through a pseudo-terminal, as a user meets it."""
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "neurofmx", "config", "--params", str(params), "edit", "spiking"],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        close_fds=True,
+        env={**os.environ, "TERM": "dumb"},
+    )
+    os.close(terminal)
+    said = ""
+    try:
+        for prompt, answer in [
+            ("[Y/n/q]", "y"),
+            ("threshold [1.0]:", "-3"),
+            ("threshold [1.0]:", "1.25"),
+            ("beta [", "q"),
+        ]:
+            said += _until(controller, prompt)
+            os.write(controller, f"{answer}\n".encode())
+        said += _until(controller, "[y/N]")
+        assert params.read_bytes() == committed.read_bytes()
+        os.write(controller, b"y\n")
+        said += _until(controller, "is written")
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(controller)
+    assert "model.spike_threshold=-3: Input should be greater than 0" in said
+    assert changed(params, committed) == ["spike_threshold: 1.25"]
+
+
+def _until(controller: int, prompt: str) -> str:
+    """What the terminal shows up to a prompt."""
+    shown, end = "", time.monotonic() + 60
+    while prompt not in shown:
+        assert time.monotonic() < end, shown
+        if select.select([controller], [], [], 1)[0]:
+            shown += os.read(controller, 4096).decode()
+    return shown
