@@ -48,6 +48,7 @@ DESCRIBED = {
             "spiking_units": 48,
             "num_layers": 3,
             "hidden_dim": 192,
+            "num_attention_heads": 3,
             "cross_attn_heads": 3,
             "spike_threshold": 1.2,
             "beta": 0.8,

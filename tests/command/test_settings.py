@@ -28,16 +28,6 @@ regularisation: dropout 0.1, weight_decay 0.01, gradient_clip 1.0, layer_norm_ep
 training: learning_rate 0.0001, batch_size 32, num_epochs 15, mixed_precision true, device auto, seed [42], \
 use_cache true, warmup, gradient_accumulation
 """
-# added by the work on population coding and on attention that goes on beside this
-TO_COME = {
-    "num_attention_heads",
-    "use_cross_modal_attention",
-    "temporal_attention",
-    "use_population_coding",
-    "population_size",
-    "threshold_distribution",
-    "encoding_scheme",
-}
 
 
 def described() -> dict[str, tuple[str, str]]:
@@ -67,8 +57,6 @@ def test_the_index_holds_every_name_in_its_group() -> None:
 def test_a_name_leads_to_a_setting_with_the_described_default(name: str, known: dict) -> None:
     dataset = {"language": "wikitext2_bpe", "vision": "digits"}.get(NAMES[name].group, "")
     key = NAMES[name].key.replace("<name>", dataset)
-    if name in TO_COME and key not in known:
-        pytest.skip("not built yet")
     assert key in known
     default = described()[name][1]
     assert known[key].shown_default == (default or known[key].shown_default)
