@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 
+from neurofmx.models.features.additive import BrokenLines, Landmarks
+from neurofmx.models.features.course import Course
 from neurofmx.models.features.foreground import Foreground
 from neurofmx.models.features.gradients import Gradients
 from neurofmx.models.features.oscillations import BandPower, CommonSpatialPatterns, Features, Flat, TangentSpace
-from neurofmx.models.features.additive import BrokenLines, Landmarks
-from neurofmx.models.features.course import Course
 from neurofmx.tokenizers.windows import Windows
 
 Kind = Literal["flat", "bands", "csp", "riemann", "lines", "smooth", "course", "foreground", "gradients"]
