@@ -7,7 +7,7 @@ from tests.datasets.bucket import Buckets
 from tests.datasets.server import Server
 from tests.raw_folders import raw, read
 
-from neurofmx.datasets import s3
+from neurofmx.datasets.access import s3
 
 __all__ = ["buckets", "raw", "read", "server"]
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from scipy.io import savemat
 from tests.datasets.server import Fault, Server
 
-from neurofmx.datasets import capgmyo, miller_ecog, ninapro, unpinned
+from neurofmx.datasets import capgmyo, miller_ecog, ninapro
+from neurofmx.datasets.access import unpinned
 from neurofmx.datasets.base import Dataset
 from neurofmx.datasets.capgmyo import Capgmyo
 from neurofmx.datasets.miller_ecog import MillerEcog

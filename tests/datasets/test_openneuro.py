@@ -11,7 +11,7 @@ from nibabel import nifti1
 from pydantic import ValidationError
 from tests.datasets.bucket import Buckets, Fault
 
-from neurofmx.datasets import s3
+from neurofmx.datasets.access import s3
 from neurofmx.datasets.openneuro_fmri import OpenneuroFmri
 from neurofmx.datasets.openneuro_ieeg import OpenneuroIeeg
 from neurofmx.preprocessing import PREPROCESS

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.datasets.bucket import Buckets, Fault
 
-from neurofmx.datasets import s3
+from neurofmx.datasets.access import s3
 from neurofmx.datasets.access.s3 import Stored, fetch_stored, listing
 
 BODY = np.random.default_rng(0).bytes(600_000)

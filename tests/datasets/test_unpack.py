@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from neurofmx.datasets import unpack as unpacking
+from neurofmx.datasets.access import unpack as unpacking
 from neurofmx.datasets.access.unpack import unpack
 
 

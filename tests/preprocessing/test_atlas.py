@@ -12,8 +12,9 @@ from nilearn.datasets import atlas as nilearn_atlas
 from nilearn.maskers import NiftiLabelsMasker
 from tests.datasets.server import Server
 
-from neurofmx.preprocessing import atlas, fmri
+from neurofmx.preprocessing import fmri
 from neurofmx.preprocessing.fmri import FmriOptions
+from neurofmx.preprocessing.steps import atlas
 from neurofmx.preprocessing.steps.atlas import CHECKSUMS, IMAGE, TABLE, fetch_schaefer, load_atlas
 from neurofmx.recording import Recording, Signal
 
