@@ -14,7 +14,7 @@ import torch
 from neurofmx.command.file import ParamsFile
 from neurofmx.command.main import main
 from neurofmx.datasets.base import Split
-from neurofmx.datasets.characters import read_characters
+from neurofmx.datasets.formats.characters import read_characters
 from neurofmx.models.build import build_decoder
 from neurofmx.params import Params, load_params
 from neurofmx.preprocessing import PREPROCESS

@@ -67,7 +67,9 @@ class Evaluate(BaseModel):
         description="What a language model has read before a token of the test it is asked about: at least this share "
         "of a window (0: each window stands alone, windows do not overlap), or `carried`: all of the text before.",
     )
-    robustness: Robustness = Robustness()
+    robustness: Robustness = Field(
+        default=Robustness(), description="What is done to trained networks to see what they keep."
+    )
 
 
 class Simulate(BaseModel):

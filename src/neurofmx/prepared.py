@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from neurofmx.datasets.base import Dataset
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.tokenizers.montage import check_montage
-from neurofmx.tokenizers.table import default_tokenizer, tokenizer_config
+from neurofmx.tokenizers.table import TOKENIZERS, default_tokenizer, tokenizer_config
 
 
 class Prepared(NamedTuple):
@@ -68,16 +68,16 @@ def _tokens_divide(name: str, prepared: Prepared) -> None:
 def _tokenizer_is_known(name: str, prepared: Prepared) -> None:
     """Refuse a tokenizer or a setting that there is not."""
     window = prepared.tokenize
-    try:
-        chosen = window.tokenizer or default_tokenizer(prepared.modality, window.montage)
-        config = tokenizer_config(chosen, window.tokenizer_options)
-    except ValueError as error:
-        raise ValueError(f"datasets.{name}.tokenize.tokenizer={window.tokenizer}: {error}") from error
-    if (chosen == "text") != (prepared.modality == "text"):
+    chosen = window.tokenizer or default_tokenizer(prepared.modality, window.montage)
+    if chosen in TOKENIZERS and (chosen == "text") != (prepared.modality == "text"):
         raise ValueError(
             f"datasets.{name}.tokenize.tokenizer={chosen}: reads {'a text' if chosen == 'text' else 'measurements'}, "
             f"{name} is of modality {prepared.modality}; leave it null"
         )
+    try:
+        config = tokenizer_config(chosen, window.tokenizer_options)
+    except ValueError as error:
+        raise ValueError(f"datasets.{name}.tokenize.tokenizer={window.tokenizer}: {error}") from error
     places = getattr(config, "max_position_embeddings", None)
     if places is not None and round(window.stop) > places:
         raise ValueError(
