@@ -270,6 +270,7 @@ TEXT = {
     "embedding_dim": Case(5, larger),
     "max_position_embeddings": Case(12, larger),
     "embedding_dropout": Case(0.5, drops),
+    "spread": Case(0.05, output),
 }
 IMAGE = {
     "conv_channels": Case((4, 8, 8), larger),
