@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from pydantic import BaseModel
+from tests.tokenizers.test_text_windows import part as text_part
+from tests.tokenizers.test_text_windows import windows as text_windows
 from tests.training.test_loop import trainer
 from torch import Tensor, nn
 
@@ -264,6 +266,18 @@ def test_the_first_weights_of_a_run_are_those_of_tokenizer_and_head() -> None:
     assert sum(not torch.equal(weight, usual[name]) for name, weight in wide.items()) >= 2
 
 
+def test_tied_vectors_are_one_set() -> None:
+    """`tie_embeddings`, a setting of the head that only a text has."""
+    made = text_windows(
+        parts=[text_part(name, tokens=801, first=k) for k, name in enumerate(("train", "valid", "test"))]
+    )
+    config = HybridConfig(**SMALL | {"input_dim": None, "output_dim": None})
+    plain, tied = (
+        build_decoder("hybrid", config, HeadConfig(tie_embeddings=tie), made, fold=0) for tie in (False, True)
+    )
+    assert count(tied) == count(plain) - made.task.width * config.hidden_dim
+
+
 # how each field of the head and of the tokenizers of texts and images changes answers or weights
 HEAD = {"pool": Case("last", size), "dropout": Case(0.5, drops)}
 TEXT = {
@@ -323,6 +337,7 @@ def image(**values: Any) -> nn.Module:
         pytest.param(section, cases, build, name, id=f"{section.__name__}.{name}")
         for section, cases, build in ((HeadConfig, HEAD, head), (TextConfig, TEXT, text), (ImageConfig, IMAGE, image))
         for name in section.model_fields
+        if name != "tie_embeddings"  # test_tied_vectors_are_one_set
     ],
 )
 def test_a_setting_of_head_and_tokens_matters(
