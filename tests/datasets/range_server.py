@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from http.server import BaseHTTPRequestHandler
+
+from tests.datasets.loopback import Loopback
 
 
 @dataclass(frozen=True)
@@ -45,30 +45,12 @@ class Asked:
 
 
 @dataclass
-class RangeServer:
+class RangeServer(Loopback):
     """Serves what `reply` says; troubles by path, used up one an answer, and a record of all requests."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     troubles: dict[str, list[Trouble]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        handler = type("Handler", (_Handler,), {"owner": self})
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        """Address of the root, without a slash at the end."""
-        return f"http://127.0.0.1:{self._http.server_port}"
 
     def reply(self, target: str) -> Reply:
         """The answer to a GET of a path with its query."""
@@ -133,3 +115,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep the test output quiet."""
+
+
+RangeServer.handler = _Handler

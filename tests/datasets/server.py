@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from http.server import BaseHTTPRequestHandler
+
+from tests.datasets.loopback import Loopback
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Answer:
 
 
 @dataclass
-class Server:
+class Server(Loopback):
     """Files by path, faults by path (used up one an answer), and a record of all answers.
 
     With `tags` every answer names the version of its file. A Range is only good for the version that `If-Range` names.
@@ -44,24 +44,6 @@ class Server:
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
     tags: bool = False
-
-    def __enter__(self) -> Self:
-        handler = type("Handler", (_Handler,), {"owner": self})
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        """Address of the root, without a slash at the end."""
-        return f"http://127.0.0.1:{self._http.server_port}"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -117,3 +99,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep the test output quiet."""
+
+
+Server.handler = _Handler
