@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neurofmx.evaluation.robustness import Robustness, noise_name
 from neurofmx.tokenizers.windows import Windows
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ def noisy(windows: Windows, level: float, *, seed: int = 0) -> Windows:
         std = std[windows.group[index], None] if windows.montage == "own" else std
         x[index] += level * drawn * std * windows.present[windows.group[index], None]
     return replace(windows, x=x)
+
+
+def noises(windows: Windows, robustness: Robustness) -> dict[str, Windows]:
+    """The windows under each level of noise, by the name of the condition; none of a text."""
+    levels = () if windows.task.kind == "next_token" else robustness.noise
+    return {noise_name(level): noisy(windows, level) for level in levels}
 
 
 def spiking_units(backbone: nn.Module) -> int:

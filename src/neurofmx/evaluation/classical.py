@@ -1,0 +1,53 @@
+"""Answers of the models that are fitted rather than trained: once a fold, whatever the seeds."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from neurofmx.evaluation.answered import Answered
+from neurofmx.evaluation.answers import out_of_fold
+from neurofmx.evaluation.context import Context, text_answers
+from neurofmx.evaluation.perturb import noises
+from neurofmx.evaluation.robustness import Robustness
+from neurofmx.models.per_recording import load_decoder
+from neurofmx.models.table import MODELS
+from neurofmx.tokenizers.windows import Windows
+from neurofmx.training.checkpoint import load_checkpoint
+
+if TYPE_CHECKING:
+    from neurofmx.models.ngram import NgramDecoder
+
+
+def classical_answers(
+    family: str, windows: Windows, checkpoints: Path, *, context: Context, robustness: Robustness
+) -> Answered:
+    """Ask a fitted model of all tested windows.
+
+    Args:
+        family: Key of the table of models.
+        windows: Windows with their folds.
+        checkpoints: Folder with `best_fold{fold}.safetensors`.
+        context: What a language model has read before the tokens it is asked about.
+        robustness: The noise to ask under as well.
+    """
+    module, name = MODELS[family].decoder(windows.task).split(":")
+    decoder = getattr(import_module(module), name)
+    stored = [load_checkpoint(checkpoints / f"best_fold{fold}.safetensors")[0] for fold in range(windows.folds)]
+    folds = [load_decoder(decoder, {name: array.numpy() for name, array in arrays.items()}) for arrays in stored]
+
+    def answers(windows: Windows) -> np.ndarray:
+        def answer(fold: int) -> np.ndarray:
+            test, said = windows.fold(fold).test, folds[fold]
+            if windows.task.kind != "next_token":
+                return said.answer(windows, fold, test)
+            ask = cast("NgramDecoder", said).log_likelihood  # the one model of texts
+            return text_answers(windows, test, context=context, windowed=ask, carried=ask)
+
+        return out_of_fold(windows, answer)[None]
+
+    harmed = {name: answers(noisy) for name, noisy in noises(windows, robustness).items()}
+    return Answered(answers(windows), (0,), folds[0].parameters, harmed=harmed)

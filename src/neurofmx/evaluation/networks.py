@@ -1,0 +1,167 @@
+"""Answers of trained networks, whole and harmed, with what their layers did while they answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+
+from neurofmx.evaluation.answered import Answered
+from neurofmx.evaluation.answers import out_of_fold
+from neurofmx.evaluation.attention import AttentionMeter
+from neurofmx.evaluation.context import Context, text_answers
+from neurofmx.evaluation.perturb import (
+    CHANNELS,
+    NEURONS,
+    noises,
+    silenced_channels,
+    silenced_neurons,
+    spiking_units,
+)
+from neurofmx.evaluation.robustness import Robustness, silenced_name
+from neurofmx.evaluation.spikes import SpikeMeter
+from neurofmx.layers.inference import Precision, in_precision
+from neurofmx.layers.quantize import size_in_bytes
+from neurofmx.models.build import build_decoder
+from neurofmx.models.configs import HeadConfig
+from neurofmx.models.decoder import Decoder
+from neurofmx.tokenizers.tokens import Sample
+from neurofmx.tokenizers.windows import Windows
+from neurofmx.training.checkpoint import load_checkpoint
+
+
+class Said(NamedTuple):
+    """What the network of one fold and seed said of its test windows, and what was seen meanwhile."""
+
+    outputs: np.ndarray
+    harmed: dict[str, np.ndarray]
+    spikes: float | None
+    entropy: float | None
+    blocks: list[dict[str, float]]
+    weight_bytes: int
+    validation_loss: float
+
+
+def network_answers(
+    family: str,
+    config: BaseModel,
+    head: HeadConfig,
+    windows: Windows,
+    checkpoints: Path,
+    *,
+    seeds: Sequence[int],
+    context: Context,
+    precision: Precision,
+    robustness: Robustness,
+) -> Answered:
+    """Ask the best weights of each fold and seed of all tested windows.
+
+    Args:
+        family: Key of the table of models.
+        config: Its settings.
+        head: Settings of head and pooling.
+        windows: Windows with their folds.
+        checkpoints: Folder with `best_` and `last_fold{fold}_seed{seed}.safetensors`.
+        seeds: Seeds it was trained with.
+        context: What a language model has read before the tokens it is asked about.
+        precision: In which its matrices are held and multiplied.
+        robustness: The harm to ask under as well.
+    """
+    decoders = [build_decoder(family, config, head, windows, fold=fold) for fold in range(windows.folds)]
+    under_noise = noises(windows, robustness)
+
+    def said(fold: int, seed: int) -> Said:
+        weights, _ = load_checkpoint(checkpoints / f"best_fold{fold}_seed{seed}.safetensors")
+        _, facts = load_checkpoint(checkpoints / f"last_fold{fold}_seed{seed}.safetensors")
+        decoders[fold].load_state_dict(weights)
+        decoder = in_precision(deepcopy(decoders[fold]), precision)
+        with SpikeMeter(decoder.backbone) as spikes, AttentionMeter(decoder.backbone) as attention:
+            outputs = _ask(decoder, windows, fold, context=context)
+        return Said(
+            outputs,
+            {name: _ask(decoder, noisy, fold) for name, noisy in under_noise.items()}
+            | _with_silent(decoder, robustness.silenced, windows, fold, seed=seed * 1009 + fold),
+            spikes.rate,
+            attention.entropy,
+            spikes.blocks,
+            size_in_bytes(decoder),
+            min(validation for _, _, validation in facts["curve"]),
+        )
+
+    each = {(fold, seed): said(fold, seed) for seed in seeds for fold in range(windows.folds)}
+    all_said, first = list(each.values()), decoders[0]
+    return Answered(
+        np.stack([out_of_fold(windows, lambda fold, s=seed: each[fold, s].outputs) for seed in seeds]),
+        tuple(seeds),
+        sum(weight.numel() for weight in first.parameters()),
+        spikes=_mean_of_known([one.spikes for one in all_said]),
+        entropy=_mean_of_known([one.entropy for one in all_said]),
+        blocks=tuple(_means(alike) for alike in zip(*(one.blocks for one in all_said), strict=True)),
+        kernels=getattr(first.backbone, "kernels", ""),
+        tokenizer=type(first.tokenizer).__name__,
+        precision=precision,
+        weight_bytes=max(one.weight_bytes for one in all_said),
+        validation_loss=float(np.mean([one.validation_loss for one in all_said])),
+        carries=_carries(first),
+        harmed={
+            name: np.stack(
+                [out_of_fold(windows, lambda fold, s=seed, n=name: each[fold, s].harmed[n]) for seed in seeds]
+            )
+            for name in all_said[0].harmed
+        },
+        silenced=NEURONS if spiking_units(first.backbone) else CHANNELS,
+    )
+
+
+def _ask(
+    decoder: Decoder, windows: Windows, fold: int, *, context: Context = 0.0, channels: int = 0, seed: int = 0
+) -> np.ndarray:
+    """Answers to the test windows of a fold: outputs, or log probabilities of a text's true tokens."""
+    test = windows.fold(fold).test
+    if windows.task.kind != "next_token":
+        sample = Sample.of(windows, fold, test)
+        if channels:
+            sample = sample.with_x(silenced_channels(sample.x, channels, seed=seed))
+        return decoder.predict(sample)
+
+    def windowed(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return decoder.log_likelihood(Sample(torch.as_tensor(x, dtype=torch.int64)), y)
+
+    carried = decoder.stream_likelihood if _carries(decoder) else None
+    return text_answers(windows, test, context=context, windowed=windowed, carried=carried)
+
+
+def _with_silent(
+    decoder: Decoder, counts: Sequence[int], windows: Windows, fold: int, *, seed: int
+) -> dict[str, np.ndarray]:
+    """Answers with so many spiking neurons silent, or input channels of a network without any, where it has more."""
+    found = {}
+    neurons = spiking_units(decoder.backbone)
+    for count in counts:
+        if count < neurons:
+            with silenced_neurons(decoder.backbone, count, seed=seed):
+                found[silenced_name(count)] = _ask(decoder, windows, fold)
+        elif not neurons and not windows.tokens and count < windows.x.shape[-1]:
+            found[silenced_name(count)] = _ask(decoder, windows, fold, channels=count, seed=seed)
+    return found
+
+
+def _carries(decoder: Decoder) -> bool:
+    """Whether a network's state has a fixed size, so that it can be carried through any length of text."""
+    return not getattr(decoder.backbone, "grows", False)
+
+
+def _means(alike: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The mean of every number over folds and seeds."""
+    return {name: float(np.mean([one[name] for one in alike])) for name in alike[0]}
+
+
+def _mean_of_known(values: Sequence[float | None]) -> float | None:
+    """The mean over folds and seeds; None for a model that has no such number."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
