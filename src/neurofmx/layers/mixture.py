@@ -14,6 +14,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from neurofmx.layers.elementwise import RowSiLU
+
 
 class MixtureOfExperts(nn.Module):
     """Feed-forward layers chosen token by token, behind a normalisation and beside a residual connection.
@@ -47,7 +49,7 @@ class MixtureOfExperts(nn.Module):
         self.norm = nn.LayerNorm(dim, eps=eps)
         self.router = nn.Linear(dim, experts, bias=False)
         self.experts = nn.ModuleList(
-            nn.Sequential(nn.Linear(dim, expand * dim), nn.SiLU(), nn.Linear(expand * dim, dim)) for _ in range(experts)
+            nn.Sequential(nn.Linear(dim, expand * dim), RowSiLU(), nn.Linear(expand * dim, dim)) for _ in range(experts)
         )
         self.dropout = nn.Dropout(dropout)
         self.balance: Tensor | None = None
