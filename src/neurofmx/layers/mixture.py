@@ -88,7 +88,7 @@ class MixtureOfExperts(nn.Module):
 
 
 def balance(shares: Tensor, chosen: Tensor) -> Tensor:
-    """How unevenly tokens go to experts: 1 if all get as much, and at most the number of experts.
+    """How unevenly tokens go to experts: 1 if all get as much, at most the number of experts, and 0 without tokens.
 
     Args:
         shares: What the router gives to each expert (tokens, experts).
@@ -98,5 +98,6 @@ def balance(shares: Tensor, chosen: Tensor) -> Tensor:
         A scalar, to be made small in training; its gradient goes through the shares alone.
     """
     experts = shares.shape[1]
-    often = torch.bincount(chosen.flatten(), minlength=experts).to(shares.dtype) / chosen.numel()
-    return experts * (often * shares.mean(0)).sum()
+    tokens, choices = max(1, len(shares)), max(1, chosen.numel())
+    often = torch.bincount(chosen.flatten(), minlength=experts).to(shares.dtype) / choices
+    return experts * (often * (shares.sum(0) / tokens)).sum()
