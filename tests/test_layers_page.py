@@ -1,4 +1,4 @@
-"""The table of docs/layers.md: what it names can be imported, is built by keys that exist, and is tested where it says."""
+"""The table of docs/layers.md: what it names is there, is built by keys that exist, and is tested where it says."""
 
 from __future__ import annotations
 

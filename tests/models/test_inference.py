@@ -190,7 +190,7 @@ def test_a_step_takes_one_token():
         model.step(x)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])  # float16 takes the way of bfloat16
 @torch.no_grad()
 def test_a_step_is_exported_and_computes_the_same_bits(precision):
     model, x = hybrid(num_layers=1)

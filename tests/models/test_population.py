@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.models.test_hybrid import data, network
+from tests.models.test_hybrid import data, network, spared
 
 from neurofmx.models.population import integrate_population_coding
 
@@ -56,6 +56,7 @@ def test_integrated_and_built_networks_are_the_same():
     built = network(use_population_coding=True, threshold_distribution="logarithmic").float()
     model = integrate_population_coding(network().float(), threshold_distribution="logarithmic")
     assert model.config == built.config
+    assert spared(model) == spared(built) == {"A_log", "fusion", "logits"}
     torch.testing.assert_close(dict(model.state_dict()), dict(built.state_dict()))
     assert torch.equal(model(data().float())[0], built(data().float())[0])
     with pytest.raises(ValueError, match="the network has populations of 5 neurons already"):
