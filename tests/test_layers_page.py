@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from neurofmx.models.configs import HybridConfig
 
 ROOT = Path(__file__).parents[1]
-ROWS = [
-    [cell.strip() for cell in line.strip("|").split("|")]
-    for line in (ROOT / "docs/layers.md").read_text().splitlines()
-    if line.startswith("| `")
-]
+PAGE = (ROOT / "docs/layers.md").read_text()
+ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("| `")]
 
 
 @pytest.mark.parametrize(("names", "module", "keys", "oracle"), ROWS, ids=[row[0] for row in ROWS])
@@ -46,3 +44,11 @@ def test_every_part_of_the_hybrid_network_has_a_row() -> None:
         "integrate_population_coding",
         "integrate_cross_modal_attention",
     }
+
+
+def test_the_example_puts_both_into_a_network() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    made: dict[str, Any] = {}
+    exec(code, made)
+    assert made["model"].config.use_population_coding
+    assert made["model"].config.use_cross_modal_attention
