@@ -28,7 +28,7 @@ LAYERS = (
     {"training"},
     {"evaluation"},
     {"study"},
-    {"prepared", "sections"},
+    {"plan", "prepared", "sections"},
     {"variants"},
     {"params"},
     {"command"},

@@ -82,9 +82,20 @@ def test_hydra_reads_back_every_value(value: Any) -> None:
         ({"variants": {"b": {"models.lstm.num_layers": 1}}}, r"models to compare with are the same for all variants"),
         ({"common": {"models.pca.components": [2]}}, r"suites.small.common: models.pca.components: .*name pca in the"),
         ({"common": {"train.learning_rate": -1}}, r"suites.small: train.learning_rate=-1: .*greater than 0"),
+        (
+            {
+                "datasets": {"wikitext2_bpe": {"kind": "wikitext2", "modality": "text"}},
+                "common": {"evaluate.text_lengths": [32, 64]},
+                "variants": {"a": {"datasets.wikitext2_bpe.tokenize.tokenizer_options.max_position_embeddings": 48}},
+            },
+            r"suites.small.variants.a: .*max_position_embeddings=48: must be at least the 64 tokens of a window",
+        ),
         ({"variants": {"lstm": {}}}, r"variants.lstm: the suite's table has a model of that name"),
         ({"variants": {"a-b": {}}}, r"name 'a-b': use a-z, 0-9 and _ only"),
-        ({"study": "three_way"}, r"suites.small.study=three_way: .*allowed: four_way, modes, ablation"),
+        (
+            {"study": "three_way"},
+            r"suites.small.study=three_way: .*allowed: four_way, modes, ablation, context, memory",
+        ),
         ({"variant": {}}, r"suites.small.variant.*: unknown key; did you mean 'variants'"),
     ],
 )

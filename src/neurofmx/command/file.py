@@ -61,8 +61,12 @@ class ParamsFile:
         commented.put(self._tree, key, value, order=order)
         self._seen()
 
-    def find(self, name: str) -> str:
+    def find(self, name: str, *, among: Iterable[str] = ()) -> str:
         """The key that a name means: a key, or a parameter's name alone.
+
+        Args:
+            name: The name.
+            among: What else it could have been, for the message.
 
         Raises:
             ValueError: If there is none, with the nearest.
@@ -74,7 +78,7 @@ class ParamsFile:
             return names.key_of(alone)
         if name.partition(".")[0] == "suites" and name.count("."):
             return name
-        everything = [*known, *(each for each in names.NAMES if names.NAMES[each].key)]
+        everything = [*among, *known, *(each for each in names.NAMES if names.NAMES[each].key)]
         raise ValueError(f"{name}: unknown key{_nearest(name, everything)} `neurofmx config show` lists them")
 
     def _holds(self, key: str) -> bool:

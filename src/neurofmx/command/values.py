@@ -28,6 +28,22 @@ def as_yaml(value: Any) -> str:
     return _quoted(value) if isinstance(value, str) else str(value)
 
 
+def as_block(key: str, value: Any) -> str:
+    """A value with its key as it stands on several lines of params.yaml; one that fits a line stands on one.
+
+    Example:
+        >>> print(as_block("variants", {"whole": {}, "small": {"model.num_layers": 2}}))
+        variants:
+          whole: {}
+          small: {model.num_layers: 2}
+    """
+    one = f"{key}: {as_yaml(value)}"
+    if not isinstance(value, Mapping) or not any(isinstance(each, Mapping) for each in value.values()):
+        return one
+    inside = (as_block(str(name), each) for name, each in value.items())
+    return "\n".join([f"{key}:", *(f"  {line}" for block in inside for line in block.splitlines())])
+
+
 def _quoted(text: str) -> str:
     """Text that YAML would take for something else, or for the end of a list, in quotes."""
     try:
