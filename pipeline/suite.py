@@ -18,7 +18,7 @@ import _workspace as workspace
 from _kept import SUITES
 from _stage import Params, run
 from _study import Study
-from neurofmx.params import check_params, load_params, read_tree
+from neurofmx.params import check_params, check_suite, load_params, read_tree
 from neurofmx.training.lock import locked
 from neurofmx.variants import changes_of, override, variant_tree
 
@@ -26,6 +26,7 @@ from neurofmx.variants import changes_of, override, variant_tree
 def main(params: Params, suite: str, dry_run: bool, table: bool, sizes: bool) -> None:
     """Run, or only print, one `dvc exp run` for the suite or for each of its variants."""
     chosen = params.suite(suite)
+    check_suite(read_tree(), suite, source="params.yaml")
     if sizes:
         return sizes_of(params, suite)
     if chosen.variants and (dry_run or table):

@@ -24,7 +24,7 @@ from neurofmx.sections import ParamsError, build, mapping, problems_of, say
 from neurofmx.tables import pick
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.training.options import TrainOptions
-from neurofmx.variants import variant_problems
+from neurofmx.variants import name_problems, variant_problems
 
 PLAYED = "mujoco_cloning"  # the kind whose policies can be scored in the simulator
 STUDIED = "hybrid"  # the family of section `model`
@@ -226,10 +226,21 @@ def check_params(tree: Any, *, source: str = "params") -> Params:
         except ValidationError as error:
             problems = [say((), Params, problem) for problem in error.errors()]
         else:
-            problems = list(variant_problems(tree, check_params))
+            problems = list(name_problems(tree))
             if not problems:
                 return params
     raise ParamsError(f"{source}:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
+def check_suite(tree: Mapping[str, Any], suite: str, *, source: str = "params") -> None:
+    """Check a suite's variants, each as params.yaml would be with its values; arguments as of `check_params`.
+
+    Raises:
+        ParamsError: If any of them cannot be run.
+        ValueError: If there is no such suite.
+    """
+    if problems := list(variant_problems(tree, suite, check_params)):
+        raise ParamsError(f"{source}:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
 def _section_problems(tree: Mapping[str, Any]) -> Iterable[str]:

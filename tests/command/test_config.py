@@ -197,7 +197,14 @@ def test_validate_reads_whole_files_and_parts(
 ) -> None:
     assert run(params, "validate") == 0
     assert run(params, "validate", str(ROOT / "configs/demo.yaml")) == 0
-    assert "valid with the other sections of" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "valid with the other sections of" in said
+    assert "cannot be run" not in said
+    tree = YAML(typ="safe").load(params)
+    suite = {"variants": {"whole": {}, "odd": {"model.num_gate_heads": 5}}}
+    YAML().dump({"suites": {"text_v1": tree["suites"]["text_v1"] | suite}}, tmp_path / "odd.yaml")
+    assert run(params, "validate", str(tmp_path / "odd.yaml")) == 0
+    assert re.search(r"cannot be run.*\n +suites.text_v1.variants.odd: .*num_gate_heads=5", capsys.readouterr().out)
     (tmp_path / "wrong.yaml").write_text("model: {beta: 2}\nmodle: {}\n")
     assert run(params, "validate", str(tmp_path / "wrong.yaml")) == 1
     assert re.search(r"wrong.yaml:\s+model.beta=2: .*less than 1", capsys.readouterr().err)

@@ -13,7 +13,13 @@ import pytest
 
 from pipeline_checkout import Checkout
 
-LONG = {"num_epochs": 12, "patience": 12, "workers": 2}
+LONG = {
+    "num_epochs": 12,
+    "patience": 12,
+    "workers": 2,
+    "min_batches": 20,
+    "max_batches": 20,
+}  # long enough to be killed
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 from neurofmx.atomic import atomic
 from neurofmx.command import commented, names
 from neurofmx.command.settings import Setting, settings
-from neurofmx.params import ParamsError, check_params
+from neurofmx.params import ParamsError, check_params, check_suite
 
 BY_NAME = ("datasets", "models", "suites")  # sections whose keys are names: what a file names is replaced, no more
 
@@ -44,6 +44,16 @@ class ParamsFile:
     def problems(self) -> list[str]:
         """What is wrong with it, one sentence each; empty when all is well."""
         return problems(self.tree, source=str(self.path))
+
+    def unrunnable(self) -> list[str]:
+        """What keeps suites from running as the file stands, though it is right without them."""
+        found = []
+        for suite in self.tree.get("suites") or {}:
+            try:
+                check_suite(self.tree, suite)
+            except ParamsError as error:
+                found += [line.strip() for line in str(error).splitlines()[1:]]
+        return found
 
     def value(self, key: str) -> Any:
         """What stands at a key, else its default."""

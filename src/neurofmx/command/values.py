@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 from ruamel.yaml import YAML, YAMLError
 
+LINE = 100  # characters of a mapping on one line
+
 
 def as_yaml(value: Any) -> str:
     """A value as it stands on one line of params.yaml.
@@ -38,7 +40,8 @@ def as_block(key: str, value: Any) -> str:
           small: {model.num_layers: 2}
     """
     one = f"{key}: {as_yaml(value)}"
-    if not isinstance(value, Mapping) or not any(isinstance(each, Mapping) for each in value.values()):
+    nested = isinstance(value, Mapping) and any(isinstance(each, Mapping) for each in value.values())
+    if not isinstance(value, Mapping) or not (nested or len(one) > LINE):
         return one
     inside = (as_block(str(name), each) for name, each in value.items())
     return "\n".join([f"{key}:", *(f"  {line}" for block in inside for line in block.splitlines())])
