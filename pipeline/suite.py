@@ -18,7 +18,7 @@ import _workspace as workspace
 from _kept import SUITES
 from _stage import Params, run
 from _study import Study
-from neurofmx.params import check_params, load_params, read_tree
+from neurofmx.params import check_params, check_suite, load_params, read_tree
 from neurofmx.training.lock import locked
 from neurofmx.variants import changes_of, override, variant_tree
 
@@ -28,15 +28,18 @@ def main(params: Params, suite: str, dry_run: bool, table: bool, sizes: bool) ->
     chosen = params.suite(suite)
     if sizes:
         return sizes_of(params, suite)
-    if chosen.variants and (dry_run or table):
-        study = study_of(params, suite)
-        return study.show() if dry_run else study.report()
-    if chosen.variants:
+    if chosen.variants and table:
+        return study_of(params, suite).report()
+    if chosen.variants and not dry_run:
         with locked(SUITES):
-            if workspace.BEFORE.is_dir():
+            if workspace.BEFORE.is_dir():  # params.yaml may be that of a variant, which the others need not fit
                 workspace.recover(params.suites)
                 params = load_params()
+            check_suite(read_tree(), suite, source="params.yaml")
             return study_of(params, suite).run()
+    check_suite(read_tree(), suite, source="params.yaml")
+    if chosen.variants:
+        return study_of(params, suite).show()
     command = command_of(params, suite)
     print(shlex.join(command), flush=True)
     if not dry_run:

@@ -234,6 +234,8 @@ def test_a_dataset_may_have_training_and_head_of_its_own() -> None:
         ("datasets.digits.trian", {}, r"datasets.digits.trian: unknown key; did you mean 'train'"),
         ("evaluate.text_context", 1.0, r"evaluate.text_context"),
         ("evaluate.text_context", "carry", r"evaluate.text_context"),
+        ("evaluate.text_lengths", [64, 32], r"evaluate.text_lengths=.*must rise from one to the next"),
+        ("evaluate.text_lengths", [1], r"evaluate.text_lengths.0=1: .*greater than or equal to 2"),
         (
             "simulate.datasets",
             ["digits"],
