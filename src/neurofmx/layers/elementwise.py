@@ -60,7 +60,8 @@ def _in_whole_rows(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 def _in_one_thread(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """A function of every number, of so many rows at once that torch does not share them out."""
-    if x.numel() < _SHARED or torch.compiler.is_compiling() or torch.get_num_threads() == 1 or x.device.type != "cpu":
+    alone = torch.compiler.is_compiling() or x.numel() < _SHARED or torch.get_num_threads() == 1
+    if alone or x.device.type != "cpu":
         return function(x)
     rows = max(1, (_SHARED - 1) // x.shape[-1])
     return torch.cat([function(piece) for piece in x.reshape(-1, x.shape[-1]).split(rows)]).view(x.shape)
