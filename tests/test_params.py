@@ -198,3 +198,8 @@ def test_channels_of_their_own_need_a_split_by_blocks() -> None:
 def test_a_suite_names_datasets_that_have_a_block() -> None:
     with pytest.raises(ParamsError, match=r"suites.core_v1"):
         check_params(changed("suites.core_v1.datasets.nothing", {"kind": "digits", "modality": "image"}))
+
+
+def test_a_suite_has_references_of_its_own_datasets_alone() -> None:
+    with pytest.raises(ParamsError, match=r"dataset of suites.core_v1.references .*'digit'; did you mean 'digits'"):
+        check_params(changed("suites.core_v1.references", {"digit": 0.9}))

@@ -27,6 +27,7 @@ LAYERS = (
     {"models"},
     {"training"},
     {"evaluation"},
+    {"study"},
     {"prepared", "sections"},
     {"params"},
 )

@@ -80,6 +80,9 @@ class Suite(Run):
     """Datasets, models and seeds under one name, so that two runs with that name are comparable."""
 
     seeds: Seeds = Field(description="Each seed trains every fold of every network.")
+    references: dict[str, float] = Field(
+        default={}, description="What decoders of others reach on a dataset of the suite, in its headline metric."
+    )
 
 
 class Block(BaseModel):
@@ -150,6 +153,8 @@ class Params(BaseModel):
             )
         for name in ("linear", *run.compare):
             pick(self.models, name, f"model in {section}.compare")
+        for name in getattr(run, "references", ()):
+            pick(run.datasets, name, f"dataset of {section}.references in {section}.datasets")
         self._all_can_answer(section, run)
         if len(set(run.compare)) < len(run.compare):
             raise ValueError(f"{section}.compare={list(run.compare)}: names a model twice")

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -203,6 +204,14 @@ def test_a_suite_is_run(built: Checkout) -> None:
         done = built.run("python", "pipeline/suite.py", "small")
         assert built.ran(done.stdout) == ["check", "compare"], "nothing but the order of the models is new"
         assert "suite small" in built.run("git", "log", "--all", "-1", "--format=%s").stdout
+        table = (built.root / "metrics/small/comparison.md").read_text()
+        assert table.startswith("| dataset | modality | metric | chance | reference | linear | lstm | pca | model |")
+        assert "| digits | image | accuracy |" in table
+        assert "haxby" not in table, "the table is of the suite's datasets alone"
+        shutil.rmtree(built.root / "metrics/small")
+        built.run("python", "pipeline/suite.py", "small", "--table")
+        assert (built.root / "metrics/small/comparison.md").read_text() == table
     finally:
         built.run("git", "checkout", "-q", ".")
+        built.run("git", "clean", "-qfd", "metrics")
         built.run("dvc", "checkout", "-q")
