@@ -38,7 +38,10 @@ def command_of(params: Params, name: str) -> list[str]:
             new = "" if dataset in params.run.datasets else "+"
             command += ["-S", f"{new}run.datasets.{dataset}={{kind: {item.kind}, modality: {item.modality}}}"]
     command += ["-S", f"run.compare=[{','.join(suite.compare)}]"]
-    return [*command, "-S", f"evaluate.seeds=[{','.join(map(str, suite.seeds))}]"]
+    command += ["-S", f"evaluate.seeds=[{','.join(map(str, suite.seeds))}]"]
+    for key, value in suite.common.items():
+        command += ["-S", f"{key}={value}"]
+    return command
 
 
 def summarise(params: Params, name: str, *, reports: Path) -> None:

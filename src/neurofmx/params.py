@@ -80,6 +80,7 @@ class Suite(Run):
     """Datasets, models and seeds under one name, so that two runs with that name are comparable."""
 
     seeds: Seeds = Field(description="Each seed trains every fold of every network.")
+    common: dict[str, Any] = Field(default={}, description="Values of the suite alone, by dotted keys of params.yaml.")
     references: dict[str, float] = Field(
         default={}, description="What decoders of others reach on a dataset of the suite, in its headline metric."
     )

@@ -79,6 +79,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         tree["datasets"][f"toy_{part}"] = {"options": {"part": part}, "preprocess": {}, "tokenize": window}
     tree["run"] = {"datasets": {"toy_a": item, "toy_b": item}, "compare": ["pca"]}
     tree["suites"] = {"small": {"datasets": {"toy_b": item, "toy_c": item}, "compare": ["lstm"], "seeds": [1, 2]}}
+    tree["suites"]["small"]["common"] = {"train.num_epochs": 3}
     YAML().dump(tree, path)
     (checkout.root / "dvc.lock").unlink(missing_ok=True)
     (checkout.root / ".venv/bin").mkdir(parents=True)
@@ -182,13 +183,14 @@ def test_a_suite_is_one_command_that_dvc_understands(toys: Checkout) -> None:
     shown = toys.run("make", "-s", "suite", "SUITE=small", "DRY=1").stdout.strip()
     assert shown == (
         "dvc exp run --keep-going -m 'suite small' -S '+run.datasets.toy_c={kind: toy, modality: eeg}' "
-        "-S 'run.compare=[lstm]' -S 'evaluate.seeds=[1,2]'"
+        "-S 'run.compare=[lstm]' -S 'evaluate.seeds=[1,2]' -S train.num_epochs=3"
     )
     words = shlex.split(shown)
     apply_overrides(toys.root / "params.yaml", [after for word, after in pairwise(words) if word == "-S"])
     tree = YAML(typ="safe").load(toys.root / "params.yaml")
     assert list(tree["run"]["datasets"]) == ["toy_a", "toy_b", "toy_c"]
     assert (tree["run"]["compare"], tree["evaluate"]["seeds"]) == (["lstm"], [1, 2])
+    assert tree["train"]["num_epochs"] == 3
     done = toys.run("make", "-s", "suite", "SUITE=smal", "DRY=1", check=False)
     assert done.returncode != 0
     assert "unknown suite in params.yaml 'smal'; did you mean 'small'" in done.stderr
