@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+ABSENT = "-"
+
 
 def table(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """A table with columns padded to equal width."""

@@ -8,10 +8,9 @@ from typing import Any
 
 from neurofmx.study.compare import ALL
 from neurofmx.study.lengths import lengths_markdown
-from neurofmx.study.markdown import number, table
+from neurofmx.study.markdown import ABSENT, number, table
 from neurofmx.study.ratios import MEASURES
 
-ABSENT = "-"
 NEAR = 0.05  # numbers of parameters that differ by more are named
 # of a part that is left out: what its absence says of it
 BUYS = {"loses": "buys score", "ties": "buys nothing measurable", "wins": "costs score"}
