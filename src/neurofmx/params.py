@@ -100,6 +100,8 @@ class Params(BaseModel):
             )
         for name in ("linear", *run.compare):
             pick(self.models, name, f"model in {section}.compare")
+        for name in getattr(run, "references", ()):
+            pick(run.datasets, name, f"dataset of {section}.references in {section}.datasets")
         self._all_can_answer(section, run)
         if len(set(run.compare)) < len(run.compare):
             raise ValueError(f"{section}.compare={list(run.compare)}: names a model twice")

@@ -104,6 +104,9 @@ class Suite(Run):
         description="What its table and figure are about; null for ratios to the baseline alone. Of context and memory "
         "the figure shows scores by length.",
     )
+    references: dict[str, float] = Field(
+        default={}, description="What decoders of others reach on a dataset of the suite, in its headline metric."
+    )
 
 
 class Block(BaseModel):

@@ -14,13 +14,3 @@ def table(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join(
         "| " + " | ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
     )
-
-
-def number(value: float) -> str:
-    """Three digits behind the point; perplexities in the hundreds and above have fewer to show.
-
-    Example:
-        >>> number(0.12345), number(12345.6)
-        ('0.123', '12,345.6')
-    """
-    return f"{value:,.{3 if abs(value) < 100 else 1}f}"
