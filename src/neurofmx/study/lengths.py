@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from neurofmx.evaluation.table import number
-from neurofmx.study.markdown import ABSENT, table
+from neurofmx.evaluation.table import ABSENT, number
+from neurofmx.study.markdown import table
 
 LOWER_IS_BETTER = ("perplexity",)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-ABSENT = "-"
-
 
 def table(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """A table with columns padded to equal width."""
