@@ -22,7 +22,7 @@ SMALL: dict[str, Any] = {
         "pca": {"components": [10]},
         "linear": {"strengths": [10.0]},
     },
-    "train": {"num_epochs": 2, "min_batches": 4, "max_batches": 4},
+    "train": {"num_epochs": 2, "min_batches": 4, "max_batches": 4, "workers": 1},  # one process loads torch
     "datasets": {
         "digits": {
             "options": {},

@@ -224,6 +224,15 @@ def test_a_kill_while_writing_leaves_the_file_whole(params: Path, committed: Pat
     assert params.read_bytes() == committed.read_bytes()
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(params: Path) -> None:
+    command = [sys.executable, "-m", "neurofmx", "config", "--params", str(params), "show"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, said = process.communicate(timeout=120)
+    assert (process.returncode, said) == (0, b"")
+
+
 def edited(params: Path, *answers: str, groups: list[str]) -> tuple[bool, str]:
     """Whether the editor wrote, and all it said, for these answers."""
     given: Iterator[str] = iter(answers)

@@ -43,12 +43,15 @@ def study(**runs: dict[str, Any] | None) -> dict[str, Any]:
         ("perplexity", (50.0, 45.0, 40.0), "256"),
         ("perplexity", (50.0, 49.0, 60.0), "128"),
         ("perplexity", (50.0, 50.9, 51.1), "128"),  # within 2 %, then beyond
+        ("accuracy", (0.505, 0.505, 0.505), "-"),  # chance is 0.5: what was never learnt does not hold
+        ("perplexity", (98.5, 90.0, 80.0), "-"),
     ],
 )
 def test_a_run_holds_as_far_as_it_is_nowhere_worse_beyond_doubt(
     metric: str, values: tuple[float, ...], held: str
 ) -> None:
-    assert holds_to({"headline": metric, "by_length": scores(*values)}) == held
+    chance = 0.5 if metric == "accuracy" else 100.0
+    assert holds_to({"headline": metric, "chance": chance, "by_length": scores(*values)}) == held
 
 
 def test_the_table_has_every_run_and_length_that_was_asked() -> None:
@@ -59,7 +62,7 @@ def test_the_table_has_every_run_and_length_that_was_asked() -> None:
     lines = {name: rest for name, *rest in cells}
     assert lines["run"] == ["64", "128", "256", "holds to"]
     assert lines["whole"] == ["0.900 [0.882, 0.918]", "0.900 [0.882, 0.918]", "0.400 [0.392, 0.408]", "128"]
-    assert lines["lstm"] == ["0.300 [0.294, 0.306]", "0.300 [0.294, 0.306]", "-", "128"]
+    assert lines["lstm"] == ["0.300 [0.294, 0.306]", "0.300 [0.294, 0.306]", "-", "-"]
     assert "other" not in lines
     assert lengths_markdown(study(whole=None)) == ""
     assert "By length" not in study_markdown(study(whole=None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,7 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status, 0 when all went well."""
     given = _parser().parse_args(arguments)
     try:
-        return given.verb(given)
+        status = given.verb(given)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `neurofmx config show | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from neurofmx.evaluation.table import number
+from neurofmx.evaluation.table import ABSENT, number
 from neurofmx.study.markdown import table
 
 LOWER_IS_BETTER = ("perplexity",)
@@ -23,7 +23,7 @@ def lengths_markdown(result: Mapping[str, Any]) -> str:
     return (
         "By length of the window, shortest first; windows of a text stand alone, and every length answers the same "
         "tokens. A run holds to the longest length up to which no interval lies wholly on the worse side of its score "
-        "at the shortest one.\n\n"
+        "at the shortest one; one that is no better than chance there has nothing to hold.\n\n"
         + "\n\n".join(
             _of_dataset([row for row in rows if row["dataset"] == dataset])
             for dataset in dict.fromkeys(row["dataset"] for row in rows)
@@ -42,20 +42,33 @@ def _of_dataset(rows: Sequence[Mapping[str, Any]]) -> str:
 def holds_to(row: Mapping[str, Any]) -> str:
     """The longest length up to which a run is nowhere beyond doubt worse than at the shortest.
 
+    Args:
+        row: Of a study's result: `headline`, `chance` and `by_length`.
+
+    Returns:
+        A length, or `-` where not even the shortest is beyond doubt better than chance.
+
     Example:
         >>> each = {"64": {"value": 0.9, "low": 0.8, "high": 1.0}, "256": {"value": 0.7, "low": 0.6, "high": 0.8}}
-        >>> [holds_to({"headline": metric, "by_length": each}) for metric in ("accuracy", "perplexity")]
-        ['64', '256']
+        >>> [holds_to({"headline": "accuracy", "chance": chance, "by_length": each}) for chance in (0.5, 0.85)]
+        ['64', '-']
     """
-    lengths = list(row["by_length"])
-    start, held = row["by_length"][lengths[0]]["value"], lengths[0]
-    for length in lengths[1:]:
-        ends = row["by_length"][length]
-        if ends["low"] > start if row["headline"] in LOWER_IS_BETTER else ends["high"] < start:
+    lower = row["headline"] in LOWER_IS_BETTER
+    (first, start), *longer = row["by_length"].items()
+    if not _beyond(start, row["chance"], above=not lower):
+        return ABSENT
+    held = first
+    for length, ends in longer:
+        if _beyond(ends, start["value"], above=lower):
             break
         held = length
     return held
 
 
+def _beyond(ends: Mapping[str, float], value: float, *, above: bool) -> bool:
+    """Whether a whole interval lies above, or below, a value."""
+    return ends["low"] > value if above else ends["high"] < value
+
+
 def _cell(score: Mapping[str, float] | None) -> str:
-    return "-" if score is None else f"{number(score['value'])} [{number(score['low'])}, {number(score['high'])}]"
+    return ABSENT if score is None else f"{number(score['value'])} [{number(score['low'])}, {number(score['high'])}]"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH, HEIGHT = 5.0, 3.6  # inches of a panel
+APART = 0.05  # of a doubling, between the runs of one length: their intervals would lie on each other
 
 
 def lengths_figure(result: Mapping[str, Any], path: Path) -> None:
@@ -56,8 +57,9 @@ def _panel(panel: Axes, rows: Sequence[Mapping[str, Any]], names: Sequence[str])
         value, low, high = ([each[end] for each in scores.values()] for end in ("value", "low", "high"))
         lengths, colour = [int(length) for length in scores], COLOURS[place % len(COLOURS)]
         line = "--" if place >= len(COLOURS) else "-"
-        panel.vlines(lengths, low, high, color=colour, linewidth=1.4)
-        panel.plot(lengths, value, line, marker=MARKS[place % len(MARKS)], color=colour, markersize=5, label=name)
+        beside = [length * 2 ** (APART * (place - (len(names) - 1) / 2)) for length in lengths]
+        panel.vlines(beside, low, high, color=colour, linewidth=1.4)
+        panel.plot(beside, value, line, marker=MARKS[place % len(MARKS)], color=colour, markersize=5, label=name)
     if metric in LOWER_IS_BETTER:
         panel.set_yscale("log")
         panel.yaxis.set_major_formatter("{x:g}")

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from neurofmx.evaluation.table import number
+from neurofmx.evaluation.table import ABSENT, number
 from neurofmx.study.compare import ALL
 from neurofmx.study.lengths import lengths_markdown
 from neurofmx.study.markdown import table
 from neurofmx.study.ratios import MEASURES
 
-ABSENT = "-"
 NEAR = 0.05  # numbers of parameters that differ by more are named
 # of a part that is left out: what its absence says of it
 BUYS = {"loses": "buys score", "ties": "buys nothing measurable", "wins": "costs score"}
