@@ -56,7 +56,7 @@ def train(params: Params, model: Model, dataset: str, name: str, out: Path) -> N
                 shutil.copy(
                     job.folder / f"{kind}.safetensors", out / f"{kind}_fold{job.fold}_seed{job.seed}.safetensors"
                 )
-        write_curves(out / "curve.csv", [job.curve for job in done])
+        write_curves(out / "curve.csv", [job.curve for job in done], [job.activity for job in done])
         if name == "model":
             shutil.copy(out / "curve.csv", made(Path("metrics/curves") / dataset) / "model.csv")
         seconds = sum(job.seconds for job in done) / len(params.evaluate.seeds)

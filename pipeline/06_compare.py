@@ -32,9 +32,8 @@ def curve(path: Path) -> list[tuple[int, float, float]]:
     if not path.is_file():
         return []
     with path.open() as file:
-        return [
-            (int(epoch), float(train), float(validation)) for epoch, train, validation in list(csv.reader(file))[1:]
-        ]
+        rows = [row[:3] for row in csv.reader(file)][1:]  # what follows are no losses
+    return [(int(epoch), float(train), float(validation)) for epoch, train, validation in rows]
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reference import attention_naive, gradients
 
-from neurofmx.evaluation.attention import AttentionMeter
 from neurofmx.layers.attention import DIRECTIONS, CrossAttentionModule, CrossModalAttention
+from neurofmx.layers.attention_meter import AttentionMeter
 
 
 def naive(module, query, context):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.kernels.compiled import at_threads
 
 from neurofmx.layers.elementwise import RowSiLU, sigmoid, silu
 
@@ -22,3 +23,14 @@ def test_equals_torch_and_every_row_has_the_bits_it_has_alone(channels, ours, th
     torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-6)
     if channels % 32 == 0:  # whole vectors, that torch computes as it does
         assert torch.equal(y, theirs(x))
+
+
+@pytest.mark.parametrize("channels", [33, 96])
+def test_threads_change_no_bit(channels):
+    torch.manual_seed(0)
+    x = 3 * torch.randn(7, 143, channels)
+    (alone,) = at_threads(1, lambda: [sigmoid(x)])
+    for threads in (2, 3):
+        (shared,) = at_threads(threads, lambda: [sigmoid(x)])
+        assert torch.equal(shared, alone)
+    assert torch.equal(alone, torch.cat([sigmoid(row) for row in x.split(1)]))

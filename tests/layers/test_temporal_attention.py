@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reference import gradients
 
-from neurofmx.evaluation.attention import AttentionMeter
 from neurofmx.layers.attention import DIRECTIONS, CrossAttentionModule
+from neurofmx.layers.attention_meter import AttentionMeter
 from neurofmx.layers.temporal_attention import TemporalCrossAttention, TemporalCrossModalAttention
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from tests.reference import attention_naive
 
-from neurofmx.evaluation.attention import AttentionMeter
 from neurofmx.layers.attention import CrossAttentionModule
+from neurofmx.layers.attention_meter import AttentionMeter
 from neurofmx.layers.inference import in_precision
 from neurofmx.models.configs import HybridConfig
 from neurofmx.models.cross_modal import integrate_cross_modal_attention

@@ -8,9 +8,10 @@ from tests.models.test_hybrid import MODES, SMALL
 
 from neurofmx.layers.inference import PRECISIONS, exact_rows, in_precision
 from neurofmx.layers.quantize import size_in_bytes
-from neurofmx.models.configs import HybridConfig, LstmConfig, TransformerConfig
+from neurofmx.models.configs import HybridConfig, LstmConfig, MambaConfig, TransformerConfig
 from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
 from neurofmx.models.lstm import Lstm
+from neurofmx.models.mamba import MambaStack
 from neurofmx.models.table import MODELS
 from neurofmx.models.transformer import Transformer
 
@@ -32,6 +33,7 @@ def backbone(name, width=8):
     made = {
         "hybrid": lambda: MambaLiquidSpikingNetwork(HybridConfig(**(ODD | {"hidden_dim": width}))),
         "lstm": lambda: Lstm(LstmConfig(hidden_dim=width)),
+        "mamba": lambda: MambaStack(MambaConfig(hidden_dim=width, d_state=4)),
         "transformer": lambda: Transformer(TransformerConfig(hidden_dim=width, num_attention_heads=2)),
     }
     return made[name]().eval(), 2 * torch.randn(2, 11, width)
@@ -117,6 +119,13 @@ def test_so_does_one_with_every_option(options, prepare):
     assert_a_stream_has_the_bits_of_one_pass(prepare(trained(model)), x)
 
 
+@pytest.mark.parametrize("prepare", [exact_rows, PRECISIONS["int8"]], ids=["float32", "int8"])
+@torch.inference_mode()
+def test_so_does_a_plain_mamba_stack(prepare):
+    model, x = backbone("mamba", width=10)
+    assert_a_stream_has_the_bits_of_one_pass(prepare(trained(model)), x)
+
+
 @pytest.mark.parametrize("mode", MODES)
 @torch.inference_mode()
 def test_exact_rows_change_no_more_than_the_rounding(mode):
@@ -190,7 +199,7 @@ def test_a_step_takes_one_token():
         model.step(x)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])  # float16 takes the way of bfloat16
+@pytest.mark.parametrize("precision", PRECISIONS)
 @torch.no_grad()
 def test_a_step_is_exported_and_computes_the_same_bits(precision):
     model, x = hybrid(num_layers=1)

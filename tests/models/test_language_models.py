@@ -134,7 +134,7 @@ def test_tied_vectors_read_and_answer_tokens(family: str, tmp_path: Path) -> Non
 
 
 def test_vectors_begin_with_the_wanted_spread_and_the_same_draws() -> None:
-    wide, narrow = (windows(tokenizer_options={"spread": spread, "dropout": 0.0}) for spread in (1.0, 0.05))
+    wide, narrow = (windows(tokenizer_options={"spread": spread, "embedding_dropout": 0.0}) for spread in (1.0, 0.05))
     plain, one, other = (network("lstm", {}, made=made).tokenizer for made in (windows(), wide, narrow))
     torch.testing.assert_close(one.vectors.weight, plain.vectors.weight, rtol=0, atol=0)
     torch.testing.assert_close(other.vectors.weight, 0.05 * plain.vectors.weight)

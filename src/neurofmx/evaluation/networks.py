@@ -13,7 +13,6 @@ from pydantic import BaseModel
 
 from neurofmx.evaluation.answered import Answered
 from neurofmx.evaluation.answers import out_of_fold
-from neurofmx.evaluation.attention import AttentionMeter
 from neurofmx.evaluation.context import Context, lengths_of, text_answers
 from neurofmx.evaluation.perturb import (
     CHANNELS,
@@ -24,9 +23,10 @@ from neurofmx.evaluation.perturb import (
     spiking_units,
 )
 from neurofmx.evaluation.robustness import Robustness, silenced_name
-from neurofmx.evaluation.spikes import SpikeMeter
+from neurofmx.layers.attention_meter import AttentionMeter
 from neurofmx.layers.inference import Precision, in_precision
 from neurofmx.layers.quantize import size_in_bytes
+from neurofmx.layers.spike_meter import SpikeMeter
 from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.decoder import Decoder

@@ -33,7 +33,7 @@ class CrossAttentionModule(nn.Module):
     """One path looks at another: `x + softmax(Q K^T / sqrt(d)) V W_o`, `Q` from itself, `K, V` from the other.
 
     A token sees the other path up to its own time and no further. While `measures` is set, which
-    `neurofmx.evaluation.attention` does, `last_entropy` holds the mean entropy of the last forward pass.
+    `neurofmx.layers.attention_meter` does, `last_entropy` holds the mean entropy of the last forward pass.
 
     Args:
         query_dim: Channels of the path that looks, and of the output.
@@ -97,7 +97,7 @@ class CrossAttentionModule(nn.Module):
     def entropy(self, query: Tensor, context: Tensor, state: Tensor | None = None) -> Tensor:
         """How spread out the attention is: 0 where every query looks at one token.
 
-        It looks once more; a pass that is yet to come reports the same without, see `neurofmx.evaluation.attention`.
+        It looks once more; a pass that is yet to come reports the same without, see `neurofmx.layers.attention_meter`.
 
         Args:
             query: The path that looks (B, L, query_dim).

@@ -2,7 +2,8 @@
 
 torch computes as many whole vectors as fit into an array in one way, and the numbers that are left in another, which
 rounds some of them differently. A stream, whose arrays are shorter, would so drift from one pass over the same tokens.
-Here rows are filled up to whole vectors for the while; those that are whole already stay as they are.
+Here rows are filled up to whole vectors for the while; those that are whole already stay as they are. And where threads
+of torch would cut a large array anywhere, whole rows are given to it piece by piece.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch.nn.functional import pad
 from torch.nn.functional import silu as silu_of_torch
 
 _WHOLE = 32  # numbers: what torch computes in one go with the widest vectors there are
+_SHARED = 32768  # numbers that torch shares out among its threads
 
 
 def sigmoid(x: Tensor) -> Tensor:
@@ -53,4 +55,13 @@ def _in_whole_rows(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """A function of every number, of rows that are a multiple of the vectors."""
     channels = x.shape[-1]
     rest = -channels % _WHOLE
-    return function(pad(x, (0, rest)))[..., :channels] if rest else function(x)
+    return _in_one_thread(function, pad(x, (0, rest)))[..., :channels] if rest else _in_one_thread(function, x)
+
+
+def _in_one_thread(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """A function of every number, of so many rows at once that torch does not share them out."""
+    alone = torch.compiler.is_compiling() or x.numel() < _SHARED or torch.get_num_threads() == 1
+    if alone or x.device.type != "cpu":
+        return function(x)
+    rows = max(1, (_SHARED - 1) // x.shape[-1])
+    return torch.cat([function(piece) for piece in x.reshape(-1, x.shape[-1]).split(rows)]).view(x.shape)

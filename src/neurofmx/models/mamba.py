@@ -39,6 +39,11 @@ class MambaStack(nn.Module):
             carried.append(after)
         return self.norm(tokens), carried
 
+    def step(self, token: Tensor, state: Sequence[MambaState] | None = None) -> tuple[Tensor, list[MambaState]]:
+        """State `(batch, hidden_dim)` after one token `(batch, hidden_dim)` of a stream, and what to carry on from."""
+        states, carried = self(token.unsqueeze(1), state)
+        return states.squeeze(1), carried
+
     @property
     def kernels(self) -> str:
         """What computes the scans on the device of the weights, so that a score can name it."""

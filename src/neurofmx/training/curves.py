@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -14,7 +14,7 @@ Point = tuple[int, float, float]
 
 
 class Curve:
-    """Follow one training with dvclive: `<folder>/plots/metrics/{train,validation}/loss.tsv` grow as it runs.
+    """Follow one training with dvclive: `<folder>/plots/metrics/{train,validation}/*.tsv` grow as it runs.
 
     Args:
         folder: Where dvclive writes.
@@ -31,11 +31,12 @@ class Curve:
         # the stage declares its plots; dvclive must neither edit dvc.yaml nor save an experiment from inside it
         self._live = Live(dir=str(folder), resume=resumed, dvcyaml=None, save_dvc_exp=False, report=None)
 
-    def log(self, step: int, train_loss: float, validation_loss: float) -> None:
-        """Add a point after an epoch."""
+    def log(self, step: int, train_loss: float, validation_loss: float, activity: Mapping[str, float]) -> None:
+        """Add a point after an epoch, with what the network did while it was validated."""
         self._live.step = step
         self._live.log_metric("train/loss", train_loss)
-        self._live.log_metric("validation/loss", validation_loss)
+        for name, value in {"loss": validation_loss, **activity}.items():
+            self._live.log_metric(f"validation/{name}", value)
         self._live.make_summary()
 
     def __enter__(self) -> Self:
@@ -48,20 +49,25 @@ class Curve:
             self._live._dvc_repo.close()
 
 
-def write_curves(path: Path, curves: Sequence[Sequence[Point]]) -> None:
-    """Write the mean loss curve of several trainings (folds, seeds) of one model.
+def write_curves(
+    path: Path, curves: Sequence[Sequence[Point]], activities: Sequence[Sequence[Mapping[str, float]]]
+) -> None:
+    """Write the mean loss curve of several trainings (folds, seeds) of one model, and how active the network was.
 
     A training that stopped early counts with its last value, so that the mean does not jump when it ends.
 
     Args:
-        path: CSV file with columns `epoch`, `train_loss`, `validation_loss`.
+        path: CSV file with columns `epoch`, `train_loss`, `validation_loss`, and those of the activity.
         curves: Points (step, train loss, validation loss) a training, one an epoch.
+        activities: What was measured in validation, likewise; empty for networks without spikes and cross-attention.
     """
-    longest = max(len(curve) for curve in curves)
+    longest, names = max(len(curve) for curve in curves), list(activities[0][0])
     with atomic(path) as part, part.open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["epoch", "train_loss", "validation_loss"])
+        table.writerow(["epoch", "train_loss", "validation_loss", *names])
         for epoch in range(longest):
-            points = [curve[min(epoch, len(curve) - 1)] for curve in curves]
-            means = (sum(point[k] for point in points) / len(points) for k in (1, 2))
-            table.writerow([epoch + 1, *(f"{mean:.6g}" for mean in means)])
+            places = [min(epoch, len(curve) - 1) for curve in curves]
+            points = [curve[place] for curve, place in zip(curves, places, strict=True)]
+            active = [activity[place] for activity, place in zip(activities, places, strict=True)]
+            rows = [*zip(*points, strict=True)][1:] + [[each[name] for each in active] for name in names]
+            table.writerow([epoch + 1, *(f"{sum(row) / len(row):.6g}" for row in rows)])

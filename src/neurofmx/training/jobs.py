@@ -31,6 +31,7 @@ from neurofmx.atomic import atomic
 from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig
 from neurofmx.tokenizers.windows import Windows, load_windows, open_windows
+from neurofmx.training.activity import Activity
 from neurofmx.training.batches import Batches
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.footprint import step_memory
@@ -72,6 +73,7 @@ class Trained(NamedTuple):
     seed: int
     folder: Path
     curve: list[tuple[int, float, float]]
+    activity: list[Activity]
     seconds: float
     peak_memory_mib: float
     step_mib: float
@@ -134,7 +136,7 @@ def _train(recipe: Recipe, fold: int, seed: int, folder: Path) -> Trained:
     curve = [(int(step), train, validation) for step, train, validation in facts["curve"]]
     cost = json.loads((home / "cost.json").read_text())
     _tell(home, recipe.options.num_epochs)
-    return Trained(fold, seed, home, curve, **cost)
+    return Trained(fold, seed, home, curve, facts["activity"], **cost)
 
 
 def _fit(recipe: Recipe, fold: int, seed: int, home: Path) -> None:
@@ -178,7 +180,8 @@ def _fit_on(windows: Windows, recipe: Recipe, fold: int, seed: int, home: Path) 
     with atomic(home / "cost.json") as part:
         part.write_text(json.dumps(cost))
     epoch = len(fitted.curve)
-    save_checkpoint(home / "last.safetensors", fitted.last, fold=fold, seed=seed, epoch=epoch, curve=fitted.curve)
+    known = {"epoch": epoch, "curve": fitted.curve, "activity": fitted.activity}
+    save_checkpoint(home / "last.safetensors", fitted.last, fold=fold, seed=seed, **known)
 
 
 def _peak_memory(cuda: bool) -> float:

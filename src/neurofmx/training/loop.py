@@ -19,6 +19,7 @@ from torch import Tensor
 
 from neurofmx.models.decoder import Decoder
 from neurofmx.tokenizers.tokens import Sample
+from neurofmx.training.activity import Activity, measured
 from neurofmx.training.auxiliary import take_auxiliary_loss
 from neurofmx.training.batches import Batches, corrupt
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
@@ -43,16 +44,18 @@ class Progress:
     stage_since: int = 0  # epochs that were done when it began
     seconds: float = 0.0
     curve: list[tuple[int, float, float]] = field(default_factory=list)
+    activity: list[Activity] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A finished training: best and last weights, and the loss curve as (step, train loss, validation loss)."""
+    """A finished training: best and last weights, the loss curve as (step, train loss, validation loss), activity."""
 
     best: Weights
     last: Weights
     curve: list[tuple[int, float, float]]
     best_epoch: int
+    activity: list[Activity]
 
 
 class Trainer:
@@ -107,12 +110,15 @@ class Trainer:
             while not self._done():
                 began = time.perf_counter()
                 train_loss = self._epoch()
-                self._note(train_loss, self.validate())
+                with measured(self.model.backbone) as activity:
+                    validation_loss = self.validate()
+                self._note(train_loss, validation_loss, activity)
                 self.progress.seconds += time.perf_counter() - began
-                curve.log(*self.progress.curve[-1])
+                curve.log(*self.progress.curve[-1], self.progress.activity[-1])
                 self._save()
                 self.on_epoch(self.progress)
-        return Fitted(self.best, self._weights(), self.progress.curve, self.progress.best_epoch)
+        done = self.progress
+        return Fitted(self.best, self._weights(), done.curve, done.best_epoch, done.activity)
 
     def _done(self) -> bool:
         since = max(self.progress.best_epoch, self.progress.stage_since)
@@ -190,10 +196,11 @@ class Trainer:
         torch.manual_seed(seed)
         return torch.Generator().manual_seed(seed)
 
-    def _note(self, train_loss: float, validation_loss: float) -> None:
+    def _note(self, train_loss: float, validation_loss: float, activity: Activity) -> None:
         """Count the epoch and keep the weights if they are the best so far."""
         self.progress.epoch += 1
         self.progress.curve.append((self.progress.step, train_loss, validation_loss))
+        self.progress.activity.append(activity)
         if validation_loss < self.progress.best_loss:
             self.progress.best_loss, self.progress.best_epoch = validation_loss, self.progress.epoch
             self.best = self._weights()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from neurofmx.evaluation.spikes import SpikeMeter
+from neurofmx.layers.spike_meter import SpikeMeter
 from neurofmx.models.configs import HybridConfig
 from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
 
