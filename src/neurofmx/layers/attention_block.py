@@ -1,6 +1,6 @@
 """A residual block of masked attention and a feed-forward layer, each behind a normalisation.
 
-    x <- x + attention(norm(x), norm(context))        x <- x + feedforward(norm(x))
+x <- x + attention(norm(x), norm(context))        x <- x + feedforward(norm(x))
 """
 
 from __future__ import annotations

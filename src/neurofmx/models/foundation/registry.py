@@ -88,7 +88,9 @@ class EmbeddingRegistry(nn.Module):
             ValueError: If there is no such name.
         """
         if name not in self._rows:
-            raise ValueError(f"name={name!r} has no vectors here; add it first; known: {', '.join(self._rows) or 'none'}")
+            raise ValueError(
+                f"name={name!r} has no vectors here; add it first; known: {', '.join(self._rows) or 'none'}"
+            )
         return self._rows[name]
 
     def forward(self, index: Tensor) -> Tensor:
