@@ -94,8 +94,8 @@ class NeuroFMx(nn.Module):
         >>> model, layout = NeuroFMx(NeurofmxConfig(), step_s=0.1), Layout((50, 8), rate=100.0, patch=5)
         >>> model.streams.add("rat/lfp", LinearTokenizer(layout, model.dim), layout, modality="lfp")
         >>> states, _ = model(MultiSample.single("rat/lfp", Sample(torch.randn(2, 50, 8))))
-        >>> states.states.shape, states.time[0].tolist()
-        (torch.Size([2, 5, 64]), [0.1, 0.2, 0.30000000000000004, 0.4, 0.5])
+        >>> states.states.shape, [round(time, 6) for time in states.time[0].tolist()]
+        (torch.Size([2, 5, 64]), [0.1, 0.2, 0.3, 0.4, 0.5])
     """
 
     def __init__(self, config: NeurofmxConfig, *, step_s: float | None = None) -> None:
