@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML, YAMLError
 
+from neurofmx.benchmark.settings import BenchmarkOptions
 from neurofmx.datasets import DATASETS
 from neurofmx.datasets.base import Dataset
 from neurofmx.evaluation.robustness import Robustness
@@ -81,6 +82,17 @@ class Simulate(BaseModel):
     episodes: int = Field(default=20, ge=1, description="Episodes that each policy plays.")
 
 
+class Benchmark(BenchmarkOptions):
+    """Which suites are benchmarked by the pipeline, and how."""
+
+    suites: tuple[str, ...] = Field(default=(), description="Suites whose stage `benchmark` is built, such as core_v1.")
+
+    @property
+    def asked(self) -> BenchmarkOptions:
+        """The settings alone, as a frozen suite holds them."""
+        return BenchmarkOptions(**{name: getattr(self, name) for name in BenchmarkOptions.model_fields})
+
+
 class Item(BaseModel):
     """What a run or a suite takes of a dataset."""
 
@@ -146,6 +158,7 @@ class Params(BaseModel):
     train: TrainOptions = TrainOptions()
     evaluate: Evaluate = Evaluate()
     simulate: Simulate = Simulate()
+    benchmark: Benchmark = Benchmark()
     suites: dict[str, Suite] = Field(default={}, description="Named runs over many datasets.")
     run: Run
 
@@ -174,6 +187,12 @@ class Params(BaseModel):
             **{f"suites.{name}": suite for name, suite in self.suites.items()},
         }.items():
             self._run_is_known(section, run)
+        return self
+
+    @model_validator(mode="after")
+    def _benchmarks_are_known(self) -> Params:
+        for name in self.benchmark.suites:
+            pick(self.suites, name, "suite in benchmark.suites")
         return self
 
     @model_validator(mode="after")

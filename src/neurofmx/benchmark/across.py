@@ -1,8 +1,8 @@
 """Over datasets: where each model stands, and whether it is better than the linear one on datasets in general.
 
-A score is taken as the share of the way from chance to perfect, so that datasets with different metrics can stand in one
-test. Each dataset is one observation: the mean share has an interval from drawing datasets, the test against the linear
-model and between models is Wilcoxon's, corrected by Holm's method for all models of a part.
+A score is taken as the share of the way from chance to perfect, so that datasets with different metrics can stand in
+one test. Each dataset is one observation: the mean share has an interval from drawing datasets, the test against the
+linear model and between models is Wilcoxon's, corrected by Holm's method for all models of a part.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from neurofmx.benchmark.metrics.over_datasets import compare_over_datasets, mean_ranks
+from neurofmx.benchmark.metrics.holm import holm
+from neurofmx.benchmark.metrics.over_datasets import compare_over_datasets, mean_ranks, signed_rank
 from neurofmx.evaluation.gate import percentiles
 
 LINEAR = "linear"  # the tuned linear model on the same windows, or the windows themselves
@@ -55,9 +56,7 @@ def across(results: Sequence[Mapping[str, Any]], part: str, *, draws: int, confi
 def shares(results: Sequence[Mapping[str, Any]], part: str) -> dict[str, Any] | None:
     """Datasets that all models answered in a part, and each model's shares there, the linear one's among them."""
     names = list(dict.fromkeys(line["model"] for line in results))
-    found = {
-        (line["model"], line["dataset"]): line["parts"][part] for line in results if _usable(line["parts"][part])
-    }
+    found = {(line["model"], line["dataset"]): line["parts"][part] for line in results if _usable(line["parts"][part])}
     datasets = [name for name in dict.fromkeys(d for _, d in found) if all((model, name) in found for model in names)]
     if not datasets or not names:
         return None
@@ -81,9 +80,6 @@ def _mean(values: np.ndarray, draws: int, confidence: float) -> dict[str, float]
 
 def _pairs(scores: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """Every two models against each other, corrected together."""
-    from neurofmx.benchmark.metrics.holm import holm
-    from neurofmx.benchmark.metrics.over_datasets import signed_rank
-
     names = [name for name in scores if name != LINEAR]
     pairs = [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]]
     tests = [signed_rank(scores[a], scores[b]) for a, b in pairs]

@@ -83,6 +83,8 @@ def control(shuffled: Drawn | None, chance: Drawn | None, lower_is_better: bool)
     value, low, high = shuffled.interval
     found = {"shuffled": value, "shuffled_low": low, "shuffled_high": high, "leak": False}
     if chance is not None:
-        sure = shuffled._replace(confidence=SURE).less(chance._replace(confidence=SURE), lower_is_better=lower_is_better)
+        sure = shuffled._replace(confidence=SURE).less(
+            chance._replace(confidence=SURE), lower_is_better=lower_is_better
+        )
         found["leak"] = sure.beats
     return found

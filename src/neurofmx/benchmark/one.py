@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neurofmx.benchmark.asked.decoding import Shuffled, answered, decoding
+from neurofmx.benchmark.asked.decoding import Shuffled, decoding, head_answers, probed
 from neurofmx.benchmark.asked.few_shot import few_shot, shots_of
 from neurofmx.benchmark.asked.latent import latent, space
 from neurofmx.benchmark.asked.reconstruction import read_back, reconstruction, unasked
@@ -15,9 +15,11 @@ from neurofmx.benchmark.asked.transfer import probe_few, transfer
 from neurofmx.benchmark.drawn import Draws
 from neurofmx.benchmark.entry import absent
 from neurofmx.benchmark.material import Material
-from neurofmx.benchmark.protocol import Stored, seeds_of
+from neurofmx.benchmark.protocol import Answers, Stored, Streams, as_array, seeds_of
 from neurofmx.benchmark.reading import Reading, readings, reread
 from neurofmx.benchmark.reference import Reference
+from neurofmx.benchmark.stream import evaluate_stream, looks_ahead
+from neurofmx.tokenizers.tokens import Sample
 
 PARTS = ("reconstruction", "decoding", "latent", "transfer", "few_shot")
 
@@ -42,15 +44,27 @@ class Asked:
         self._found: dict[str, list[list[Any]]] = {part: [[] for _ in self._seeds] for part in (*PARTS, "shuffled")}
         self._failed: dict[str, str] = {}
         self._read_by = "linear probe"
+        self._streamed: dict[str, Any] = absent("no states are read")
 
     def line(self) -> dict[str, Any]:
         """All parts with the facts of the dataset; a part that cannot be asked says why."""
-        material, windows = self._material, self._material.windows
-        if why := material.read:
+        if why := self._material.read:
             self._failed |= dict.fromkeys(PARTS, why)
         else:
             self._read()
-        makers: dict[str, Callable[[], dict[str, Any]]] = {
+        return self._facts() | {
+            "parts": {part: self._part(part, make) for part, make in self._makers().items()},
+            "streaming": self._streamed,
+        }
+
+    def left_out(self, why: str) -> dict[str, Any]:
+        """The same where nothing is asked."""
+        return self._facts() | {"parts": {part: absent(why) for part in PARTS}, "streaming": absent(why)}
+
+    def _makers(self) -> dict[str, Callable[[], dict[str, Any]]]:
+        """What makes the line of each part."""
+        material = self._material
+        return {
             "reconstruction": lambda: reconstruction(
                 material, self._found["reconstruction"], self._reference.read_back, self._draws()
             ),
@@ -59,6 +73,9 @@ class Asked:
             "transfer": self._transfer,
             "few_shot": lambda: few_shot(material, self._found["few_shot"], self._reference.shots),
         }
+
+    def _facts(self) -> dict[str, Any]:
+        material, windows = self._material, self._material.windows
         return {
             "model": self._name,
             "dataset": material.name,
@@ -69,7 +86,6 @@ class Asked:
             "folds_read": 0 if material.read else len(material.folds),
             "folds": windows.folds,
             "windows_read": 0 if material.read else len(material.tested),
-            "parts": {part: self._part(part, make) for part, make in makers.items()},
         }
 
     def _part(self, part: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -86,6 +102,8 @@ class Asked:
         if why := unasked(self._material):
             self._failed["reconstruction"] = why
         for number, reading in readings(self._model, self._material, seeds=self._seeds, name=self._name):
+            if (number, reading.fold) == (0, 0) and self._material.options.stream_windows:
+                self._streamed = self._streaming(reading)
             again = self._again(number, reading)
             for part, value in self._of(number, reading, again):
                 self._keep(part, number, value)
@@ -111,15 +129,45 @@ class Asked:
         yield "few_shot", lambda: shots_of(material, reading.fold, train, test)
         yield "transfer", lambda: probe_few(material, reading, again=again)
         yield "reconstruction", lambda: read_back(material, reading, name=self._name, shuffle=number == 0)
-        yield "decoding", lambda: self._answer(reading)
+        yield "decoding", lambda: self._answer(number, reading)
         if again is not None:
-            yield "shuffled", lambda: answered(material, again, windows=material.shuffled)[0]
+            yield "shuffled", lambda: self._control(again)
 
-    def _answer(self, reading: Reading) -> np.ndarray | None:
+    def _answer(self, number: int, reading: Reading) -> np.ndarray | None:
+        """Answers of a fold: kept ones are read later, those of a probe are there already."""
         if self._stored() is not None:
             return None
-        answers, self._read_by = answered(self._material, reading)
-        return answers
+        if isinstance(reading.encoder, Answers):
+            self._read_by = "own head"
+            return head_answers(self._material, reading)
+        learnt = self._found["transfer"][number][-1].by_number[0] if self._found["transfer"][number] else None
+        return probed(self._material, reading) if learnt is None else learnt
+
+    def _control(self, again: Reading) -> np.ndarray:
+        """The same of the model that was prepared on windows with each other's answers."""
+        if isinstance(again.encoder, Answers):
+            return head_answers(self._material, again)
+        found = self._found["transfer"][0]
+        learnt = found[-1].shuffled if found else None
+        return probed(self._material, again, windows=self._material.shuffled) if learnt is None else learnt
+
+    def _streaming(self, reading: Reading) -> dict[str, Any]:
+        """Some windows sample by sample, and whether the model looks ahead."""
+        material, encoder = self._material, reading.encoder
+        windows, index = material.windows, material.parts[reading.fold].test
+        index = index[windows.length[index] == windows.x.shape[1]][: material.options.stream_windows]
+        if not isinstance(encoder, Streams) or not isinstance(encoder, Answers) or len(index) < 2:
+            return absent("the model has no stream, or there are no whole windows")
+        try:
+            sample = Sample.of(windows, reading.fold, index)
+            ahead = looks_ahead(encoder, sample) if reading.test.values.shape[1] > 1 else None
+            offline = as_array(encoder.answer(sample))
+            stream = encoder.stream(windows)
+            return {"absent": ""} | evaluate_stream(
+                stream, offline, sample, windows.y[index], windows.task, ahead=ahead
+            )
+        except (ValueError, RuntimeError, IndexError) as error:  # a tokenizer that takes whole windows alone
+            return absent(f"{type(error).__name__}: {error}")
 
     def _stored(self) -> np.ndarray | None:
         """Answers that the model gave earlier."""

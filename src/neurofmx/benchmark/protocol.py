@@ -2,17 +2,19 @@
 
     states = model(tokens)      tokens: a `Sample` of standardised windows, one token a sample time
 
-Any callable will do, a network or a function around scikit-learn. What it can do beyond that it says by having a method:
+Any callable will do, a network or a function around scikit-learn. What it can do beyond that it says by a method:
 
 | method | what for |
 |---|---|
-| `prepare(windows, *, fold, seed)` | learn from a fold's training windows, or load its weights; returns `tokens -> states` |
+| `prepare(windows, *, fold, seed)` | learn from a fold, or load its weights; returns `tokens -> states` |
 | `answer(tokens)` | its own answers, scored in place of a linear probe's |
 | `reconstruct(tokens, hidden)` | the hidden channels, scored in place of a linear readout's |
 | `stored_answers(windows)` | answers it gave earlier to all tested windows |
-| `stream(windows, *, fold, seed)` | a `Stream`, for the causal evaluator in `stream.py` |
+| `stream(windows)` | a `Stream`, which is handed one sample after the other (`stream.py`) |
 
-and by the attribute `seeds`, where it has others than the suite's: `(0,)` for a model that draws nothing.
+and by attributes: `seeds`, where it has others than the suite's, `(0,)` for a model that draws nothing;
+`pretrained_on`, the recordings it has seen (`training.held_out.Seen`), so that none of them is asked about. What
+`prepare` returns may have the other methods in its place.
 
 Symbols: B windows, T samples of a window, C channels, N steps, D width of a state.
 """
@@ -97,6 +99,14 @@ class Stored(Protocol):
 
     def stored_answers(self, windows: Windows) -> np.ndarray | None:
         """Answers `(seeds, tested windows, width)` in the order of `windows.tested`; None where there are none."""
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """A model that can be handed one sample after the other."""
+
+    def stream(self, windows: Windows) -> Any:
+        """A `neurofmx.benchmark.stream.Stream` for windows of this dataset."""
 
 
 class States(NamedTuple):

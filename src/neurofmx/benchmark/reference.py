@@ -1,4 +1,4 @@
-"""What all models are held against on one dataset, made once: the tuned linear model, chance, the windows themselves."""
+"""What all models are held against on one dataset, made once: the linear model, chance, the windows themselves."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from neurofmx.benchmark.one import PARTS, Asked
 from neurofmx.benchmark.protocol import seeds_of
 from neurofmx.benchmark.reference import Reference
 from neurofmx.benchmark.settings import BenchmarkOptions
-from neurofmx.benchmark.suite import FrozenDataset, FrozenSuite, deviations, frozen, load_suite
+from neurofmx.benchmark.suite import Deviation, FrozenDataset, FrozenSuite, deviations, frozen, load_suite
 from neurofmx.evaluation.report import rounded
 from neurofmx.tokenizers.windows import Windows, load_windows
+from neurofmx.training.held_out import check_unseen
 
 TOKENS = Path("data/tokens")
 SEEDS = (42, 43, 44)
@@ -30,8 +31,9 @@ class Benchmark:
     """What came out.
 
     Args:
-        facts: JSON-able: `suite`, `frozen`, `deviations`, `options`, `models`, `results` (a model on a dataset, with its
-            parts) and `across` (each part over datasets).
+        facts: JSON-able: `suite`, `frozen`, `deviations`, `options`, `models`, `datasets`, `pretraining` (what a model
+            is not asked, as it has seen it), `results` (a model on a dataset, with its parts) and `across` (each part
+            over datasets).
     """
 
     facts: dict[str, Any]
@@ -55,7 +57,7 @@ class Benchmark:
 
 def benchmark(
     models: Any,
-    suite: str | Path | FrozenSuite | Mapping[str, Windows],
+    suite: str | Path | FrozenSuite | Mapping[str, Windows | Path],
     *,
     tokens: Path = TOKENS,
     linear: Mapping[str, np.ndarray] | None = None,
@@ -67,7 +69,8 @@ def benchmark(
 
     Args:
         models: Any object with `tokens -> states` (`neurofmx.benchmark.protocol.Encoder`), or several by name.
-        suite: Name of a frozen suite such as `core-v1`, its file, or windows by name, which are then no frozen suite.
+        suite: Name of a frozen suite such as `core-v1`, its file, or windows or their files by name,
+            which are then no frozen suite.
         tokens: Folder with the windows of each dataset of a named suite, `<dataset>.h5`; a dataset that is not there is
             left out, and the result says so.
         linear: Stored answers of the tuned linear model by dataset; it is fitted where there are none.
@@ -95,7 +98,7 @@ def benchmark(
     there = dict(suite) if isinstance(suite, Mapping) else _there(held, tokens)
     if not there:
         raise ValueError(f"no dataset of the suite has windows in {tokens}: make them with `dvc repro tokenize`")
-    results, found = [], {}
+    results, found, unsure = [], {}, []
     for dataset, source in there.items():
         path = source if isinstance(source, Path) else None
         windows = source if isinstance(source, Windows) else load_windows(source)
@@ -104,8 +107,14 @@ def benchmark(
         reference = Reference(material, linear=(linear or {}).get(dataset))
         for name, model in named.items():
             _log.info("benchmark: %s on %s", name, dataset)
-            results.append(Asked(model, name, material, reference, seeds=seeds).line())
+            asked = Asked(model, name, material, reference, seeds=seeds)
+            if why := seen(model, windows):
+                unsure.append(
+                    {"model": name, "dataset": dataset, "said": f"{name} is not asked about {dataset}: {why}"}
+                )
+            results.append(asked.left_out(why) if why else _line(asked))
     differ = _differ(held, found, {name: seeds_of(model, seeds) for name, model in named.items()}, options)
+    differ += _unasked(held, results)
     facts = {
         "suite": held.name if held else "own windows",
         "frozen": held is not None and not differ,
@@ -113,12 +122,40 @@ def benchmark(
         "options": options.model_dump(mode="json"),
         "models": {name: {"seeds": list(seeds_of(model, seeds))} for name, model in named.items()},
         "datasets": {name: each.model_dump(mode="json") for name, each in found.items()},
+        "pretraining": unsure,
         "results": results,
-        "across": {
-            part: across(results, part, draws=options.draws, confidence=options.confidence) for part in PARTS
-        },
+        "across": {part: across(results, part, draws=options.draws, confidence=options.confidence) for part in PARTS},
     }
     return Benchmark(rounded(facts))  # type: ignore[arg-type]
+
+
+def _line(asked: Asked) -> dict[str, Any]:
+    """A model's line, or why there is none: a model that was not trained on a dataset leaves the others to be asked."""
+    try:
+        return asked.line()
+    except FileNotFoundError as error:
+        return asked.left_out(str(error))
+
+
+def seen(model: Any, windows: Windows) -> str:
+    """Why a pretrained model is not asked about some windows: it has seen their recordings, or that cannot be known."""
+    known = list(getattr(model, "pretrained_on", ()))
+    try:
+        if known:
+            check_unseen(known, windows)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _unasked(suite: FrozenSuite | None, results: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Models that were asked nothing about a dataset of a frozen suite."""
+    gaps = [
+        Deviation(line["dataset"], f"what {line['model']} answers", "all models", "nothing")
+        for line in results
+        if suite is not None and all(part["absent"] for part in line["parts"].values())
+    ]
+    return [{**gap._asdict(), "said": str(gap)} for gap in gaps]
 
 
 def _there(suite: FrozenSuite | None, tokens: Path) -> dict[str, Path]:
@@ -142,6 +179,4 @@ def _differ(
     """Deviations from the frozen suite; windows of one's own are no suite, which is not a deviation."""
     if suite is None:
         return []
-    return [
-        {**each._asdict(), "said": str(each)} for each in deviations(suite, found, seeds=seeds, options=options)
-    ]
+    return [{**each._asdict(), "said": str(each)} for each in deviations(suite, found, seeds=seeds, options=options)]

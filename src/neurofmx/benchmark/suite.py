@@ -100,7 +100,9 @@ def load_suite(name: str | Path) -> FrozenSuite:
     try:
         return FrozenSuite.model_validate_json(text)
     except ValidationError as error:
-        raise ValueError(f"{name}: no frozen suite ({error.error_count()} problems, first: {error.errors()[0]})") from error
+        raise ValueError(
+            f"{name}: no frozen suite ({error.error_count()} problems, first: {error.errors()[0]})"
+        ) from error
 
 
 def freeze(

@@ -12,7 +12,7 @@ from neurofmx.command.settings import GROUPS, Setting, of_section
 from neurofmx.datasets import DATASETS
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
-from neurofmx.params import STUDIED, Download, Evaluate, Run, Suite
+from neurofmx.params import STUDIED, Benchmark, Download, Evaluate, Run, Suite
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.tokenizers.table import TOKENIZERS
@@ -85,6 +85,8 @@ def _sections() -> Iterator[str]:
     yield from _each((name, entry.options) for name, entry in PREPROCESS.items())
     yield "\n## Datasets\n\nThe settings of each kind, under `datasets.<name>.options`.\n"
     yield from _each(DATASETS.items())
+    yield "\n## Benchmark\n"
+    yield from _table(of_section("benchmark", Benchmark, ""))
     yield "\n## Runs\n"
     yield from _all((("download", Download), ("run", Run), ("suites.<suite>", Suite)))
 

@@ -19,7 +19,7 @@ from neurofmx.command.values import as_yaml
 from neurofmx.datasets import DATASETS
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
-from neurofmx.params import STUDIED, Download, Evaluate, Run
+from neurofmx.params import STUDIED, Benchmark, Download, Evaluate, Run
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.tokenizers.table import TOKENIZERS, default_tokenizer
@@ -90,6 +90,7 @@ def sections(tree: Mapping[str, Any]) -> Iterator[Section]:
     yield "head", HeadConfig, "architecture"
     yield "train", TrainOptions, "training"
     yield "evaluate", Evaluate, "evaluation"
+    yield "benchmark", Benchmark, "benchmark"
     yield "download", Download, "download"
     yield "run", Run, "run"
     for name in tree.get("models") or {}:

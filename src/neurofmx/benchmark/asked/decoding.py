@@ -25,7 +25,6 @@ from neurofmx.tokenizers.tokens import Sample
 from neurofmx.tokenizers.windows import Windows
 
 
-
 class Shuffled(NamedTuple):
     """What was answered where windows have each other's answers.
 
@@ -57,12 +56,11 @@ def probed(material: Material, reading: Reading, *, windows: Windows | None = No
     return probe.readout(test)
 
 
-def answered(material: Material, reading: Reading, *, windows: Windows | None = None) -> tuple[np.ndarray, str]:
-    """A fold's test windows answered by the model's head, or by a probe; and which of the two."""
-    if not isinstance(reading.encoder, Answers):
-        return probed(material, reading, windows=windows), "linear probe"
-    sample = Sample.of(windows or material.windows, reading.fold, material.parts[reading.fold].test)
-    return as_array(reading.encoder.answer(sample)), "own head"
+def head_answers(material: Material, reading: Reading) -> np.ndarray:
+    """A fold's test windows answered by the model's own head, `(n, task.width)`."""
+    assert isinstance(reading.encoder, Answers)
+    sample = Sample.of(material.windows, reading.fold, material.parts[reading.fold].test)
+    return as_array(reading.encoder.answer(sample))
 
 
 def decoding(

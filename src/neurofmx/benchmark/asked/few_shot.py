@@ -2,7 +2,8 @@
 
 Nothing is trained. States are frozen and standardised by the training windows; support windows are drawn from the
 training part, queries from the test part, the same for all models. Where values or angles are asked, the classes are
-parts of their range (`latent.labels`). The reference is the nearest class mean of the windows themselves; chance is 1/N.
+parts of their range (`latent.labels`). The reference is the nearest class mean of the windows themselves; chance is
+1/N.
 
 Source:
     Snell, Swersky and Zemel (2017), Prototypical networks for few-shot learning, section 2, with the identity in
@@ -64,9 +65,7 @@ def episodes(material: Material, fold: int, shots: int) -> list[Episode]:
     return drawn
 
 
-def accuracies(
-    train: np.ndarray, test: np.ndarray, drawn: Sequence[Episode], *, mixed: bool = False
-) -> np.ndarray:
+def accuracies(train: np.ndarray, test: np.ndarray, drawn: Sequence[Episode], *, mixed: bool = False) -> np.ndarray:
     """Share of the queries of each episode that are nearest to the mean of their own class.
 
     Args:
@@ -115,9 +114,7 @@ def few_shot(material: Material, ours: Sequence[Sequence[Shot]], theirs: Sequenc
     for shots in options.shots:
         values, mixed = (np.stack([np.concatenate([f[shots][k] for f in seed]) for seed in ours]) for k in (0, 1))
         raw = np.concatenate([fold[shots][0] for fold in theirs])[None]
-        draws = Draws(
-            np.arange(values.shape[1]), seeds=len(values), draws=options.draws, confidence=options.confidence
-        )
+        draws = Draws(np.arange(values.shape[1]), seeds=len(values), draws=options.draws, confidence=options.confidence)
         name = f"accuracy_{number}way_{shots}shot"
         lines[shots] = entry(
             name,

@@ -1,8 +1,8 @@
 """The latent space: how many directions states spread over, and whether what they stand for lies together.
 
-Numbers of directions have no better or worse. The line's score is the silhouette of the test windows' states, grouped by
-what is asked: the classes, or equal parts of the range of a value or an angle. Beside it stands the silhouette of the
-windows themselves, read in the same stretches; chance is 0.
+Numbers of directions have no better or worse. The line's score is the silhouette of the test windows' states, grouped
+by what is asked: the classes, or equal parts of the range of a value or an angle. Beside it stands the silhouette of
+the windows themselves, read in the same stretches; chance is 0.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def _silhouettes(features: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return np.asarray(silhouette_samples(features, groups))
 
 
-def latent(material: Material, ours: Sequence[Sequence[Space]], theirs: Sequence[Space], draws: Draws) -> dict[str, Any]:
+def latent(
+    material: Material, ours: Sequence[Sequence[Space]], theirs: Sequence[Space], draws: Draws
+) -> dict[str, Any]:
     """The line of the part.
 
     Args:

@@ -175,7 +175,9 @@ def _ridge(material: Material, fold: int, inputs: Sequence[np.ndarray], truth: S
     for recording in np.unique(groups[2]):
         mine = [np.flatnonzero(group == recording) for group in groups]
         if min(len(mine[0]), len(mine[1])) < 2:
-            raise ValueError(f"recording {recording} has too few windows to learn from in fold {fold}: use more windows")
+            raise ValueError(
+                f"recording {recording} has too few windows to learn from in fold {fold}: use more windows"
+            )
         rows = [_rows(x[index]) for x, index in zip(inputs, mine, strict=True)]
         kept = [_rows(y[index], x.shape[1]) for y, x, index in zip(truth, inputs, mine, strict=True)]
         task = Task("regression", "hidden channels", tuple(map(str, range(kept[0].shape[1]))))

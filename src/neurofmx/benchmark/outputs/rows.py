@@ -1,0 +1,182 @@
+"""The rows that table and page share: one for each part, model and dataset, and one for each model over datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from neurofmx.benchmark.one import PARTS
+
+TITLES = {
+    "reconstruction": "Neural reconstruction",
+    "decoding": "Behaviour decoding",
+    "latent": "Latent space",
+    "transfer": "Transfer",
+    "few_shot": "Few-shot",
+}
+ASKED = {
+    "reconstruction": "Channels that a model was not shown, read back from its states by ridge regression; beside it "
+    "the linear model that reads the channels shown. Bits per spike are above each unit's mean rate.",
+    "decoding": "What is asked of each dataset, by a model's own answers or by a linear probe on its frozen states; "
+    "beside it the tuned linear model on the windows.",
+    "latent": "How many directions states spread over, and how well they stand in groups by what is asked; beside it "
+    "the windows themselves.",
+    "transfer": "A linear probe on frozen states, learnt from few labelled windows; beside it the linear model given "
+    "the same windows.",
+    "few_shot": "The nearest class mean of frozen states, K labelled windows of each of N classes; beside it the same "
+    "on the windows themselves.",
+}
+COLUMNS = (
+    "dataset",
+    "modality",
+    "model",
+    "seeds",
+    "metric",
+    "score",
+    "interval",
+    "chance",
+    "shuffled",
+    "linear",
+    "difference",
+    "beats linear",
+)
+NUMBERS = frozenset({"seeds", "score", "chance", "shuffled", "linear"})
+OVER = ("model", "datasets", "share of the way", "interval", "rank", "against linear", "p", "p (Holm)")
+ABSENT = "-"
+
+
+def part_rows(facts: Mapping[str, Any], part: str) -> Iterator[dict[str, str]]:
+    """Rows of a part, cells by column, with co-smoothing as rows of its own."""
+    for line in facts["results"]:
+        each = line["parts"][part]
+        if each["absent"]:
+            continue
+        named = {"dataset": line["dataset"], "modality": line["modality"], "model": line["model"]}
+        named |= {"seeds": str(len(line["seeds"]))}
+        yield named | cells(each)
+        spikes = each.get("co_smoothing")
+        if spikes and not spikes["absent"]:
+            yield named | cells(spikes)
+
+
+def cells(line: Mapping[str, Any]) -> dict[str, str]:
+    """The cells of a score."""
+    difference, shuffled = line["difference"], number(line["shuffled"])
+    ends = [number(difference[name], "+") for name in ("value", "low", "high")] if difference else []
+    return {
+        "metric": line["metric"] + (f" (n_train {line['n_train']})" if "n_train" in line else ""),
+        "score": number(line["score"]),
+        "interval": f"{number(line['low'])} to {number(line['high'])}",
+        "chance": number(line["chance"]),
+        "shuffled": f"{shuffled} LEAK" if line["leak"] else shuffled,
+        "linear": number(line["linear"]),
+        "difference": f"{ends[0]} [{ends[1]}, {ends[2]}]" if ends else ABSENT,
+        "beats linear": line["verdict"],
+    }
+
+
+def over_rows(facts: Mapping[str, Any], part: str) -> Iterator[dict[str, str]]:
+    """A model over all datasets that every model answered, best rank first."""
+    summed = facts["across"][part]
+    if summed["absent"]:
+        return
+    for name, each in sorted(summed["models"].items(), key=lambda item: (item[1]["rank"], item[0])):
+        test = each["against_linear"]
+        yield {
+            "model": name,
+            "datasets": str(len(summed["datasets"])),
+            "share of the way": number(each["share"]),
+            "interval": f"{number(each['low'])} to {number(each['high'])}",
+            "rank": f"{each['rank']:.2f}",
+            "against linear": ABSENT if test is None else f"{test['better']} of {test['datasets']} higher",
+            "p": ABSENT if test is None else probability(test["p"]),
+            "p (Holm)": ABSENT if test is None else probability(test["corrected"]),
+        }
+
+
+def other_rows(facts: Mapping[str, Any], part: str) -> list[dict[str, str]]:
+    """Every further number of a part, under its name; the columns are those that any of the rows has."""
+    rows = []
+    for line in facts["results"]:
+        each = line["parts"][part]
+        if not each["absent"]:
+            named = {"dataset": line["dataset"], "model": line["model"]}
+            rows.append(named | {name: number(value) for name, value in each["metrics"].items()})
+    return rows
+
+
+def variable_rows(facts: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Every variable of a dataset that asks for several."""
+    return [
+        {"dataset": line["dataset"], "model": line["model"], "variable": name}
+        | {key: probability(value) if key.endswith("_p") else number(value) for key, value in each.items()}
+        for line in facts["results"]
+        if not line["parts"]["decoding"]["absent"]
+        for name, each in line["parts"]["decoding"]["variables"].items()
+    ]
+
+
+def left_out(facts: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What could not be asked, and why."""
+    return [
+        {"part": TITLES[part], "dataset": line["dataset"], "model": line["model"], "why": line["parts"][part]["absent"]}
+        for part in PARTS
+        for line in facts["results"]
+        if line["parts"][part]["absent"]
+    ]
+
+
+def stream_rows(facts: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What streaming showed."""
+    return [
+        {
+            "dataset": line["dataset"],
+            "model": line["model"],
+            "steps": str(each["steps"]),
+            "median ms": number(each["latency_ms"]["median"]),
+            "95 % ms": number(each["latency_ms"]["p95"]),
+            "stream": number(each["stream_score"]),
+            "offline": number(each["offline_score"]),
+            "largest difference": probability(each["largest_difference"]),
+            "the same": "yes" if each["agrees"] else "NO",
+        }
+        for line in facts["results"]
+        if (each := line.get("streaming")) and not each.get("absent")
+    ]
+
+
+def number(value: float | None, sign: str = "-") -> str:
+    """Three digits behind the point; fewer of what is large."""
+    if value is None:
+        return ABSENT
+    return f"{value:{sign},.{3 if abs(value) < 100 else 1 if abs(value) < 10_000 else 0}f}"
+
+
+def probability(value: float) -> str:
+    """Three digits, or the power of ten of what is small."""
+    return f"{value:.3f}" if value >= 0.001 or value == 0 else f"{value:.1e}"
+
+
+def notices(facts: Mapping[str, Any]) -> list[str]:
+    """What every output begins with: whether this is the suite, and what a reader must not miss."""
+    said = []
+    if facts["deviations"]:
+        said.append(
+            f"This is NOT the frozen suite {facts['suite']}: {len(facts['deviations'])} things differ, so these scores "
+            "cannot be held against others under that name."
+        )
+        said += [each["said"] for each in facts["deviations"]]
+    elif facts["frozen"]:
+        said.append(
+            f"This is the frozen suite {facts['suite']}: windows, answers, splits, seeds and settings as written."
+        )
+    else:
+        said.append("These windows are no frozen suite; the scores stand for themselves.")
+    leaks = [
+        f"{line['model']} on {line['dataset']}: {TITLES[part]} is above chance where windows have each other's "
+        "answers; the model has seen what it was tested on."
+        for line in facts["results"]
+        for part in PARTS
+        if line["parts"][part].get("leak")
+    ]
+    return said + leaks + [each["said"] for each in facts.get("pretraining", ())]
