@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
-from benchmark.known import SMALL, Forwards, Leaking, Plain, material, with_samples
 
+from known_models import SMALL, Forwards, Leaking, Plain, material, with_samples
 from neurofmx.benchmark.asked import reconstruction
 from neurofmx.benchmark.asked.few_shot import accuracies, episodes, shots_of
 from neurofmx.benchmark.asked.latent import labels, space
@@ -174,7 +176,7 @@ def test_few_training_windows_hold_every_class_and_are_among_the_more() -> None:
     given = material(n_train=(4, 8, 20))
     y = given.windows.y[given.parts[0].train]
     picked = [chosen(given, 0, number)[0] for number in (4, 8, 20)]
-    for few, more in zip(picked, picked[1:], strict=False):
+    for few, more in pairwise(picked):
         assert set(few) <= set(more)
     assert np.bincount(y[picked[0]]).tolist() == [2, 2]
     assert numbers_of(given, 0) == [4, 8, 20, 0]

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from benchmark.known import SMALL, Backwards, Forwards, Plain
 
+from known_models import SMALL, Backwards, Forwards, Plain
 from neurofmx.benchmark.adapters.fitted import FittedModel
 from neurofmx.benchmark.adapters.networks import FrozenDecoder, TrainedNetwork
-from neurofmx.benchmark.reading import read
 from neurofmx.benchmark.run import benchmark
 from neurofmx.benchmark.stream import Stream, evaluate_stream, looks_ahead, streamed
 from neurofmx.evaluation.answers import out_of_fold, save_answers

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmark.known import SMALL, Forwards, Plain
 
+from known_models import SMALL, Forwards, Plain
 from neurofmx.benchmark.across import across
 from neurofmx.benchmark.outputs.figure import figure
 from neurofmx.benchmark.outputs.markdown import markdown
