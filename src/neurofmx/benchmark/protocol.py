@@ -31,6 +31,10 @@ from neurofmx.tokenizers.tokens import Sample, Tokens
 from neurofmx.tokenizers.windows import Windows
 
 
+class NotTrainedError(ValueError):
+    """A model has no weights for a dataset; it is left out there, and the others are asked."""
+
+
 @runtime_checkable
 class Encoder(Protocol):
     """A model as the benchmark sees it.
@@ -75,6 +79,7 @@ class Prepares(Protocol):
 
     def prepare(self, windows: Windows, *, fold: int, seed: int) -> Encoder:
         """The model for one fold; it may look at the answers of training and validation windows alone."""
+        ...
 
 
 @runtime_checkable

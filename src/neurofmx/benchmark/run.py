@@ -13,7 +13,7 @@ import numpy as np
 from neurofmx.benchmark.across import across
 from neurofmx.benchmark.material import Material
 from neurofmx.benchmark.one import PARTS, Asked
-from neurofmx.benchmark.protocol import seeds_of
+from neurofmx.benchmark.protocol import NotTrainedError, seeds_of
 from neurofmx.benchmark.reference import Reference
 from neurofmx.benchmark.settings import BenchmarkOptions
 from neurofmx.benchmark.suite import Deviation, FrozenDataset, FrozenSuite, deviations, frozen, load_suite
@@ -133,7 +133,7 @@ def _line(asked: Asked) -> dict[str, Any]:
     """A model's line, or why there is none: a model that was not trained on a dataset leaves the others to be asked."""
     try:
         return asked.line()
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotTrainedError) as error:
         return asked.left_out(str(error))
 
 

@@ -30,6 +30,7 @@ class Stream(Protocol):
 
     def step(self, sample: np.ndarray, state: Any, /) -> tuple[np.ndarray | None, Any]:
         """Answer `(width,)` after one sample `(C,)`, or None where there is nothing new to say; and the state."""
+        ...
 
 
 def streamed(stream: Stream, windows: Sample) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from neurofmx.benchmark.adapters.decoder_stream import DecoderStream
 from neurofmx.benchmark.adapters.stored import stored_answers
+from neurofmx.benchmark.protocol import NotTrainedError
 from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.decoder import Decoder
@@ -51,8 +52,8 @@ class FrozenDecoder:
 
     def _keep(self, head: Any, given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
         """Remember what the head is given."""
-        mask = given[1] if len(given) > 1 else named.get("mask")
-        self._read = given[0], mask
+        states, *rest = given
+        self._read = states, rest[0] if rest else named.get("mask")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +93,16 @@ class TrainedNetwork:
 
         Raises:
             FileNotFoundError: If it was not trained.
+            NotTrainedError: If the weights are of a network with other settings.
         """
         decoder = build_decoder(self.family, self.config, self.head(windows.dataset), windows, fold=fold)
         file = self.checkpoints / windows.dataset / self.name / f"best_fold{fold}_seed{seed}.safetensors"
-        decoder.load_state_dict(load_checkpoint(file)[0])
+        try:
+            decoder.load_state_dict(load_checkpoint(file)[0])
+        except RuntimeError as error:
+            raise NotTrainedError(
+                f"{file}: weights of a network with other settings; train {self.name} on {windows.dataset} again"
+            ) from error
         return FrozenDecoder(decoder)
 
     def stored_answers(self, windows: Windows) -> np.ndarray | None:

@@ -220,7 +220,8 @@ def reconstruction(
     truth = _truth(material)
     answers = [np.concatenate([read.values for read in seed]) for seed in ours]
     theirs = np.concatenate([read.values for read in linear])
-    controls = [np.concatenate([read.shuffled for read in seed]) for seed in ours if seed[0].shuffled is not None]
+    mixed = [[read.shuffled for read in seed if read.shuffled is not None] for seed in ours]
+    controls = [np.concatenate(each) for each in mixed if each]
     none = draws.drawn(r2_terms(truth, [np.zeros_like(truth)]), r2_of)
     return entry(
         "r2",

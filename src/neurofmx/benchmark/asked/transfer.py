@@ -154,8 +154,9 @@ def transfer(
     scores = {n: _at(n, ours, linear, chance, truth, block, material) for n in numbers_of(material, 0)}
     if scores[0] is None:
         return absent("a probe could not be learnt from the training windows; see that every class is among them")
-    controls = [np.concatenate([each.shuffled for each in seed]) for seed in ours if seed[0].shuffled is not None]
-    control: dict[str, Drawn] = {}
+    mixed = [[each.shuffled for each in seed if each.shuffled is not None] for seed in ours]
+    controls = [np.concatenate(each) for each in mixed if each]
+    control: dict[str, Any] = {}
     if controls:
         found = scores_of([np.stack(controls), shuffled_chance], material.shuffled.y[tested], block, material)
         control = dict(zip(("shuffled", "shuffled_chance"), found, strict=True))
@@ -227,4 +228,5 @@ def _across(
         found = scores_of([each[..., there, :] for each in said], truth, block, material)
     except ValueError as error:
         return absent(error)
-    return _point(0, found[0], found[2] if len(found) > 2 else None, found[1]) | {"windows": len(tested), "absent": ""}
+    mine, none, *reference = found
+    return _point(0, mine, reference[0] if reference else None, none) | {"windows": len(tested), "absent": ""}

@@ -34,6 +34,7 @@ def figure(facts: Mapping[str, Any]) -> bytes:
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     datasets = [name for name in facts["datasets"] if any(_of(facts, name, "decoding").values())]
     models = list(facts["models"])
@@ -47,10 +48,8 @@ def figure(facts: Mapping[str, Any]) -> bytes:
         _reconstruction(panels[0, 1], facts, looks)
         _latent(panels[1, 0], facts, looks)
         _few_labels(panels[1, 1], facts, looks)
-        handles = [mpl.lines.Line2D([], [], color=c, marker=m, linewidth=1.8, label=n) for n, (c, m) in looks.items()]
-        handles.append(
-            mpl.lines.Line2D([], [], color=GREY, linestyle="--", linewidth=1.2, label="linear, or the windows")
-        )
+        handles = [Line2D([], [], color=c, marker=m, linewidth=1.8, label=n) for n, (c, m) in looks.items()]
+        handles.append(Line2D([], [], color=GREY, linestyle="--", linewidth=1.2, label="linear, or the windows"))
         drawn.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 7), frameon=False)
         drawn.supxlabel(notices(facts)[0], fontsize=8.5, color=GREY)
         page = BytesIO()
