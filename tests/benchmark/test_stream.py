@@ -55,6 +55,7 @@ def test_a_causal_stream_ends_with_the_offline_answer_and_score() -> None:
     assert found["stream_score"] == pytest.approx(headline(offline, truth, held.task), rel=1e-5)
     assert found["steps"] == 5 * given.x.shape[1]  # the first window warms up
     assert 0 < found["latency_ms"]["median"] <= found["latency_ms"]["p95"]
+    assert found["latency_ms"]["answering"] == found["latency_ms"]["median"]  # it answers after every sample
     ahead = evaluate_stream(Running(), offline + given.x.numpy()[:, -1], given, truth, held.task)
     assert not ahead["agrees"]
 

@@ -174,6 +174,7 @@ def line(model: str, dataset: str, share: float, linear: float) -> dict[str, Any
     return {
         "model": model,
         "dataset": dataset,
+        "modality": "spikes" if dataset in ("d0", "d1") else "lfp",
         "parts": {"decoding": {"absent": "", "share": share, "linear_share": linear}},
     }
 
@@ -202,6 +203,9 @@ def test_over_datasets_the_planted_winner_wins() -> None:
         assert test["p"] == pytest.approx(2 / 2**8)
         assert test["corrected"] == pytest.approx(4 / 2**8)
     assert models["better"]["low"] <= np.mean(linear + gain) <= models["better"]["high"]
+    by = summed["modalities"]
+    assert {name: each["datasets"] for name, each in by.items()} == {"lfp": 6, "spikes": 2}
+    assert by["spikes"]["shares"]["linear"] == pytest.approx(linear[:2].mean())
     assert summed["pairs"][0]["p"] == pytest.approx(2 / 2**8)
 
 

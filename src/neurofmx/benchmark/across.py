@@ -31,7 +31,7 @@ def across(results: Sequence[Mapping[str, Any]], part: str, *, draws: int, confi
 
     Returns:
         `datasets` that all models answered, `models` with mean share, interval, mean rank and test against the linear
-        model, and `pairs` of models; `absent` says why there is nothing.
+        model, `pairs` of models, and mean shares by modality; `absent` says why there is nothing.
     """
     table = shares(results, part)
     if table is None or len(table["datasets"]) < LEAST:
@@ -50,6 +50,22 @@ def across(results: Sequence[Mapping[str, Any]], part: str, *, draws: int, confi
             for name, values in scores.items()
         },
         "pairs": _pairs(scores),
+        "modalities": _by_modality(results, table["datasets"], scores),
+    }
+
+
+def _by_modality(
+    results: Sequence[Mapping[str, Any]], datasets: Sequence[str], scores: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """Mean share of each model over the datasets of each modality."""
+    kind = {line["dataset"]: line["modality"] for line in results}
+    inside = {
+        name: [k for k, dataset in enumerate(datasets) if kind[dataset] == name] for name in sorted(set(kind.values()))
+    }
+    return {
+        name: {"datasets": len(each), "shares": {model: float(values[each].mean()) for model, values in scores.items()}}
+        for name, each in inside.items()
+        if each
     }
 
 

@@ -155,7 +155,9 @@ class Asked:
         """Some windows sample by sample, and whether the model looks ahead."""
         material, encoder = self._material, reading.encoder
         windows, index = material.windows, material.parts[reading.fold].test
-        index = index[windows.length[index] == windows.x.shape[1]][: material.options.stream_windows]
+        index = index[windows.length[index] == windows.x.shape[1]]
+        count = min(len(index), material.options.stream_windows)
+        index = index[np.linspace(0, len(index) - 1, count).astype(int)] if count else index[:0]
         if not isinstance(encoder, Streams) or not isinstance(encoder, Answers) or len(index) < 2:
             return absent("the model has no stream, or there are no whole windows")
         try:

@@ -39,7 +39,7 @@ class BenchmarkOptions(BaseModel):
         default=(1.0, 10.0, 100.0, 1e3), min_length=1, description="Penalties of readouts to choose from."
     )
     stream_windows: int = Field(
-        default=4, ge=0, description="Windows of a fold that are read sample by sample; 0 for no streaming."
+        default=16, ge=0, description="Windows of a fold that are read sample by sample; 0 for no streaming."
     )
     draws: int = Field(default=1000, ge=100, description="Bootstrap draws.")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Probability that an interval aims to cover.")

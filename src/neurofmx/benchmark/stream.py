@@ -8,7 +8,7 @@ change when later samples do.
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -33,20 +33,32 @@ class Stream(Protocol):
         ...
 
 
-def streamed(stream: Stream, windows: Sample) -> tuple[np.ndarray, np.ndarray]:
+class Streamed(NamedTuple):
+    """What a stream said.
+
+    Args:
+        answers: The last answer to each window `(B, width)`.
+        seconds: What each sample took `(B, T)`.
+        spoke: Which samples were followed by an answer `(B, T)`.
+    """
+
+    answers: np.ndarray
+    seconds: np.ndarray
+    spoke: np.ndarray
+
+
+def streamed(stream: Stream, windows: Sample) -> Streamed:
     """Read windows sample by sample.
 
     Args:
         stream: The model.
         windows: At least one window, on the CPU.
 
-    Returns:
-        The last answer to each window `(B, width)`, and the seconds that each sample took `(B, T)`.
-
     Raises:
         ValueError: If a window ends without an answer.
     """
     answers, seconds = [], np.zeros(tuple(windows.x.shape[:2]))
+    spoke = np.zeros(seconds.shape, bool)
     for number in range(len(windows)):
         window = windows[number : number + 1]
         state, said = stream.start(window), None
@@ -54,11 +66,12 @@ def streamed(stream: Stream, windows: Sample) -> tuple[np.ndarray, np.ndarray]:
             began = time.perf_counter()
             answer, state = stream.step(sample, state)
             seconds[number, place] = time.perf_counter() - began
+            spoke[number, place] = answer is not None
             said = said if answer is None else as_array(answer)
         if said is None:
             raise ValueError("a window ended without an answer: the stream must say something after its last sample")
         answers.append(said)
-    return np.stack(answers), seconds
+    return Streamed(np.stack(answers), seconds, spoke)
 
 
 def evaluate_stream(
@@ -75,18 +88,22 @@ def evaluate_stream(
         ahead: What `looks_ahead` said of the model; None where it was not asked.
 
     Returns:
-        JSON-able: `steps` timed, `latency_ms` (`median`, `p95`, of steps with and without an answer), both scores (None
-        where so few windows leave the score undefined), `largest_difference` of the answers in their own size, `agrees`
-        and `looks_ahead`.
+        JSON-able: `steps` timed, `latency_ms` (`median` and `p95` of all samples, `answering` the median of those that
+        an answer follows), both scores (None where so few windows leave the score undefined), `largest_difference` of
+        the answers in their own size, `agrees` and `looks_ahead`.
     """
-    answers, seconds = streamed(stream, windows)
+    answers, seconds, spoke = streamed(stream, windows)
     size = max(float(np.abs(offline).max()), 1e-12)
     apart = float(np.abs(answers - offline).max()) / size
-    timed = 1000 * (seconds[1:] if len(seconds) > 1 else seconds).ravel()
+    timed, answering = 1000 * seconds[1:].ravel(), spoke[1:].ravel()
     return {
         "windows": len(answers),
         "steps": len(timed),
-        "latency_ms": {"median": float(np.median(timed)), "p95": float(np.quantile(timed, 0.95))},
+        "latency_ms": {
+            "median": float(np.median(timed)),
+            "p95": float(np.quantile(timed, 0.95)),
+            "answering": float(np.median(timed[answering])),
+        },
         "stream_score": _score(answers, truth, task),
         "offline_score": _score(offline, truth, task),
         "largest_difference": apart,

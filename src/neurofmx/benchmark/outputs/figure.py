@@ -178,8 +178,10 @@ def _few_labels(panel: Axes, facts: Mapping[str, Any], looks: Looks) -> None:
             some = True
     x = sorted(number for number, each in linear.items() if each)
     panel.plot(x, [np.mean(linear[number]) for number in x], color=GREY, linestyle="--", linewidth=1.4)
-    panel.set_ylim(max(panel.get_ylim()[0], -0.6), 1.03)
+    low = panel.get_ylim()[0]
+    panel.set_ylim(max(low - 0.03, -0.6), 1.03)
     panel.set_xscale("log")
+    panel.margins(x=0.08)
     panel.xaxis.set_major_locator(FixedLocator(_apart(panel.get_xlim())))
     panel.xaxis.set_major_formatter("{x:g}")
     panel.xaxis.set_minor_locator(NullLocator())
@@ -201,20 +203,22 @@ def _apart(ends: tuple[float, float]) -> list[float]:
 def _points(
     facts: Mapping[str, Any], model: str
 ) -> tuple[list[tuple[int, tuple[float, float | None]]], list[tuple[int, float]]]:
-    """Shares of a model's probes and class means by the number of labelled windows; only numbers all datasets have."""
+    """Shares of a model's probes and class means by the number of labelled windows.
+
+    Where some datasets have all numbers that were asked, the others are left out: a mean over other datasets at each
+    number would be no curve.
+    """
     lines = [line["parts"] for line in facts["results"] if line["model"] == model]
     curves = [parts["transfer"]["curve"] for parts in lines if not parts["transfer"]["absent"]]
     asked = set(facts["options"]["n_train"])
-    common = asked.intersection(*({point["n_train"] for point in curve} for curve in curves)) if curves else set()
-    kept = common or {point["n_train"] for curve in curves for point in curve}
+    whole = [curve for curve in curves if asked <= {point["n_train"] for point in curve}]
+    kept = [point for curve in whole or curves for point in curve if not whole or point["n_train"] in asked]
     probes = [
         (
-            point["n_train"],
-            (max(point["share"], -1.0), None if point["linear"] is None else max(point["linear_share"], -1.0)),
+            each["n_train"],
+            (max(each["share"], -1.0), None if each["linear"] is None else max(each["linear_share"], -1.0)),
         )
-        for curve in curves
-        for point in curve
-        if point["n_train"] in kept
+        for each in kept
     ]
     shots = [each for parts in lines if not parts["few_shot"]["absent"] for each in parts["few_shot"]["by_shots"]]
     ways = max((each["ways"] for each in shots), default=1)

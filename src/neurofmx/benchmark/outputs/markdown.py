@@ -14,6 +14,7 @@ from neurofmx.benchmark.outputs.rows import (
     OVER,
     TITLES,
     left_out,
+    modality_rows,
     notices,
     over_rows,
     part_rows,
@@ -46,6 +47,9 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
             yield table(rows, COLUMNS)
             if over := list(over_rows(facts, part)):
                 yield table(over, OVER)
+            if kinds := modality_rows(facts, part):
+                yield "Shares of the way by modality:\n"
+                yield table(kinds, tuple(kinds[0]))
     if rows := stream_rows(facts):
         yield "## Streaming\n\nSamples in, predictions out, one thread.\n"
         yield table(rows, tuple(rows[0]))

@@ -18,6 +18,7 @@ from neurofmx.benchmark.outputs.rows import (
     OVER,
     TITLES,
     left_out,
+    modality_rows,
     notices,
     other_rows,
     over_rows,
@@ -155,6 +156,8 @@ def _part(facts: Mapping[str, Any], part: str) -> Iterator[str]:
     yield f'<h2 id="{part}">{escape(TITLES[part])}</h2><p>{escape(ASKED[part])}</p>'
     if over := list(over_rows(facts, part)):
         yield "<h3>Over datasets</h3>" + table(over, OVER)
+    if kinds := modality_rows(facts, part):
+        yield "<h3>Shares of the way by modality</h3>" + table(kinds, tuple(kinds[0]))
     yield "<h3>Each dataset</h3>" + table(list(part_rows(facts, part)), COLUMNS)
     if part == "decoding" and (rows := variable_rows(facts)):
         yield _folded("Each variable", rows)
@@ -219,7 +222,7 @@ def _class(numeric: bool) -> str:
 
 def _cell(column: str, text: str, numeric: bool) -> str:
     """A cell; verdicts and leaks have a colour beside their word."""
-    kind = text if text in ("wins", "loses") else "leak" if text.endswith("LEAK") or text == "NO" else ""
+    kind = text if text in ("wins", "loses") else "leak" if text.endswith("LEAK") or text in ("NO", "YES") else ""
     names = " ".join(filter(None, (kind, "n" if numeric else "", "why" if column == "why" else "")))
     attribute = f' class="{names}"' if names else ""
     return f"<td{attribute}>{escape(text)}</td>"

@@ -94,6 +94,16 @@ def over_rows(facts: Mapping[str, Any], part: str) -> Iterator[dict[str, str]]:
         }
 
 
+def modality_rows(facts: Mapping[str, Any], part: str) -> list[dict[str, str]]:
+    """Mean shares of each model by modality."""
+    summed = facts["across"][part].get("modalities", {})
+    return [
+        {"modality": modality, "datasets": str(each["datasets"])}
+        | {name: number(share) for name, share in each["shares"].items()}
+        for modality, each in summed.items()
+    ]
+
+
 def other_rows(facts: Mapping[str, Any], part: str) -> list[dict[str, str]]:
     """Every further number of a part, under its name; the columns are those that any of the rows has."""
     rows = []
@@ -135,10 +145,12 @@ def stream_rows(facts: Mapping[str, Any]) -> list[dict[str, str]]:
             "steps": str(each["steps"]),
             "median ms": number(each["latency_ms"]["median"]),
             "95 % ms": number(each["latency_ms"]["p95"]),
+            "answering ms": number(each["latency_ms"]["answering"]),
             "stream": number(each["stream_score"]),
             "offline": number(each["offline_score"]),
             "largest difference": probability(each["largest_difference"]),
             "the same": "yes" if each["agrees"] else "NO",
+            "looks ahead": ABSENT if each["looks_ahead"] is None else "YES" if each["looks_ahead"] else "no",
         }
         for line in facts["results"]
         if (each := line.get("streaming")) and not each.get("absent")
