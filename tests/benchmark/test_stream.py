@@ -17,7 +17,7 @@ from neurofmx.benchmark.stream import Stream, evaluate_stream, looks_ahead, stre
 from neurofmx.evaluation.answers import out_of_fold, save_answers
 from neurofmx.headline import headline
 from neurofmx.models.build import build_decoder
-from neurofmx.models.configs import HeadConfig, LstmConfig, TransformerConfig
+from neurofmx.models.configs import HeadConfig, LstmConfig, NeurofmxConfig, TransformerConfig
 from neurofmx.models.pca import PcaConfig, PcaDecoder
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.training.checkpoint import save_checkpoint
@@ -25,6 +25,7 @@ from synthetic import synthetic_windows
 
 CONFIGS: dict[str, Any] = {
     "lstm": LstmConfig(hidden_dim=8, num_layers=1),
+    "neurofmx": NeurofmxConfig(hidden_dim=8, num_layers=1, latents=2, num_attention_heads=2, kernels="reference"),
     "transformer": TransformerConfig(hidden_dim=8, num_layers=1, num_attention_heads=2),
 }
 
@@ -95,6 +96,17 @@ def test_a_decoder_streams_to_its_own_answers(family: str) -> None:
     assert found["largest_difference"] < 1e-5
     assert found["looks_ahead"] is False
     assert found["stream_score"] == pytest.approx(found["offline_score"], abs=1e-6)
+
+
+def test_a_network_that_reads_whole_windows_is_seen_to_look_ahead_and_cannot_stream() -> None:
+    held = synthetic_windows()
+    config = CONFIGS["neurofmx"].model_copy(update={"causal": False})
+    torch.manual_seed(0)
+    frozen = FrozenDecoder(build_decoder("neurofmx", config, HeadConfig(), held, fold=0))
+    given = Sample.of(held, 0, np.arange(3))
+    assert looks_ahead(frozen, given)
+    with pytest.raises(ValueError, match="needs the whole window at once"):
+        streamed(frozen.stream(held), given)
 
 
 def test_states_of_a_decoder_are_those_that_its_head_reads() -> None:
