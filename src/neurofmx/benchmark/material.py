@@ -15,6 +15,7 @@ from neurofmx.benchmark.settings import BenchmarkOptions
 from neurofmx.parts import TEST, TRAIN, VALIDATION
 from neurofmx.tokenizers.windows import Fold, Windows
 
+WHOLE = 1e-3  # how far from a whole number a count may lie, as the square of a root in float32
 NEURAL = ("calcium", "ecog", "eeg", "emg", "fmri", "ieeg", "lfp", "spikes")
 
 
@@ -73,6 +74,18 @@ class Material:
         """The same windows with each other's answers; whoever answers them above chance has seen the answers."""
         order = self.generator("shuffled").permutation(len(self.windows.y))
         return replace(self.windows, y=self.windows.y[order])
+
+    @cached_property
+    def counts(self) -> np.ndarray | None:
+        """Counts of spikes `(windows, T, C)` where windows hold them, as they are or as square roots; else None."""
+        if self.windows.modality != "spikes":
+            return None
+        x = np.asarray(self.windows.x, np.float64)
+        for counts in (x, x**2):
+            whole = np.round(counts)
+            if x.min() >= 0 and np.abs(counts - whole).max() < WHOLE:
+                return whole
+        return None
 
     def generator(self, what: str, *numbers: int) -> np.random.Generator:
         """Draws for one purpose, the same in every run and on every machine."""

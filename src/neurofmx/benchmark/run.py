@@ -126,7 +126,16 @@ def benchmark(
         "results": results,
         "across": {part: across(results, part, draws=options.draws, confidence=options.confidence) for part in PARTS},
     }
-    return Benchmark(rounded(facts))  # type: ignore[arg-type]
+    return Benchmark(_defined(rounded(facts)))
+
+
+def _defined(value: Any) -> Any:
+    """The same with None for what is no number, as JSON has no word for that."""
+    if isinstance(value, Mapping):
+        return {name: _defined(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_defined(each) for each in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _line(asked: Asked) -> dict[str, Any]:

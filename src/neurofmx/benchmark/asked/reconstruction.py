@@ -61,18 +61,6 @@ def unasked(material: Material) -> str:
     return "" if 0 < material.hidden.sum() < windows.x.shape[2] else "there are too few channels to hide some"
 
 
-def counts_of(material: Material) -> np.ndarray | None:
-    """The counts of spikes `(windows, T, C)` where windows hold them, as they are or as square roots; else None."""
-    if material.windows.modality != "spikes":
-        return None
-    x = np.asarray(material.windows.x, np.float64)
-    for counts in (x, x**2):
-        whole = np.round(counts)
-        if x.min() >= 0 and np.abs(counts - whole).max() < 1e-3:
-            return whole
-    return None
-
-
 def hidden_sample(material: Material, fold: int, index: np.ndarray) -> Sample:
     """Windows of a fold with the hidden channels at 0."""
     sample = Sample.of(material.windows, fold, index)
@@ -153,7 +141,7 @@ def _learnt(material: Material, fold: int, inputs: Sequence[Sequence[np.ndarray]
         return min((_ridge(material, fold, each, truth) for each in inputs), key=lambda told: told.error)
 
     truth = [windows.scaled(fold, index)[..., hidden].astype(np.float64) for index in parts]
-    counts, rates, shuffled = counts_of(material), None, None
+    counts, rates, shuffled = material.counts, None, None
     if counts is not None:
         counted = [counts[index][..., hidden] for index in parts]
         rates = _rates(best(counted), counted)
@@ -259,7 +247,7 @@ def _co_smoothing(
     material: Material, ours: Sequence[Sequence[Read]], linear: Sequence[Read], draws: Draws
 ) -> dict[str, Any]:
     """Bits per spike of model and linear model with their difference, under a name with the width of a bin."""
-    counts = counts_of(material)
+    counts = material.counts
     if counts is None:
         spikes = material.windows.modality == "spikes"
         return {"co_smoothing": absent("spikes are smoothed or scaled, no counts" if spikes else "no spikes")}

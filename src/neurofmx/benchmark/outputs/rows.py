@@ -46,29 +46,43 @@ ABSENT = "-"
 
 
 def part_rows(facts: Mapping[str, Any], part: str) -> Iterator[dict[str, str]]:
-    """Rows of a part, cells by column, with co-smoothing as rows of its own."""
+    """Rows of a part, cells by column: every score that has an interval."""
     for line in facts["results"]:
         each = line["parts"][part]
         if each["absent"]:
             continue
         named = {"dataset": line["dataset"], "modality": line["modality"], "model": line["model"]}
         named |= {"seeds": str(len(line["seeds"]))}
-        yield named | cells(each)
-        spikes = each.get("co_smoothing")
-        if spikes and not spikes["absent"]:
-            yield named | cells(spikes)
+        for metric, one in _scores(part, each):
+            yield named | {"metric": metric} | cells(one)
+
+
+def _scores(part: str, line: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The scores of a line, each with its name."""
+    metric = line["metric"]
+    if part == "few_shot":
+        yield from ((each["metric"], each) for each in line["by_shots"])
+    elif part == "transfer":
+        *fewer, _ = line["curve"]
+        yield from ((f"{metric} (n_train {each['n_train']})", each) for each in fewer)
+        yield f"{metric} (n_train {line['n_train']})", line
+        if not line["across_recordings"]["absent"]:
+            yield f"{metric} (other recordings)", line["across_recordings"]
+    else:
+        yield metric, line
+        if "co_smoothing" in line and not line["co_smoothing"]["absent"]:
+            yield line["co_smoothing"]["metric"], line["co_smoothing"]
 
 
 def cells(line: Mapping[str, Any]) -> dict[str, str]:
     """The cells of a score."""
-    difference, shuffled = line["difference"], number(line["shuffled"])
+    difference, shuffled = line["difference"], number(line.get("shuffled"))
     ends = [number(difference[name], "+") for name in ("value", "low", "high")] if difference else []
     return {
-        "metric": line["metric"] + (f" (n_train {line['n_train']})" if "n_train" in line else ""),
         "score": number(line["score"]),
         "interval": f"{number(line['low'])} to {number(line['high'])}",
         "chance": number(line["chance"]),
-        "shuffled": f"{shuffled} LEAK" if line["leak"] else shuffled,
+        "shuffled": f"{shuffled} LEAK" if line.get("leak") else shuffled,
         "linear": number(line["linear"]),
         "difference": f"{ends[0]} [{ends[1]}, {ends[2]}]" if ends else ABSENT,
         "beats linear": line["verdict"],
