@@ -168,6 +168,7 @@ def test_the_table_has_a_row_for_each_model_and_dataset(found: Benchmark) -> Non
     table = markdown(found.facts)
     decoding = table.split("## Behaviour decoding")[1].split("\n## ")[0]
     assert len(re.findall(r"^\| (one|two) ", decoding, flags=re.MULTILINE)) == 4
+    assert table.index("(n_train 20)") < table.index("(n_train 64)")
     for metric in ("(n_train 20)", "(n_train 64)", "2way_1shot", "2way_3shot", "4way_3shot"):
         assert metric in table
 

@@ -89,11 +89,9 @@ class Asked:
         }
 
     def _part(self, part: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        stored = part == "decoding" and self._stored() is not None
-        if part in self._failed and not stored:
-            return absent(self._failed[part])
         try:
-            return make()
+            stored = part == "decoding" and self._stored() is not None
+            return absent(self._failed[part]) if part in self._failed and not stored else make()
         except ValueError as error:
             return absent(error)
 

@@ -13,6 +13,7 @@ from neurofmx.benchmark.outputs.rows import (
     NUMBERS,
     OVER,
     TITLES,
+    in_order,
     left_out,
     modality_rows,
     notices,
@@ -41,7 +42,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"\nIntervals hold {confidence:g} % of a bootstrap over blocks and seeds; `share of the way` is from chance"
     yield "to perfect, mean over datasets; `shuffled` is the score where windows have each other's answers.\n"
     for part in PARTS:
-        rows = sorted(part_rows(facts, part), key=lambda row: (row["modality"], row["dataset"], row["metric"]))
+        rows = in_order(part_rows(facts, part))
         if rows:
             yield f"## {TITLES[part]}\n\n{ASKED[part]}\n"
             yield table(rows, COLUMNS)

@@ -17,6 +17,7 @@ from neurofmx.benchmark.outputs.rows import (
     COLUMNS,
     OVER,
     TITLES,
+    in_order,
     left_out,
     modality_rows,
     notices,
@@ -158,7 +159,7 @@ def _part(facts: Mapping[str, Any], part: str) -> Iterator[str]:
         yield "<h3>Over datasets</h3>" + table(over, OVER)
     if kinds := modality_rows(facts, part):
         yield "<h3>Shares of the way by modality</h3>" + table(kinds, tuple(kinds[0]))
-    yield "<h3>Each dataset</h3>" + table(list(part_rows(facts, part)), COLUMNS)
+    yield "<h3>Each dataset</h3>" + table(in_order(part_rows(facts, part)), COLUMNS)
     if part == "decoding" and (rows := variable_rows(facts)):
         yield _folded("Each variable", rows)
     if rows := other_rows(facts, part):

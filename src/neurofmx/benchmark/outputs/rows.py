@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from neurofmx.benchmark.one import PARTS
@@ -22,9 +23,10 @@ ASKED = {
     "latent": "How many directions states spread over, and how well they stand in groups by what is asked; beside it "
     "the windows themselves.",
     "transfer": "A linear probe on frozen states, learnt from few labelled windows; beside it the linear model given "
-    "the same windows.",
+    "the same windows. A model that was trained on the answers of this dataset has seen more of them: then it shows "
+    "how its states are ordered, not that few labels are enough.",
     "few_shot": "The nearest class mean of frozen states, K labelled windows of each of N classes; beside it the same "
-    "on the windows themselves.",
+    "on the windows themselves. What is said of transfer holds here too.",
 }
 COLUMNS = (
     "dataset",
@@ -69,9 +71,19 @@ def _scores(part: str, line: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[s
         if not line["across_recordings"]["absent"]:
             yield f"{metric} (other recordings)", line["across_recordings"]
     else:
-        yield metric, line
+        yield metric + (" (linear probe)" if line.get("read_by") == "linear probe" else ""), line
         if "co_smoothing" in line and not line["co_smoothing"]["absent"]:
             yield line["co_smoothing"]["metric"], line["co_smoothing"]
+
+
+def in_order(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """Rows by modality, dataset and metric, numbers in names by their size."""
+
+    def place(row: dict[str, str]) -> tuple[str, ...]:
+        metric = re.sub(r"\d+", lambda found: f"{int(found[0]):08d}", row["metric"])
+        return row["modality"], row["dataset"], metric
+
+    return sorted(rows, key=place)
 
 
 def cells(line: Mapping[str, Any]) -> dict[str, str]:
