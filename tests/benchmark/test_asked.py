@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -23,7 +24,7 @@ from neurofmx.benchmark.run import benchmark
 from neurofmx.evaluation.gate import interval
 from neurofmx.task import Task
 from neurofmx.tokenizers.tokens import Sample, Tokens
-from synthetic import synthetic_windows
+from synthetic import ragged_windows, synthetic_windows
 
 
 def test_draws_are_those_of_the_gate() -> None:
@@ -230,3 +231,56 @@ def test_states_may_be_tensors_or_tokens_with_a_mask_and_are_refused_otherwise()
         encode(lambda s: s.x.reshape(len(s), -1), sample, name="odd")
     with pytest.raises(ValueError, match="not finite"):
         encode(lambda s: s.x * torch.nan, sample)
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_what_was_learnt_on_other_recordings_is_asked_of_one(flipped: bool) -> None:
+    """Where the second recording has all labels the other way round, a probe that knows it alone answers wrongly."""
+    base = synthetic_windows()
+    group = np.arange(120) // 60
+    windows = replace(
+        base,
+        group=group,
+        y=np.where((group == 1) & flipped, 1 - base.y, base.y),
+        present=np.ones((2, 4), bool),
+        positions=np.full((2, 4, 3), np.nan),
+    )
+    found = benchmark(Plain(), {"known": windows}, options=SMALL).line("model", "known")["transfer"]
+    elsewhere = found["across_recordings"]
+    assert elsewhere["windows"] == 40  # the first fold tests the first recording, which the second one answers
+    assert (elsewhere["score"] < 0.2) if flipped else (elsewhere["score"] > 0.9)
+    assert (elsewhere["linear"] < 0.2) if flipped else (elsewhere["linear"] > 0.9)
+
+
+def test_units_of_each_recording_are_read_back_by_a_readout_of_its_own() -> None:
+    """In the second recording the latent counts the other way: one readout for both would find nothing."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for sign in (1.0, -1.0):
+        z = rng.normal(size=(150, 6, 1))
+        weight = np.where(np.arange(8) < 4, sign, 1.0)
+        parts.append(with_samples(synthetic_windows(windows=150), z * weight + 0.2 * rng.normal(size=(150, 6, 8))))
+    given = material(ragged_windows(parts), held_out=0.3)
+    assert given.windows.montage == "own"
+    reading = read(Plain(), given, fold=0, seed=0, name="plain")
+    found = reconstruction.read_back(given, reading, name="plain")
+    linear = reconstruction.linear_read_back(given, 0)
+    draws = Draws(given.windows.block[given.tested], draws=100)
+    line = reconstruction.reconstruction(given, [[found]], [linear], draws)
+    assert line["metrics"]["r2"] > 0.9
+    assert line["linear"] > 0.9
+
+
+def test_a_models_own_reconstruction_takes_the_place_of_a_readout() -> None:
+    given = material(held_out=0.5)
+    part = given.parts[0]
+    truth = given.windows.scaled(0, part.test)
+
+    class Knowing(Plain):
+        def reconstruct(self, tokens: Sample, hidden: np.ndarray) -> np.ndarray:
+            assert not tokens.x.numpy()[..., hidden].any()
+            return truth
+
+    reading = read(Knowing(), given, fold=0, seed=0, name="knowing")
+    found = reconstruction.read_back(given, reading, name="knowing")
+    np.testing.assert_allclose(found.values, truth[..., given.hidden])

@@ -21,6 +21,7 @@ from neurofmx.benchmark.outputs.page import page
 from neurofmx.benchmark.outputs.write import FILES, write
 from neurofmx.benchmark.run import Benchmark, benchmark
 from neurofmx.benchmark.suite import FrozenSuite, deviations, freeze, frozen, load_suite
+from neurofmx.task import Task
 from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.windows import Windows
 from neurofmx.training.held_out import sessions_of
@@ -223,3 +224,36 @@ def test_a_model_is_not_asked_about_what_it_was_pretrained_on() -> None:
     assert all("pretrained on" in part["absent"] for part in result.line("big", "known").values())
     assert not result.line("big", "other")["decoding"]["absent"]
     assert "big is not asked about known" in markdown(result.facts)
+
+
+def test_of_a_text_the_kept_answers_are_scored_and_nothing_else() -> None:
+    """A model that gives every true token 0.8 has a perplexity of 1 / 0.8 where a word is a token."""
+    base, rng = synthetic_windows(), np.random.default_rng(0)
+    tokens = rng.integers(0, 4, size=(120, 7)).astype(np.int32)
+    windows = replace(
+        base,
+        x=tokens[:, :6, None],
+        y=tokens[:, 1:],
+        sizes=np.full((120, 2), 6),
+        task=Task("next_token", "text", ("a", "b", "c", "d")),
+        modality="text",
+        channels=("character",),
+        mean=np.zeros((3, 1)),
+        std=np.ones((3, 1)),
+        present=np.ones((1, 1), bool),
+        positions=np.full((1, 1, 3), np.nan),
+    )
+
+    class Kept(Plain):
+        def stored_answers(self, windows: Windows) -> np.ndarray:
+            return np.full((1, len(windows.tested), 6), np.log(0.8))
+
+    linear = np.full((1, len(windows.tested), 6), np.log(0.5))
+    result = benchmark(Kept(), {"text": windows}, options=SMALL, linear={"text": linear})
+    parts = result.line("model", "text")
+    decoding = parts["decoding"]
+    assert (decoding["score"], decoding["linear"]) == (1.25, 2.0)
+    assert decoding["verdict"] == "wins"
+    assert decoding["chance"] == pytest.approx(4.0, abs=0.1)
+    assert decoding["share"] == pytest.approx(1 - np.log(1.25) / np.log(decoding["chance"]), abs=1e-5)
+    assert all("token by token" in parts[part]["absent"] for part in ("reconstruction", "latent", "transfer"))

@@ -12,7 +12,7 @@ Any callable will do, a network or a function around scikit-learn. What it can d
 | `stored_answers(windows)` | answers it gave earlier to all tested windows |
 | `stream(windows)` | a `Stream`, which is handed one sample after the other (`stream.py`) |
 
-and by attributes: `seeds`, where it has others than the suite's, `(0,)` for a model that draws nothing;
+and by attributes: `seeds`, where it has others than the suite's, `(0,)` for a model whose preparation draws nothing;
 `pretrained_on`, the recordings it has seen (`training.held_out.Seen`), so that none of them is asked about. What
 `prepare` returns may have the other methods in its place.
 
@@ -29,6 +29,8 @@ import torch
 
 from neurofmx.tokenizers.tokens import Sample, Tokens
 from neurofmx.tokenizers.windows import Windows
+
+NO_SEED = (0,)  # of a model that draws nothing
 
 
 class NotTrainedError(ValueError):
@@ -180,5 +182,5 @@ def as_array(values: Any) -> np.ndarray:
 
 
 def seeds_of(model: Any, seeds: Sequence[int]) -> tuple[int, ...]:
-    """The seeds a model has: its own where it names them, else those of the suite."""
-    return tuple(getattr(model, "seeds", seeds))
+    """The seeds a model has: its own where it names them, those of the suite where it is prepared, else none (0)."""
+    return tuple(getattr(model, "seeds", seeds if isinstance(model, Prepares) else NO_SEED))

@@ -18,12 +18,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from neurofmx.atomic import atomic
+from neurofmx.benchmark.protocol import NO_SEED
 from neurofmx.benchmark.settings import BenchmarkOptions
 from neurofmx.tables import pick
 from neurofmx.tokenizers.windows import Windows, load_windows
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
-NO_SEED = (0,)  # of a model that draws nothing
 SUITES = "suites"  # folder of the frozen files, beside this module
 
 
