@@ -11,6 +11,7 @@ import torch
 
 from known_models import SMALL, Forwards, Leaking, Plain, material, with_samples
 from neurofmx.benchmark.asked import reconstruction
+from neurofmx.benchmark.asked.co_smoothing import bits_of, bits_terms
 from neurofmx.benchmark.asked.few_shot import accuracies, episodes, shots_of
 from neurofmx.benchmark.asked.latent import labels, space
 from neurofmx.benchmark.asked.transfer import chosen, numbers_of
@@ -90,7 +91,7 @@ def test_bits_per_spike_of_the_true_rate_reach_the_closed_form() -> None:
     counts = rng.poisson(rates).astype(float)
     mean = 1.5
     expected = sum(r * np.log2(r / mean) for r in (0.5, 2.5)) / 2 / mean
-    found = float(reconstruction.bits_of(reconstruction.bits_terms(counts, [rates])[0].sum(0)))
+    found = float(bits_of(bits_terms(counts, [rates])[0].sum(0)))
     assert found == pytest.approx(expected, abs=0.01)
     assert found == pytest.approx(bits_per_spike(rates, counts), abs=1e-9)  # the metric, written differently
 

@@ -5,12 +5,7 @@ step to the hidden channels of the samples under that step is learnt on training
 model with a head of its own (`reconstruct`) is asked itself. The linear model beside it reads the channels that are
 shown: of the same patch, or of the neighbouring patches too, whichever the validation windows prefer.
 
-Where the channels are counts of spikes, the same is asked of the counts themselves: co-smoothing, in bits per spike
-above each unit's mean rate. Rates of a linear readout may fall below 0, so they are held above a share of the unit's
-mean, which the validation windows choose as well.
-
-Source:
-    Pei et al. (2021), Neural Latents Benchmark '21 (co-smoothing).
+Where the channels are counts of spikes, the same is asked of the counts themselves (`co_smoothing.py`).
 """
 
 from __future__ import annotations
@@ -20,12 +15,11 @@ from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import xlogy
 
-from neurofmx.benchmark.drawn import Drawn, Draws, r2_of, r2_terms
+from neurofmx.benchmark.asked.co_smoothing import co_smoothing, positive
+from neurofmx.benchmark.drawn import Draws, r2_of, r2_terms
 from neurofmx.benchmark.entry import absent, entry
 from neurofmx.benchmark.material import Material
-from neurofmx.benchmark.metrics.bits_per_spike import spike_metric_name
 from neurofmx.benchmark.metrics.correlation import pearson
 from neurofmx.benchmark.probe import fit_probe
 from neurofmx.benchmark.protocol import Reconstructs, States, as_array, encode
@@ -33,7 +27,6 @@ from neurofmx.benchmark.reading import Reading
 from neurofmx.task import Task
 from neurofmx.tokenizers.tokens import Sample
 
-FLOORS = (0.01, 0.05, 0.1, 0.2, 0.4)  # of a unit's mean rate, under which no predicted rate may fall
 WIDEST = 4000  # numbers of neighbouring patches that the linear model reads at most
 
 
@@ -144,7 +137,8 @@ def _learnt(material: Material, fold: int, inputs: Sequence[Sequence[np.ndarray]
     counts, rates, shuffled = material.counts, None, None
     if counts is not None:
         counted = [counts[index][..., hidden] for index in parts]
-        rates = _rates(best(counted), counted)
+        told = best(counted)
+        rates = positive(told.validation, told.test, counted)
     if shuffle:
         others = [material.generator("others", fold, part).permutation(truth[part]) for part in (0, 1)]
         shuffled = best([*others, truth[2]]).test
@@ -183,17 +177,6 @@ def _rows(values: np.ndarray, groups: int | None = None) -> np.ndarray:
     return values.reshape(-1, values.shape[-1])
 
 
-def _rates(told: Told, counted: Sequence[np.ndarray]) -> np.ndarray:
-    """Rates of the test windows, held above the share of each unit's mean that suits the validation windows."""
-    mean = np.maximum(counted[0].mean((0, 1)), 1e-6)
-
-    def likelihood(floor: float) -> float:
-        rates = np.maximum(told.validation, floor * mean)
-        return float(np.sum(xlogy(counted[1], rates) - rates))
-
-    return np.maximum(told.test, max(FLOORS, key=likelihood) * mean)
-
-
 def reconstruction(
     material: Material, ours: Sequence[Sequence[Read]], linear: Sequence[Read], draws: Draws
 ) -> dict[str, Any]:
@@ -219,7 +202,7 @@ def reconstruction(
         shuffled=draws.drawn(r2_terms(truth, controls), r2_of) if controls else None,
         metrics=_numbers(truth, answers, draws.blocks),
         hidden=int(material.hidden.sum()),
-        **_co_smoothing(material, ours, linear, draws),
+        co_smoothing=_spikes(material, ours, linear, draws),
     )
 
 
@@ -243,37 +226,12 @@ def _numbers(truth: np.ndarray, answers: Sequence[np.ndarray], blocks: int) -> d
     }
 
 
-def _co_smoothing(
-    material: Material, ours: Sequence[Sequence[Read]], linear: Sequence[Read], draws: Draws
-) -> dict[str, Any]:
-    """Bits per spike of model and linear model with their difference, under a name with the width of a bin."""
-    counts = material.counts
-    if counts is None:
+def _spikes(material: Material, ours: Sequence[Sequence[Read]], linear: Sequence[Read], draws: Draws) -> dict[str, Any]:
+    """The line of the counts of spikes."""
+    rates = [[read.rates for read in seed if read.rates is not None] for seed in (*ours, linear)]
+    if material.counts is None or not all(rates):
         spikes = material.windows.modality == "spikes"
-        return {"co_smoothing": absent("spikes are smoothed or scaled, no counts" if spikes else "no spikes")}
-    truth = counts[material.tested][..., material.hidden]
-
-    def bits(reads: Sequence[Sequence[Read]]) -> Drawn:
-        rates = [np.concatenate([read.rates for read in seed if read.rates is not None]) for seed in reads]
-        return draws.drawn(bits_terms(truth, rates), bits_of)
-
-    name = spike_metric_name("co_smoothing", bin_s=1 / material.windows.rate)
-    return {"co_smoothing": entry(name, bits(ours), linear=bits([linear]), chance=0.0, metrics={})}
-
-
-def bits_terms(counts: np.ndarray, rates: Sequence[np.ndarray]) -> np.ndarray:
-    """What each window adds to bits per spike: counts `(n, T, C)`, rates the same for each seed, to `(S, n, C, 4)`."""
-    terms = [
-        [xlogy(counts, np.maximum(rate, 1e-9)).sum(1), rate.sum(1), counts.sum(1), np.ones_like(counts).sum(1)]
-        for rate in rates
-    ]
-    return np.stack([np.stack(each, -1) for each in terms])
-
-
-def bits_of(sums: np.ndarray) -> np.ndarray:
-    """Bits per spike above each unit's mean rate: sums `(..., C, 4)` to `(...)`."""
-    likelihood, expected, spikes, bins = np.moveaxis(sums, -1, 0)
-    null = xlogy(spikes, np.maximum(spikes, 1e-300) / np.maximum(bins, 1)) - spikes
-    total = spikes.sum(-1)
-    gained = (likelihood - expected - null).sum(-1) / np.log(2)
-    return np.where(total > 0, gained / np.maximum(total, 1), np.nan)
+        return absent("spikes are smoothed or scaled, no counts" if spikes else "no spikes")
+    *mine, theirs = (np.concatenate(each) for each in rates)
+    truth = material.counts[material.tested][..., material.hidden]
+    return co_smoothing(truth, mine, theirs, draws, bin_s=1 / material.windows.rate)
