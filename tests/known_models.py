@@ -13,7 +13,15 @@ from neurofmx.tokenizers.windows import Windows
 from synthetic import synthetic_windows
 
 SMALL = BenchmarkOptions(
-    folds=1, draws=100, episodes=20, n_train=(20,), strengths=(1.0, 100.0), shots=(1, 3), queries=3, stream_windows=2
+    folds=1,
+    test_windows=40,
+    n_train=(20,),
+    shots=(1, 3),
+    queries=3,
+    episodes=20,
+    strengths=(1.0, 100.0),
+    stream_windows=2,
+    draws=100,
 )
 
 

@@ -31,18 +31,21 @@ from synthetic import ragged_windows, synthetic_windows
 def test_draws_are_those_of_the_gate() -> None:
     """Same blocks, same seeds, same R2 as the evaluate stage's bootstrap, which is written differently."""
     rng = np.random.default_rng(0)
-    truth, block = rng.normal(size=(40, 2)), np.arange(40) // 4
-    answers = truth + rng.normal(size=(3, 40, 2))
-    task = Task("regression", "xy", ("x", "y"))
+    truth, block = rng.normal(size=(40, 1)), np.arange(40) // 4
+    answers = truth + rng.normal(size=(3, 40, 1))
+    task = Task("regression", "x", ("x",))
     expected = interval(answers, truth, block, task, draws=200, seed=3)
     drawn = Draws(block, seeds=3, draws=200, seed=3).drawn(r2_terms(truth[:, None], answers[:, :, None]), r2_of)
     np.testing.assert_allclose(drawn.interval, expected, rtol=1e-9)
 
 
-def test_a_channel_that_never_changes_is_left_out_of_r2() -> None:
+def test_r2_is_of_all_channels_together_and_undefined_where_none_changes() -> None:
     truth = np.zeros((10, 2, 2))
     truth[..., 0] = np.random.default_rng(0).normal(size=(10, 2))
-    assert r2_of(r2_terms(truth, [truth])[0].sum(0)) == 1.0
+    answer = truth + 0.5
+    expected = 1 - 2 * 10 * 2 * 0.25 / ((truth - truth.mean((0, 1))) ** 2).sum()
+    assert r2_of(r2_terms(truth, [answer])[0].sum(0)) == pytest.approx(expected)
+    assert np.isnan(r2_of(r2_terms(truth[..., 1:], [answer[..., 1:]])[0].sum(0)))
 
 
 def test_planted_latents_are_read_back_as_well_as_noise_allows() -> None:

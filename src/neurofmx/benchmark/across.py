@@ -17,6 +17,7 @@ from neurofmx.benchmark.metrics.over_datasets import compare_over_datasets, mean
 from neurofmx.evaluation.gate import percentiles
 
 LINEAR = "linear"  # the tuned linear model on the same windows, or the windows themselves
+LOWEST = -1.0  # share that counts: how far below chance a score lies would else outweigh all other datasets
 LEAST = 2  # datasets, below which nothing is said over them
 
 
@@ -76,10 +77,15 @@ def shares(results: Sequence[Mapping[str, Any]], part: str) -> dict[str, Any] | 
     datasets = [name for name in dict.fromkeys(d for _, d in found) if all((model, name) in found for model in names)]
     if not datasets or not names:
         return None
-    scores = {model: np.array([found[model, dataset]["share"] for dataset in datasets]) for model in names}
+    scores = {model: _held([found[model, dataset]["share"] for dataset in datasets]) for model in names}
     # the linear model's share is the same beside every model
-    linear = np.array([found[names[0], dataset]["linear_share"] for dataset in datasets])
+    linear = _held([found[names[0], dataset]["linear_share"] for dataset in datasets])
     return {"datasets": datasets, "scores": scores if LINEAR in scores else {**scores, LINEAR: linear}}
+
+
+def _held(values: Sequence[float]) -> np.ndarray:
+    """Shares, no lower than `LOWEST`."""
+    return np.maximum(np.array(values, np.float64), LOWEST)
 
 
 def _usable(line: Mapping[str, Any]) -> bool:

@@ -113,11 +113,11 @@ def r2_terms(truth: np.ndarray, answers: Sequence[np.ndarray] | np.ndarray) -> n
 
 
 def r2_of(sums: np.ndarray) -> np.ndarray:
-    """R2, mean over the channels that vary: sums `(..., C, 4)` to `(...)`."""
+    """R2 of all channels together, `1 - squared errors / variation`: sums `(..., C, 4)` to `(...)`.
+
+    A mean of the channels' own R2 would hang on those that hardly vary in the windows drawn.
+    """
     samples, total, squares, residual = np.moveaxis(sums, -1, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        variation = squares - total**2 / samples
-        each = np.where(variation > 1e-9 * np.maximum(squares, 1e-300), 1 - residual / variation, np.nan)
-    varies = np.isfinite(each)
-    some = varies.any(-1)
-    return np.where(some, np.where(varies, each, 0.0).sum(-1) / np.maximum(varies.sum(-1), 1), np.nan)
+    variation = (squares - total**2 / np.maximum(samples, 1)).sum(-1)
+    residual = residual.sum(-1)
+    return np.where(variation > 1e-9, 1 - residual / np.maximum(variation, 1e-9), np.nan)

@@ -22,6 +22,7 @@ def entry(
     shuffled_chance: Drawn | None = None,
     lower_is_better: bool = False,
     perfect: float = 1.0,
+    worthless: float | None = None,
     metrics: Mapping[str, Any],
     **more: Any,
 ) -> dict[str, Any]:
@@ -36,6 +37,7 @@ def entry(
         shuffled_chance: Chance there, on the same draws; above it is a leak.
         lower_is_better: Whether the better score is the lower one.
         perfect: The best score there is.
+        worthless: The score of guessing, below which chance does not count; None for chance as it is.
         metrics: All numbers.
         **more: What else is known.
 
@@ -44,13 +46,15 @@ def entry(
     """
     value, low, high = ours.interval
     line: dict[str, Any] = {"absent": "", "metric": metric, "score": value, "low": low, "high": high, "chance": chance}
-    line |= {"share": share(value, chance, perfect, lower_is_better), "lower_is_better": lower_is_better}
+    # pooled over folds chance ends a little below what it is worth: what is usual in training the test has less of
+    floor = chance if worthless is None else max(chance, worthless)
+    line |= {"share": share(value, floor, perfect, lower_is_better), "lower_is_better": lower_is_better}
     line |= {"linear": None, "difference": None, "verdict": "no linear model"}
     if linear is not None:
         difference = ours.less(linear, lower_is_better=lower_is_better)
         line |= {
             "linear": linear.value,
-            "linear_share": share(linear.value, chance, perfect, lower_is_better),
+            "linear_share": share(linear.value, floor, perfect, lower_is_better),
             "difference": {name: getattr(difference, name) for name in ("value", "low", "high")},
             "verdict": difference.verdict,
         }

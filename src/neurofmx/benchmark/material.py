@@ -36,7 +36,10 @@ class Material:
     @property
     def folds(self) -> range:
         """Folds that states are read on."""
-        return range(min(self.windows.folds, self.options.folds or self.windows.folds))
+        tested = (self.windows.split == TEST).sum(1).cumsum()
+        enough = int(np.searchsorted(tested, self.options.test_windows)) + 1
+        least = self.options.folds or self.windows.folds
+        return range(min(self.windows.folds, max(least, enough)))
 
     @property
     def read(self) -> str:

@@ -49,7 +49,7 @@ class Asked:
     def line(self) -> dict[str, Any]:
         """All parts with the facts of the dataset; a part that cannot be asked says why."""
         if why := self._material.read:
-            self._failed |= dict.fromkeys(PARTS, why)
+            self._failed |= dict.fromkeys(PARTS, why) | {"decoding": f"{why}, and none are kept"}
         else:
             self._read()
         return self._facts() | {

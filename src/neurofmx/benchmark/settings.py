@@ -17,8 +17,8 @@ class BenchmarkOptions(BaseModel):
     folds: int | None = Field(
         default=2,
         ge=1,
-        description="Folds that states are read on, the first so many; null for all. Answers of trained "
-        "models are scored on all.",
+        description="Folds that states are read on: the first so many, and more as long as they have fewer tested "
+        "windows than test_windows; null for all. Answers that are kept are scored on all.",
     )
     train_windows: int = Field(default=1000, ge=20, description="Training windows of a fold that readouts learn from.")
     test_windows: int = Field(default=1000, ge=20, description="Tested windows of a fold that states are read of.")
@@ -36,7 +36,7 @@ class BenchmarkOptions(BaseModel):
         default=8, ge=1, description="Stretches of a window that a probe reads the mean states of, side by side."
     )
     strengths: tuple[PositiveFloat, ...] = Field(
-        default=(1.0, 10.0, 100.0, 1e3), min_length=1, description="Penalties of readouts to choose from."
+        default=(1.0, 10.0, 100.0, 1e3, 1e4, 1e5), min_length=1, description="Penalties of readouts to choose from."
     )
     stream_windows: int = Field(
         default=16, ge=0, description="Windows of a fold that are read sample by sample; 0 for no streaming."

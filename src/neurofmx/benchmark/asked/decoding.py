@@ -21,6 +21,7 @@ from neurofmx.benchmark.reading import Reading
 from neurofmx.evaluation.gate import drawn_scores
 from neurofmx.evaluation.metrics import score
 from neurofmx.headline import as_values
+from neurofmx.task import Task
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.tokenizers.windows import Windows
 
@@ -98,6 +99,7 @@ def decoding(
         linear=theirs,
         chance=none.value,
         lower_is_better=task.lower_is_better,
+        worthless=worthless(task),
         metrics=numbers(material, answers, truth, block),
         variables=variables(material, answers, truth, block),
         read_by=read_by,
@@ -113,6 +115,12 @@ def scores_of(
     options = material.options
     whole, drawn = drawn_scores(answers, truth, block, material.windows.task, draws=options.draws)
     return tuple(Drawn(float(value), each, options.confidence) for value, each in zip(whole, drawn, strict=True))
+
+
+def worthless(task: Task) -> float | None:
+    """What guessing is worth by a task's headline; None where that depends on the data."""
+    guessed = {"auc": 0.5, "r2": 0.0, "balanced_accuracy": 1 / task.width, "accuracy": 1 / task.width}
+    return guessed.get(task.headline)
 
 
 def numbers(material: Material, answers: np.ndarray, truth: np.ndarray, block: np.ndarray) -> dict[str, float]:

@@ -37,23 +37,32 @@ class Episode(NamedTuple):
     mixed: np.ndarray
 
 
+def usable(material: Material, fold: int, shots: int) -> list[int]:
+    """Classes that have enough training windows in a fold, and a test window."""
+    classes, part = labels(material, fold), material.parts[fold]
+    train, test = classes[part.train], classes[part.test]
+    return [int(k) for k in np.unique(train) if np.sum(train == k) >= shots and np.any(test == k)]
+
+
 def ways(material: Material) -> int:
-    """Classes of an episode."""
-    task, most = material.windows.task, material.options.ways
-    return min(most, task.width) if task.kind == "classification" else most
+    """Classes of an episode: as many as are asked and every fold has.
+
+    Raises:
+        ValueError: If a fold has fewer than two.
+    """
+    shots = max(material.options.shots)
+    there = {fold: len(usable(material, fold, shots)) for fold in material.folds}
+    fold = min(there, key=lambda each: there[each])
+    if there[fold] < 2:
+        raise ValueError(f"fold {fold}: {there[fold]} classes have {shots} training windows and a test window, not 2")
+    return min(material.options.ways, there[fold])
 
 
 def episodes(material: Material, fold: int, shots: int) -> list[Episode]:
-    """The episodes of a fold, the same for all models and seeds.
-
-    Raises:
-        ValueError: If too few classes have enough windows.
-    """
+    """The episodes of a fold, the same for all models and seeds; raises ValueError as `ways`."""
     classes, part, options, number = labels(material, fold), material.parts[fold], material.options, ways(material)
     train, test = classes[part.train], classes[part.test]
-    fit = [k for k in np.unique(train) if np.sum(train == k) >= shots and np.any(test == k)]
-    if len(fit) < number:
-        raise ValueError(f"{len(fit)} classes have {shots} training windows and a test window: {number} are needed")
+    fit = usable(material, fold, max(options.shots))
     generator = material.generator("episodes", fold, shots)
     queries = min(options.queries, *(int(np.sum(test == k)) for k in fit))
     drawn = []

@@ -199,6 +199,7 @@ def reconstruction(
         draws.drawn(r2_terms(truth, answers), r2_of),
         linear=draws.drawn(r2_terms(truth, [theirs]), r2_of),
         chance=none.value,
+        worthless=0.0,
         shuffled=draws.drawn(r2_terms(truth, controls), r2_of) if controls else None,
         metrics=_numbers(truth, answers, draws.blocks),
         hidden=int(material.hidden.sum()),

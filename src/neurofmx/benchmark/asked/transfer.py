@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurofmx.benchmark.asked.decoding import scores_of
+from neurofmx.benchmark.asked.decoding import scores_of, worthless
 from neurofmx.benchmark.drawn import Drawn
 from neurofmx.benchmark.entry import absent, entry
 from neurofmx.benchmark.material import Material
@@ -160,13 +160,15 @@ def transfer(
     if controls:
         found = scores_of([np.stack(controls), shuffled_chance], material.shuffled.y[tested], block, material)
         control = dict(zip(("shuffled", "shuffled_chance"), found, strict=True))
-    curve = [_point(n or _most(material), *each) for n, each in scores.items() if each is not None]
+    guess = worthless(windows.task)
+    curve = [_point(n or _most(material), *each, guess) for n, each in scores.items() if each is not None]
     mine, theirs, none = scores[0]
     return entry(
         windows.task.headline,
         mine,
         linear=theirs,
         chance=none.value,
+        worthless=worthless(windows.task),
         metrics={f"{windows.task.headline}_of_{point['n_train']}_windows": point["score"] for point in curve},
         n_train=_most(material),
         curve=curve,
@@ -202,9 +204,9 @@ def _at(
     return probe, reference, none
 
 
-def _point(number: int, ours: Drawn, linear: Drawn | None, chance: Drawn) -> dict[str, Any]:
+def _point(number: int, ours: Drawn, linear: Drawn | None, chance: Drawn, guess: float | None) -> dict[str, Any]:
     """One point of the curve."""
-    line = entry("", ours, linear=linear, chance=chance.value, metrics={})
+    line = entry("", ours, linear=linear, chance=chance.value, worthless=guess, metrics={})
     kept = ("score", "low", "high", "share", "chance", "linear", "difference", "verdict")
     return {"n_train": number, **{name: line[name] for name in kept}, "linear_share": line.get("linear_share")}
 
@@ -229,4 +231,5 @@ def _across(
     except ValueError as error:
         return absent(error)
     mine, none, *reference = found
-    return _point(0, mine, reference[0] if reference else None, none) | {"windows": len(tested), "absent": ""}
+    point = _point(0, mine, reference[0] if reference else None, none, worthless(material.windows.task))
+    return point | {"windows": len(tested), "absent": ""}

@@ -124,7 +124,7 @@ def _reconstruction(panel: Axes, facts: Mapping[str, Any], looks: Looks) -> None
             if scores:
                 panel.plot([x] * len(scores), scores, mark, color=colour, markersize=4, alpha=0.75)
                 panel.plot([x - 0.05, x + 0.05], [np.mean(scores)] * 2, color=colour, linewidth=2.4)
-        linear = [next(iter(lines.values()))["linear"] for lines in inside]
+        linear = [max(next(iter(lines.values()))["linear"], -0.5) for lines in inside]
         panel.plot([place - 0.45, place + 0.45], [np.mean(linear)] * 2, color=GREY, linestyle="--", linewidth=1.2)
     panel.axhline(0, color=GREY, linewidth=0.8)
     panel.set_xticks(range(len(kinds)), kinds)
