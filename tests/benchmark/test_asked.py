@@ -94,9 +94,22 @@ def test_bits_per_spike_of_the_true_rate_reach_the_closed_form() -> None:
     counts = rng.poisson(rates).astype(float)
     mean = 1.5
     expected = sum(r * np.log2(r / mean) for r in (0.5, 2.5)) / 2 / mean
-    found = float(bits_of(bits_terms(counts, [rates])[0].sum(0)))
+    found = float(bits_of(bits_terms(counts, [rates], np.zeros(4000, int))[0].sum(0)))
     assert found == pytest.approx(expected, abs=0.01)
     assert found == pytest.approx(bits_per_spike(rates, counts), abs=1e-9)  # the metric, written differently
+
+
+def test_the_mean_rate_that_must_be_beaten_is_that_of_each_recordings_unit() -> None:
+    """Column 0 is a fast unit in one recording and a slow one in the other: to know that is worth no bit."""
+    rng = np.random.default_rng(0)
+    recording = np.arange(2000) % 2
+    rates = np.where(recording == 0, 4.0, 0.5)[:, None, None] * np.ones((2000, 5, 1))
+    counts = rng.poisson(rates).astype(float)
+    found = float(bits_of(bits_terms(counts, [rates], recording)[0].sum(0)))
+    apart = [bits_per_spike(rates[recording == k], counts[recording == k]) for k in (0, 1)]
+    spikes = [counts[recording == k].sum() for k in (0, 1)]
+    assert found == pytest.approx(np.average(apart, weights=spikes), abs=1e-9)
+    assert abs(found) < 1e-3
 
 
 def test_co_smoothing_finds_units_with_a_common_rate_and_names_its_bin() -> None:

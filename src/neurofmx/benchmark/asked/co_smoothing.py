@@ -43,7 +43,13 @@ def positive(validation: np.ndarray, test: np.ndarray, counted: Sequence[np.ndar
 
 
 def co_smoothing(
-    counts: np.ndarray, ours: Sequence[np.ndarray], linear: np.ndarray, draws: Draws, *, bin_s: float
+    counts: np.ndarray,
+    ours: Sequence[np.ndarray],
+    linear: np.ndarray,
+    recording: np.ndarray,
+    draws: Draws,
+    *,
+    bin_s: float,
 ) -> dict[str, Any]:
     """The line of the score.
 
@@ -51,28 +57,42 @@ def co_smoothing(
         counts: Of the tested windows, `(n, T, units)`.
         ours: Rates by each seed of the model, of that shape.
         linear: Rates by the linear model.
+        recording: Whose units a window's are, `(n,)`.
         draws: Of the blocks of these windows.
         bin_s: Width of a bin, s.
     """
-    mine, theirs = (draws.drawn(bits_terms(counts, rates), bits_of) for rates in (ours, [linear]))
+    mine, theirs = (draws.drawn(bits_terms(counts, rates, recording), bits_of) for rates in (ours, [linear]))
     return entry(
         spike_metric_name("co_smoothing", bin_s=bin_s), mine, linear=theirs, chance=0.0, metrics={"bits": mine.value}
     )
 
 
-def bits_terms(counts: np.ndarray, rates: Sequence[np.ndarray]) -> np.ndarray:
-    """What each window adds to bits per spike: counts `(n, T, C)`, rates the same for each seed, to `(S, n, C, 4)`."""
-    terms = [
-        [xlogy(counts, np.maximum(rate, LEAST_RATE)).sum(1), rate.sum(1), counts.sum(1), np.ones_like(counts).sum(1)]
-        for rate in rates
-    ]
-    return np.stack([np.stack(each, -1) for each in terms])
+def bits_terms(counts: np.ndarray, rates: Sequence[np.ndarray], recording: np.ndarray) -> np.ndarray:
+    """What each window adds to bits per spike.
+
+    Args:
+        counts: Of the tested windows, `(n, T, units)`.
+        rates: The same shape for each seed, spikes a bin.
+        recording: Whose units a window's are, `(n,)`: the mean rate that a model must beat is each unit's own, over
+            all tested windows of its recording.
+
+    Returns:
+        Log likelihood gained and spikes, `(seeds, n, 2)`.
+    """
+    null = np.zeros_like(counts)
+    for each in np.unique(recording):
+        null[recording == each] = counts[recording == each].mean((0, 1))
+    spikes, nothing = counts.sum((1, 2)), _likelihood(counts, null)
+    return np.stack([np.stack([_likelihood(counts, each) - nothing, spikes], -1) for each in rates])
+
+
+def _likelihood(counts: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    """Log likelihood of each window's counts, without what all rates share, `(n,)`."""
+    rates = np.maximum(rates, LEAST_RATE)
+    return (xlogy(counts, rates) - rates).sum((1, 2))
 
 
 def bits_of(sums: np.ndarray) -> np.ndarray:
-    """Bits per spike above each unit's mean rate: sums `(..., C, 4)` to `(...)`."""
-    likelihood, expected, spikes, bins = np.moveaxis(sums, -1, 0)
-    null = xlogy(spikes, np.maximum(spikes, 1e-300) / np.maximum(bins, 1)) - spikes
-    total = spikes.sum(-1)
-    gained = (likelihood - expected - null).sum(-1) / np.log(2)
-    return np.where(total > 0, gained / np.maximum(total, 1), np.nan)
+    """Bits per spike: sums `(..., 2)` to `(...)`, NaN where there is no spike."""
+    gained, spikes = np.moveaxis(sums, -1, 0)
+    return np.where(spikes > 0, gained / np.maximum(spikes, 1) / np.log(2), np.nan)

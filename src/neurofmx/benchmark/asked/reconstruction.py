@@ -234,5 +234,7 @@ def _spikes(material: Material, ours: Sequence[Sequence[Read]], linear: Sequence
         spikes = material.windows.modality == "spikes"
         return absent("spikes are smoothed or scaled, no counts" if spikes else "no spikes")
     *mine, theirs = (np.concatenate(each) for each in rates)
-    truth = material.counts[material.tested][..., material.hidden]
-    return co_smoothing(truth, mine, theirs, draws, bin_s=1 / material.windows.rate)
+    windows, tested = material.windows, material.tested
+    recording = windows.group[tested] if windows.montage == "own" else np.zeros(len(tested), int)
+    truth = material.counts[tested][..., material.hidden]
+    return co_smoothing(truth, mine, theirs, recording, draws, bin_s=1 / windows.rate)
