@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from neurofmx.layers.inference import Precision, in_precision
 from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig, NeurofmxConfig
 from neurofmx.models.decoder import Decoder
@@ -121,6 +122,15 @@ def test_a_picture_is_one_step_and_a_long_window_at_most_sixteen() -> None:
         assert states[0].shape == (2, steps, 16)
         assert model.backbone.step_s == pytest.approx(step_s)
     assert decoder_of(synthetic_windows(), step_s=0.5).backbone.step_s == 0.5
+
+
+@pytest.mark.parametrize(("precision", "near"), [("bfloat16", 0.05), ("int8", 0.1)])
+def test_it_can_be_prepared_for_inference(precision: Precision, near: float) -> None:
+    windows = synthetic_windows()
+    model, sample = decoder_of(windows), Sample.of(windows, 0, np.arange(8))
+    answer = model.predict(sample)
+    prepared = in_precision(model, precision).predict(sample)
+    assert 0 < abs(prepared - answer).max() < near * abs(answer).max()
 
 
 def test_it_is_no_backbone_whose_parameters_could_be_compared() -> None:
