@@ -60,7 +60,8 @@ def test_many_datasets_go_by_the_normal_approximation() -> None:
 
 
 def test_holm_by_hand_and_between_its_neighbours() -> None:
-    np.testing.assert_allclose(holm(np.array([0.04, 0.001, 0.02, 0.9])), [0.08, 0.004, 0.06, 0.9])
+    np.testing.assert_allclose(holm([0.04, 0.001, 0.02, 0.9]), [0.08, 0.004, 0.06, 0.9])
+    assert holm([]).tolist() == []
     p = np.random.default_rng(9).uniform(0, 0.2, 12)
     corrected = holm(p)
     # never stricter than Bonferroni, never looser than the control of false discoveries
@@ -109,4 +110,4 @@ def test_wrong_scores_are_refused(first: np.ndarray) -> None:
     with pytest.raises(ValueError, match="not finite"):
         mean_ranks({"a": np.array([1.0, np.inf])})
     with pytest.raises(ValueError, match="one value from 0 to 1"):
-        holm(np.array([0.5, 1.2]))
+        holm([0.5, 1.2])

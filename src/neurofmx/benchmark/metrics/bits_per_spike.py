@@ -42,7 +42,7 @@ def bits_per_spike(
 
     Source:
         Pei et al. (2021), Neural Latents Benchmark '21: evaluating latent variable models of neural population
-        activity, section 3.2 and its appendix on metrics.
+        activity.
 
     Example:
         >>> counts = np.array([[0.0], [0.0], [0.0], [4.0]])

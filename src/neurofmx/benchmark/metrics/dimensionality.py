@@ -47,7 +47,7 @@ def participation_ratio(states: np.ndarray) -> float:
         ValueError: As `spectrum`.
 
     Source:
-        Gao et al. (2017), A theory of multineuronal dimensionality, dynamics and measurement, equation 4.
+        Gao et al. (2017), A theory of multineuronal dimensionality, dynamics and measurement.
 
     Example:
         >>> round(participation_ratio(np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])), 6)

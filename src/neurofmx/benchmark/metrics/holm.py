@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
-def holm(p: np.ndarray) -> np.ndarray:
+def holm(p: np.ndarray | Sequence[float]) -> np.ndarray:
     """Raises the p of several tests so that one false finding among all of them stays as rare as each p says.
 
     The smallest of m is multiplied by m, the next by m - 1, and so on; none becomes smaller than the one before it. It
@@ -24,14 +26,14 @@ def holm(p: np.ndarray) -> np.ndarray:
         Holm (1979), A simple sequentially rejective multiple test procedure.
 
     Example:
-        >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
+        >>> holm([0.01, 0.04, 0.03]).tolist()
         [0.03, 0.06, 0.06]
     """
-    p = np.asarray(p, np.float64)
-    if p.ndim != 1 or not np.all((p >= 0) & (p <= 1)):
-        raise ValueError(f"p={p.tolist()}: give one value from 0 to 1 for each test")
-    order = np.argsort(p, kind="stable")
-    raised = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    corrected = np.empty_like(p)
+    values = np.asarray(p, np.float64)
+    if values.ndim != 1 or not np.all((values >= 0) & (values <= 1)):
+        raise ValueError(f"p={values.tolist()}: give one value from 0 to 1 for each test")
+    order = np.argsort(values, kind="stable")
+    raised = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    corrected = np.empty_like(values)
     corrected[order] = np.minimum(raised, 1.0)
     return corrected

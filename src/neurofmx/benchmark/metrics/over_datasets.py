@@ -75,7 +75,7 @@ def signed_rank(first: np.ndarray, second: np.ndarray) -> SignedRank:
     difference = np.round(first - second, DECIMALS)
     unequal = difference[difference != 0]
     exact = len(unequal) <= (50 if len(np.unique(np.abs(unequal))) == len(unequal) else 13)
-    p = float(wilcoxon(unequal)[1]) if len(unequal) else 1.0
+    p = float(wilcoxon(unequal)[1]) if len(unequal) else 1.0  # type: ignore[arg-type]
     least = min(1.0, 2.0 ** (1 - len(unequal)))
     median = float(np.median(difference))
     return SignedRank(len(first), int(np.sum(difference > 0)), median, p, p, least, exact)
@@ -97,7 +97,7 @@ def compare_over_datasets(scores: Mapping[str, np.ndarray], *, reference: str) -
     if reference not in scores:
         raise ValueError(f"reference={reference!r} has no scores; known: {', '.join(sorted(scores))}")
     tests = {name: signed_rank(values, scores[reference]) for name, values in scores.items() if name != reference}
-    corrected = holm(np.array([test.p for test in tests.values()]))
+    corrected = holm([test.p for test in tests.values()])
     return {name: test._replace(corrected=float(p)) for (name, test), p in zip(tests.items(), corrected, strict=True)}
 
 
