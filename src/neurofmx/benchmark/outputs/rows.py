@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from neurofmx.benchmark.one import PARTS
+from neurofmx.evaluation import table
 
 TITLES = {
     "reconstruction": "Neural reconstruction",
@@ -184,10 +185,8 @@ def stream_rows(facts: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def number(value: float | None, sign: str = "-") -> str:
-    """Three digits behind the point; fewer of what is large."""
-    if value is None:
-        return ABSENT
-    return f"{value:{sign},.{3 if abs(value) < 100 else 1 if abs(value) < 10_000 else 0}f}"
+    """A number as every table has it; a dash for none."""
+    return ABSENT if value is None else table.number(value, sign=sign)
 
 
 def probability(value: float) -> str:
