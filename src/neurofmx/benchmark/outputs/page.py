@@ -28,6 +28,8 @@ from neurofmx.benchmark.outputs.rows import (
     variable_rows,
 )
 
+FEW = 8  # notices that are shown unfolded
+
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #59636e; --paper: #ffffff; --line: #d8dee4; --band: #f3f5f7;
   --good: #1a7f37; --bad: #b3261e; --note: #fff4d6; --noteline: #d4a72c; }
@@ -139,6 +141,8 @@ def _notice(facts: Mapping[str, Any]) -> str:
     """Whether this is the suite, first of all."""
     first, *more = notices(facts)
     listed = f"<ul>{''.join(f'<li>{escape(said)}</li>' for said in more)}</ul>" if more else ""
+    if len(more) > FEW:
+        listed = f"<details><summary>{len(more)} notices</summary>{listed}</details>"
     return f'<div class="notice{" warn" if more else ""}" role="note">{escape(first)}{listed}</div>'
 
 
