@@ -20,6 +20,7 @@ def main(params: Params, dataset: str) -> None:
             options=chosen.tokenize,
             modality=chosen.modality,
             dataset=dataset,
+            species=chosen.dataset.species,
         )
     windows.save(Path(f"data/tokens/{dataset}.h5"))
     print(f"{dataset}: {len(windows.x)} windows of {windows.x.shape[1]} x {windows.x.shape[2]}, {windows.folds} folds")

@@ -78,7 +78,7 @@ def ragged_windows(recordings: Sequence[Windows]) -> Windows:
         std=np.stack([padded(each.std, 1.0) for each in recordings], axis=1),
         **{
             name: np.concatenate([getattr(each, name) for each in recordings])
-            for name in ("y", "start", "stop", "length")
+            for name in ("y", "start", "stop", "length", "anchor")
         },
         channels=tuple(f"column-{i}" for i in range(columns)),
         montage="own",

@@ -17,7 +17,7 @@ from neurofmx.datasets import DATASETS
 from neurofmx.datasets.base import Dataset
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
-from neurofmx.plan import FROZEN, Block, Download, Evaluate, Item, Run, Simulate, Suite
+from neurofmx.plan import FROZEN, Benchmark, Block, Download, Evaluate, Item, Run, Simulate, Suite
 from neurofmx.prepared import Prepared, check_prepared
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.sections import ParamsError, build, mapping, problems_of, say
@@ -52,6 +52,7 @@ class Params(BaseModel):
     train: TrainOptions = TrainOptions()
     evaluate: Evaluate = Evaluate()
     simulate: Simulate = Simulate()
+    benchmark: Benchmark = Benchmark()
     suites: dict[str, Suite] = Field(default={}, description="Named runs over many datasets.")
     run: Run
 
@@ -80,6 +81,12 @@ class Params(BaseModel):
             **{f"suites.{name}": suite for name, suite in self.suites.items()},
         }.items():
             self._run_is_known(section, run)
+        return self
+
+    @model_validator(mode="after")
+    def _benchmarks_are_known(self) -> Params:
+        for name in self.benchmark.suites:
+            pick(self.suites, name, "suite in benchmark.suites")
         return self
 
     @model_validator(mode="after")

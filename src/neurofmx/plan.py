@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from neurofmx.benchmark.settings import BenchmarkOptions
 from neurofmx.evaluation.robustness import Robustness
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
@@ -71,6 +72,17 @@ class Simulate(BaseModel):
 
     datasets: tuple[str, ...] = Field(default=(), description="Datasets of `run` of kind mujoco_cloning.")
     episodes: int = Field(default=20, ge=1, description="Episodes that each policy plays.")
+
+
+class Benchmark(BenchmarkOptions):
+    """Which suites are benchmarked by the pipeline, and how."""
+
+    suites: tuple[str, ...] = Field(default=(), description="Suites whose stage `benchmark` is built, such as core_v1.")
+
+    @property
+    def asked(self) -> BenchmarkOptions:
+        """The settings alone, as a frozen suite holds them."""
+        return BenchmarkOptions(**{name: getattr(self, name) for name in BenchmarkOptions.model_fields})
 
 
 class Item(BaseModel):

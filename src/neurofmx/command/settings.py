@@ -20,7 +20,7 @@ from neurofmx.datasets import DATASETS
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
 from neurofmx.params import STUDIED
-from neurofmx.plan import Block, Download, Evaluate, Run, Simulate
+from neurofmx.plan import Benchmark, Block, Download, Evaluate, Run, Simulate
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.tokenizers.table import TOKENIZERS, default_tokenizer
@@ -93,6 +93,7 @@ def sections(tree: Mapping[str, Any]) -> Iterator[Section]:
     yield "train", TrainOptions, "training"
     yield "evaluate", Evaluate, "evaluation"
     yield "simulate", Simulate, "simulate"
+    yield "benchmark", Benchmark, "benchmark"
     yield "download", Download, "download"
     yield "run", Run, "run"
     for name in tree.get("models") or {}:

@@ -45,7 +45,7 @@ class Simulated(Dataset):
     """
 
     name: ClassVar[str] = "simulated"
-    modalities: ClassVar[tuple[Modality, ...]] = ("spikes",)
+    modalities: ClassVar[tuple[Modality, ...]] = ("spikes", "lfp", "eeg", "emg", "calcium")
     species: ClassVar[str] = "none (simulated)"
     licence: ClassVar[str] = "the package's own"
     citation: ClassVar[str] = "NeuroFMX, this package"

@@ -40,9 +40,10 @@ class LinearConfig(BaseModel):
         "bend), smooth (likeness to training windows), course (a sound's shape in ten parts of its length), foreground "
         "(where a film differs from its background), gradients (directions of edges, and colours, of a picture), "
         "symbols (which tokens there are, and the last one); auto "
-        "is what suits the modality, the best on the validation windows where several do: riemann for eeg, flat or "
-        "bands for ecog, ieeg and lfp, these or riemann for emg, flat, lines or smooth for trajectory, course for "
-        "padded audio, foreground for video, gradients for colour images, symbols for tokens, flat otherwise.",
+        "is what suits the modality, the best on the validation windows where several do: riemann for eeg (or "
+        "flat, where no class is asked), flat or bands for ecog, ieeg and lfp, these or riemann for emg, flat, lines "
+        "or smooth for trajectory, course for padded audio, foreground for video, gradients for colour images, symbols "
+        "for tokens, flat otherwise.",
     )
     knots: tuple[Annotated[int, Field(ge=2)], ...] = Field(
         default=(9, 17), description="Knots of each broken line to choose from, with lines."

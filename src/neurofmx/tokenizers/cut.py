@@ -15,13 +15,14 @@ from neurofmx.recording import Recording
 from neurofmx.task import Task
 from neurofmx.timeline import Signal
 from neurofmx.tokenizers.montage import check_montage, column_names, fitting, positions, side_by_side
+from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.pieces import Pieces, cut_recording
 from neurofmx.tokenizers.scaling import FlatChannels, Moments, learn_scaling
 from neurofmx.tokenizers.text_windows import cut_text
 from neurofmx.tokenizers.windows import Montage, Windows
 
 TOKENS = "tokens"  # the signal that holds numbers into the array `vocabulary`
-_JOINED = ("y", "start", "stop", "length")
+_JOINED = ("y", "start", "stop", "length", "anchor")
 
 
 class CutOptions(BaseModel):
@@ -85,6 +86,7 @@ def cut(
     options: CutOptions,
     modality: str,
     dataset: str,
+    species: str = "",
 ) -> Windows:
     """Turn a dataset's clean recordings into windows with split and scaling.
 
@@ -98,6 +100,7 @@ def cut(
         options: Where windows lie.
         modality: Kind of recording, e.g. `eeg`.
         dataset: Name of the dataset.
+        species: Who was recorded.
 
     Returns:
         The windows, in order of recording and time.
@@ -109,7 +112,8 @@ def cut(
         LeakError: If held-out windows share time with training windows.
     """
     if task.kind == "next_token":
-        return _cut_text(recordings, signal, task, split, options, modality, dataset)
+        windows = _cut_text(recordings, signal, task, split, options, modality, dataset)
+        return replace(windows, origins=_origins(recordings), species=species)
     check_montage(options.montage, split, dataset=dataset)
     signals = fitting(recordings, signal, montage=options.montage)
     pieces = [
@@ -120,7 +124,7 @@ def cut(
     group = np.repeat(np.arange(len(pieces)), [len(p.y) for p in pieces])
     offset = np.cumsum([0, *(int(p.block.max(initial=-1)) + 1 for p in pieces)])
     block = np.concatenate([p.block + o for p, o in zip(pieces, offset, strict=False)])
-    y, start, stop, length = (np.concatenate([getattr(p, name) for p in pieces]) for name in _JOINED)
+    y, start, stop, length, anchor = (np.concatenate([getattr(p, name) for p in pieces]) for name in _JOINED)
     x = side_by_side([p.x for p in pieces])
     parts = _split(split, options, recordings, group=group, start=start, stop=stop)
     if task.kind == "classification":
@@ -156,6 +160,9 @@ def cut(
         tokenizer_options=options.tokenizer_options,
         grid=signals[0].data.shape[1:] if signals[0].data.ndim > 2 else (),
         vocabulary=vocabulary,
+        anchor=anchor,
+        origins=_origins(recordings),
+        species=species,
     )
 
 
@@ -213,6 +220,11 @@ def _split(
                     f"validation_fraction than {options.validation_fraction}"
                 )
     return parts
+
+
+def _origins(recordings: list[Recording]) -> tuple[Origin, ...]:
+    """Where each recording comes from."""
+    return tuple(Origin(each.name, each.subject, tuple(s.sha256 for s in each.sources)) for each in recordings)
 
 
 def _units(recordings: list[Recording], *, by: str) -> np.ndarray:

@@ -40,6 +40,7 @@ class Pieces(NamedTuple):
         start: First instant each window reads `(windows,)`, s.
         stop: End of what each window reads `(windows,)`, s.
         length: Samples of each window that were recorded `(windows,)`.
+        anchor: Moment that each window lies around `(windows,)`, s: a trial's start, or the time of a sample.
     """
 
     x: np.ndarray
@@ -48,15 +49,17 @@ class Pieces(NamedTuple):
     start: np.ndarray
     stop: np.ndarray
     length: np.ndarray
+    anchor: np.ndarray
 
 
 class _Anchors(NamedTuple):
-    """Sample, answer and block of every anchor `(anchors,)`, and the sample at which what it belongs to ends."""
+    """Sample, answer and block of every anchor `(anchors,)`, the sample at which what it belongs to ends, its time."""
 
     sample: np.ndarray
     y: np.ndarray
     block: np.ndarray
     end: np.ndarray
+    time: np.ndarray
 
 
 def cut_recording(recording: Recording, signal: Signal, task: Task, split: Split, where: Where) -> Pieces:
@@ -81,7 +84,7 @@ def cut_recording(recording: Recording, signal: Signal, task: Task, split: Split
     at = _anchors(recording, signal, task, split, where)
     end = np.minimum(at.sample + high, np.minimum(at.end, len(signal.data))) if where.pad else at.sample + high
     fits = (at.sample + low >= 0) & (end <= len(signal.data)) & (end > at.sample + low)
-    anchor, y, block, end = at.sample[fits], at.y[fits], at.block[fits], end[fits]
+    anchor, y, block, end, time = at.sample[fits], at.y[fits], at.block[fits], end[fits], at.time[fits]
     index = anchor[:, None] + np.arange(low, high)
     x = gather(signal.data, np.minimum(index, len(signal.data) - 1)).astype(np.float32)
     x[index >= end[:, None]] = 0
@@ -90,7 +93,7 @@ def cut_recording(recording: Recording, signal: Signal, task: Task, split: Split
         x = x.reshape(len(x), x.shape[1] * x.shape[2], -1)
     first, last = (signal.start + i / signal.rate for i in (anchor + low, end))
     share = x.shape[1] // (high - low)  # rows of an image a sample
-    pieces = Pieces(x, y, block, first, last, share * (end - anchor - low))
+    pieces = Pieces(x, y, block, first, last, share * (end - anchor - low), time)
     return _complete(pieces) if where.incomplete == "drop" else pieces
 
 
@@ -106,7 +109,7 @@ def _anchors(recording: Recording, signal: Signal, task: Task, split: Split, whe
     if where.anchor == "trial":
         trials = recording.require_trials()
         index, end = (np.round((t - signal.start) * signal.rate).astype(int) for t in (trials.start, trials.stop))
-        return _Anchors(index, _labels(recording, task), np.arange(len(index)), end)
+        return _Anchors(index, _labels(recording, task), np.arange(len(index)), end, trials.start)
     index = np.arange(0, len(signal.data), where.stride)
     if task.kind == "classification":
         return _within_trials(recording, signal, task, split, index)
@@ -116,7 +119,7 @@ def _anchors(recording: Recording, signal: Signal, task: Task, split: Split, whe
     y = gather(target.data, index).astype(np.float64)
     block = ((index / signal.rate) // split.block).astype(int)
     y = y.reshape(len(y)) if task.kind == "circular" else y.reshape(len(y), -1)
-    return _Anchors(index, y, block, np.full(len(index), len(signal.data)))
+    return _Anchors(index, y, block, np.full(len(index), len(signal.data)), signal.start + index / signal.rate)
 
 
 def _within_trials(recording: Recording, signal: Signal, task: Task, split: Split, index: np.ndarray) -> _Anchors:
@@ -129,7 +132,8 @@ def _within_trials(recording: Recording, signal: Signal, task: Task, split: Spli
     longer = np.median(trials.stop - trials.start) >= split.block
     block = trial if longer else ((trials.start[trial] - signal.start) // split.block).astype(int)
     end = np.round((trials.stop[trial] - signal.start) * signal.rate).astype(int)
-    return _Anchors(index[inside], _labels(recording, task)[trial[inside]], block[inside], end[inside])
+    labels, time = _labels(recording, task)[trial[inside]], signal.start + index / signal.rate
+    return _Anchors(index[inside], labels, block[inside], end[inside], time[inside])
 
 
 def _labels(recording: Recording, task: Task) -> np.ndarray:

@@ -21,10 +21,11 @@ from neurofmx.hdf5 import Tree, open_trees, read_trees, write_trees
 from neurofmx.lazy import gather
 from neurofmx.parts import TEST, TRAIN, VALIDATION
 from neurofmx.task import Task
+from neurofmx.tokenizers.origin import Origin, from_arrays, to_arrays
 
-_PER_WINDOW = ("x", "y", "group", "block", "start", "stop", "length", "sizes")
+_PER_WINDOW = ("x", "y", "group", "block", "start", "stop", "length", "sizes", "anchor")
 _ARRAYS = (*_PER_WINDOW, "split", "mean", "std", "present", "positions")
-_FACTS = ("modality", "rate", "patch", "split_name", "dataset", "montage", "tokenizer")
+_FACTS = ("modality", "rate", "patch", "split_name", "dataset", "montage", "tokenizer", "species")
 
 Montage = Literal["same", "own"]
 
@@ -71,6 +72,10 @@ class Windows:
         vocabulary: Where samples are numbers of tokens but the task is not the next one, how many tokens there are.
         grid: Shape of one picture, `(rows, columns)` or `(rows, columns, 3)`, where windows are pictures: their rows
             one after the other, the colours of a column side by side. Default `()`, no pictures.
+        anchor: Moment that each window lies around and that its answer belongs to, s, shape `(windows,)`; a window
+            that begins at its trial's start has the trial's own start, not the sample nearest to it. Default `start`.
+        origins: Where each recording comes from; empty where that is not known.
+        species: Who was recorded; empty where that is not known.
     """
 
     x: np.ndarray
@@ -98,14 +103,18 @@ class Windows:
     sizes: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
     grid: tuple[int, ...] = ()
     vocabulary: int = 0
+    anchor: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    origins: tuple[Origin, ...] = ()
+    species: str = ""
 
     def __post_init__(self) -> None:
         windows, time, channels = self.x.shape
-        recordings = len(self.present) or int(self.group.max(initial=0)) + 1
+        recordings = len(self.present) or len(self.origins) or int(self.group.max(initial=0)) + 1
         for name, whole in {
             "present": np.ones((recordings, channels), bool),
             "length": np.full(windows, time),
             "positions": np.full((recordings, channels, 3), np.nan),
+            "anchor": self.start,
         }.items():
             if not getattr(self, name).size:
                 object.__setattr__(self, name, whole)
@@ -188,6 +197,7 @@ class Windows:
                     "task": task | {"names": np.array(self.task.names)},
                     "channels": np.array(self.channels),
                     "grid": np.array(self.grid, int),
+                    "origins": to_arrays(self.origins),
                     **arrays,
                 }
             ],
@@ -235,4 +245,6 @@ def _windows(tree: Tree) -> Windows:
     tree["tokenizer_options"] = json.loads(tree["tokenizer_options"])
     task, channels, grid = tree.pop("task"), tuple(tree.pop("channels").tolist()), tuple(tree.pop("grid").tolist())
     asked = Task(**task | {"names": tuple(task["names"].tolist())})
+    if "origins" in tree:  # a file of an earlier version has none
+        tree["origins"] = from_arrays(tree["origins"])
     return Windows(**tree, channels=channels, task=asked, grid=grid)

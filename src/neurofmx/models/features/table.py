@@ -95,7 +95,10 @@ def _suited(windows: Windows) -> tuple[Kind, ...]:
         return ("course",)
     if windows.modality == "image" and len(windows.grid) == 3:
         return ("gradients",)
-    return tuple(each for each in AUTO.get(windows.modality, ("flat",)) if not (padded and each in _WHOLE))
+    kinds = AUTO.get(windows.modality, ("flat",))
+    if windows.task.kind != "classification" and "flat" not in kinds and windows.modality == "eeg":
+        kinds = ("flat", *kinds)  # a course of values may lie in the voltage itself, which a covariance does not hold
+    return tuple(each for each in kinds if not (padded and each in _WHOLE))
 
 
 def _reader(windows: Windows, kind: Kind) -> FitFeatures:

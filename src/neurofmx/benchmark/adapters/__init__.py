@@ -1,0 +1,1 @@
+"""Trained models of the pipeline as the benchmark sees them; nothing else of the benchmark knows a model."""

@@ -1,0 +1,76 @@
+"""A model that is fitted in closed form: its features are its states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurofmx.benchmark.adapters.stored import stored_answers
+from neurofmx.models.per_recording import PerRecording, load_decoder
+from neurofmx.models.table import MODELS
+from neurofmx.tokenizers.tokens import Sample
+from neurofmx.tokenizers.windows import Windows
+from neurofmx.training.checkpoint import load_checkpoint
+
+
+class FrozenFeatures:
+    """Features of a fitted decoder, one step a window.
+
+    Args:
+        decoder: The fitted decoder.
+    """
+
+    def __init__(self, decoder: Any) -> None:
+        self._decoder = decoder
+
+    def __call__(self, sample: Sample) -> np.ndarray:
+        """Features `(B, 1, features)`.
+
+        Raises:
+            ValueError: If each recording has features of its own, which do not make one space.
+        """
+        if isinstance(self._decoder, PerRecording):
+            raise ValueError("each recording is read by a decoder of its own, whose features are no common states")
+        return self._decoder.features.transform(np.asarray(sample.cleared().numpy(), np.float64))[:, None]
+
+    def answer(self, sample: Sample) -> np.ndarray:
+        """Outputs of the fitted readout."""
+        return self._decoder.readout(self(sample)[:, 0])
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """One classical model over all datasets that it was fitted on.
+
+    Args:
+        name: Of the model, such as `pca`; its folder under each dataset.
+        family: Key of the table of models.
+        checkpoints: Folder with `<dataset>/<name>/best_fold<k>.safetensors`.
+        scores: Folder with `<dataset>/<name>/answers.h5`; None to ask again.
+    """
+
+    name: str
+    family: str
+    checkpoints: Path = Path("data/checkpoints")
+    scores: Path | None = None
+    seeds: Sequence[int] = (0,)
+
+    def __call__(self, sample: Sample) -> np.ndarray:
+        """Not before a fold is chosen; raises TypeError."""
+        raise TypeError(f"{self.name} is fitted on each fold: call prepare first")
+
+    def prepare(self, windows: Windows, *, fold: int, seed: int) -> FrozenFeatures:
+        """The decoder fitted on a fold."""
+        module, name = MODELS[self.family].decoder(windows.task).split(":")
+        arrays, _ = load_checkpoint(self.checkpoints / windows.dataset / self.name / f"best_fold{fold}.safetensors")
+        kind = getattr(import_module(module), name)
+        return FrozenFeatures(load_decoder(kind, {key: array.numpy() for key, array in arrays.items()}))
+
+    def stored_answers(self, windows: Windows) -> np.ndarray | None:
+        """Answers that the evaluate stage kept."""
+        return stored_answers(self.scores, windows, self.name, seeds=1)

@@ -1,0 +1,191 @@
+"""The benchmark: models on the datasets of a suite, part by part, beside chance and the linear model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurofmx.benchmark.across import across
+from neurofmx.benchmark.material import Material
+from neurofmx.benchmark.one import PARTS, Asked
+from neurofmx.benchmark.protocol import NotTrainedError, seeds_of
+from neurofmx.benchmark.reference import Reference
+from neurofmx.benchmark.settings import BenchmarkOptions
+from neurofmx.benchmark.suite import Deviation, FrozenDataset, FrozenSuite, deviations, frozen, load_suite
+from neurofmx.evaluation.report import rounded
+from neurofmx.tokenizers.windows import Windows, load_windows
+from neurofmx.training.held_out import check_unseen
+
+TOKENS = Path("data/tokens")
+SEEDS = (42, 43, 44)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What came out.
+
+    Args:
+        facts: JSON-able: `suite`, `frozen`, `deviations`, `options`, `models`, `datasets`, `pretraining` (what a model
+            is not asked, as it has seen it), `results` (a model on a dataset, with its parts) and `across` (each part
+            over datasets).
+    """
+
+    facts: dict[str, Any]
+
+    def line(self, model: str, dataset: str) -> dict[str, Any]:
+        """A model's parts on a dataset.
+
+        Raises:
+            KeyError: If it was not asked.
+        """
+        for line in self.facts["results"]:
+            if (line["model"], line["dataset"]) == (model, dataset):
+                return line["parts"]
+        raise KeyError(f"no result of {model} on {dataset}")
+
+    @property
+    def deviations(self) -> list[str]:
+        """What is not as the suite has it, a sentence each."""
+        return [each["said"] for each in self.facts["deviations"]]
+
+
+def benchmark(
+    models: Any,
+    suite: str | Path | FrozenSuite | Mapping[str, Windows | Path],
+    *,
+    tokens: Path = TOKENS,
+    linear: Mapping[str, np.ndarray] | None = None,
+    seeds: tuple[int, ...] | None = None,
+    options: BenchmarkOptions | None = None,
+    kinds: Mapping[str, str] | None = None,
+) -> Benchmark:
+    """Ask models about every dataset of a suite.
+
+    Args:
+        models: Any object with `tokens -> states` (`neurofmx.benchmark.protocol.Encoder`), or several by name.
+        suite: Name of a frozen suite such as `core-v1`, its file, or windows or their files by name,
+            which are then no frozen suite.
+        tokens: Folder with the windows of each dataset of a named suite, `<dataset>.h5`; a dataset that is not there is
+            left out, and the result says so.
+        linear: Stored answers of the tuned linear model by dataset; it is fitted where there are none.
+        seeds: Of models that name none; default those of the suite.
+        options: How the parts are asked; default the suite's.
+        kinds: Who reads each dataset, to be held against the suite; default what the suite says.
+
+    Returns:
+        All numbers; `neurofmx.benchmark.outputs.write` makes files of them.
+
+    Raises:
+        ValueError: If there is no such suite, no dataset, or a model returns states of a wrong shape.
+
+    Example:
+        >>> from neurofmx.benchmark.run import benchmark
+        >>> result = benchmark(lambda tokens: tokens.x, {})
+        Traceback (most recent call last):
+        ...
+        ValueError: no dataset of the suite has windows in data/tokens: make them with `dvc repro tokenize`
+    """
+    named = models if isinstance(models, Mapping) else {getattr(models, "name", "model"): models}
+    held = None if isinstance(suite, Mapping) else suite if isinstance(suite, FrozenSuite) else load_suite(suite)
+    options = options or (held.options if held else BenchmarkOptions())
+    seeds = seeds or (held.seeds if held else SEEDS)
+    there = dict(suite) if isinstance(suite, Mapping) else _there(held, tokens)
+    if not there:
+        raise ValueError(f"no dataset of the suite has windows in {tokens}: make them with `dvc repro tokenize`")
+    results, found, unsure = [], {}, []
+    for dataset, source in there.items():
+        path = source if isinstance(source, Path) else None
+        windows = source if isinstance(source, Windows) else load_windows(source)
+        found[dataset] = frozen(windows, kind=_kind(dataset, held, kinds), path=path)
+        material = Material(dataset, windows, options)
+        reference = Reference(material, linear=(linear or {}).get(dataset))
+        for name, model in named.items():
+            _log.info("benchmark: %s on %s", name, dataset)
+            asked = Asked(model, name, material, reference, seeds=seeds)
+            if why := seen(model, windows):
+                unsure.append(
+                    {"model": name, "dataset": dataset, "said": f"{name} is not asked about {dataset}: {why}"}
+                )
+            results.append(asked.left_out(why) if why else _line(asked))
+    differ = _differ(held, found, {name: seeds_of(model, seeds) for name, model in named.items()}, options)
+    differ += _unasked(held, results)
+    facts = {
+        "suite": held.name if held else "own windows",
+        "frozen": held is not None and not differ,
+        "deviations": differ,
+        "options": options.model_dump(mode="json"),
+        "models": {name: {"seeds": list(seeds_of(model, seeds))} for name, model in named.items()},
+        "datasets": {name: each.model_dump(mode="json") for name, each in found.items()},
+        "pretraining": unsure,
+        "results": results,
+        "across": {part: across(results, part, draws=options.draws, confidence=options.confidence) for part in PARTS},
+    }
+    return Benchmark(_defined(rounded(facts)))
+
+
+def _defined(value: Any) -> Any:
+    """The same with None for what is no number, as JSON has no word for that."""
+    if isinstance(value, Mapping):
+        return {name: _defined(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_defined(each) for each in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _line(asked: Asked) -> dict[str, Any]:
+    """A model's line, or why there is none: a model that was not trained on a dataset leaves the others to be asked."""
+    try:
+        return asked.line()
+    except (FileNotFoundError, NotTrainedError) as error:
+        return asked.left_out(str(error))
+
+
+def seen(model: Any, windows: Windows) -> str:
+    """Why a pretrained model is not asked about some windows: it has seen their recordings, or that cannot be known."""
+    known = list(getattr(model, "pretrained_on", ()))
+    try:
+        if known:
+            check_unseen(known, windows)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _unasked(suite: FrozenSuite | None, results: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Models that were asked nothing about a dataset of a frozen suite."""
+    gaps = [
+        Deviation(line["dataset"], f"what {line['model']} answers", "all models", "nothing")
+        for line in results
+        if suite is not None and all(part["absent"] for part in line["parts"].values())
+    ]
+    return [{**gap._asdict(), "said": str(gap)} for gap in gaps]
+
+
+def _there(suite: FrozenSuite | None, tokens: Path) -> dict[str, Path]:
+    """Files of windows that exist."""
+    files = {name: tokens / f"{name}.h5" for name in (suite.datasets if suite else ())}
+    return {name: path for name, path in files.items() if path.is_file()}
+
+
+def _kind(dataset: str, suite: FrozenSuite | None, kinds: Mapping[str, str] | None) -> str:
+    if kinds and dataset in kinds:
+        return kinds[dataset]
+    return suite.datasets[dataset].kind if suite and dataset in suite.datasets else dataset
+
+
+def _differ(
+    suite: FrozenSuite | None,
+    found: Mapping[str, FrozenDataset],
+    seeds: Mapping[str, tuple[int, ...]],
+    options: BenchmarkOptions,
+) -> list[dict[str, str]]:
+    """Deviations from the frozen suite; windows of one's own are no suite, which is not a deviation."""
+    if suite is None:
+        return []
+    return [{**each._asdict(), "said": str(each)} for each in deviations(suite, found, seeds=seeds, options=options)]

@@ -1,0 +1,347 @@
+"""Windows of several modalities that were recorded at the same time, row by row: joined by time stamps, never by index.
+
+A row is one moment of one recording: the anchor of a window. What another stream has there is its window with the
+nearest anchor, if that lies within a tolerance, and each of the two must be the other's nearest. Where a stream's first
+sample lies on the row's clock (0 = the row's anchor) is kept in seconds, so that streams of different rates, or whose
+anchors fall between each other's samples, stay where they were recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from neurofmx.parts import GAP, TEST, TRAIN, VALIDATION
+from neurofmx.preprocessing.splits import check_no_leak
+from neurofmx.task import Task
+from neurofmx.tokenizers.multi_sample import MultiSample
+from neurofmx.tokenizers.origin import Origin, same_recording
+from neurofmx.tokenizers.tokens import Sample
+from neurofmx.tokenizers.windows import Fold, Windows
+
+ABSENT = -1  # window of a row that lacks the stream
+_UNSET = -9  # part of a row that no stream has spoken for yet
+BORDER = 0.1  # share of a fold's tested rows that two streams may put into different parts, at the borders of blocks
+
+
+class Known(NamedTuple):
+    """Where the recordings of joined windows stand in a model's registries.
+
+    Args:
+        session: Index of each recording's session `(recordings,)`.
+        subject: Index of each recording's subject `(recordings,)`.
+        species: Index of the species.
+        recording: For each stream, the index of each of its windows' recordings in the stream's tokenizer
+            `(recordings of that stream,)`; streams left out keep the windows' own.
+    """
+
+    session: np.ndarray
+    subject: np.ndarray
+    species: int = 0
+    recording: Mapping[str, np.ndarray] = MappingProxyType({})
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """Rows of windows of one or more streams.
+
+    Args:
+        streams: Windows of each stream.
+        index: Which window of each stream a row has, `(rows,)`, `ABSENT` where it has none.
+        anchor: The row's moment in its recording, s, `(rows,)`.
+        group: Recording of each row, index into `origins`, `(rows,)`.
+        origins: The recordings of all streams.
+        split: `TRAIN`, `VALIDATION`, `TEST` or `GAP` for each fold, `(folds, rows)`.
+    """
+
+    streams: dict[str, Windows]
+    index: dict[str, np.ndarray]
+    anchor: np.ndarray
+    group: np.ndarray
+    origins: tuple[Origin, ...]
+    split: np.ndarray
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.anchor)
+
+    @property
+    def folds(self) -> int:
+        """Number of folds."""
+        return len(self.split)
+
+    @property
+    def species(self) -> str:
+        """Who was recorded."""
+        return next(iter(self.streams.values())).species
+
+    @property
+    def task(self) -> Task:
+        """What is asked of a row."""
+        return next(iter(self.streams.values())).task
+
+    @property
+    def y(self) -> np.ndarray:
+        """Answer of each row, that of the first stream which the row has, `(rows, ...)`."""
+        return self._of_first("y")
+
+    @property
+    def block(self) -> np.ndarray:
+        """Stretch of recording that each row lies in, that of the first stream which the row has, `(rows,)`."""
+        return self._of_first("block")
+
+    def here(self, stream: str) -> np.ndarray:
+        """Which rows have a stream, `(rows,)`, bool."""
+        return self.index[stream] != ABSENT
+
+    def offset(self, stream: str) -> np.ndarray:
+        """Where the stream's first sample lies on each row's clock, s, `(rows,)`; 0 where the row lacks it."""
+        index = self.index[stream]
+        return np.where(index == ABSENT, 0.0, self.streams[stream].start[index] - self.anchor)
+
+    def fold(self, k: int) -> Fold:
+        """Indices of the training, validation and test rows of fold `k`."""
+        return Fold(*(np.flatnonzero(self.split[k] == part) for part in (TRAIN, VALIDATION, TEST)))
+
+    def sample(self, fold: int, rows: np.ndarray, known: Known | None = None) -> MultiSample:
+        """Rows as a model reads them, each stream standardised with its own training windows of a fold.
+
+        Args:
+            fold: Which fold's scaling.
+            rows: Indices of the rows `(n,)`.
+            known: Where the recordings stand in the model's registries; default in the order of `origins`.
+
+        Returns:
+            The batch, on the CPU; a row that lacks a stream holds zeros there.
+        """
+        known = known or Known(np.arange(len(self.origins)), self._subjects())
+        session, subject = (torch.as_tensor(each[self.group[rows]]).long() for each in (known.session, known.subject))
+        return MultiSample(
+            samples={name: self._stream(name, fold, rows, known) for name in self.streams},
+            here={name: torch.as_tensor(self.here(name)[rows]) for name in self.streams},
+            offset={name: torch.as_tensor(self.offset(name)[rows], dtype=torch.float32) for name in self.streams},
+            session=session,
+            subject=subject,
+            species=torch.full((len(rows),), known.species),
+        )
+
+    def _stream(self, name: str, fold: int, rows: np.ndarray, known: Known) -> Sample:
+        """Windows of one stream, zeros where a row lacks it."""
+        index, here = self.index[name][rows], torch.as_tensor(self.here(name)[rows])
+        sample = Sample.of(self.streams[name], fold, np.maximum(index, 0))
+        sample.x[~here] = 0
+        if name in known.recording and sample.recording is not None:
+            sample.recording[:] = torch.as_tensor(known.recording[name])[sample.recording]
+        return sample
+
+    def _subjects(self) -> np.ndarray:
+        """Number of each recording's subject, in order of appearance."""
+        order = {name: i for i, name in enumerate(dict.fromkeys(each.subject for each in self.origins))}
+        return np.array([order[each.subject] for each in self.origins])
+
+    def _of_first(self, name: str) -> np.ndarray:
+        """One number a window, of the first stream that a row has."""
+        values = None
+        for stream, windows in reversed(self.streams.items()):
+            of_stream = getattr(windows, name)[np.maximum(self.index[stream], 0)]
+            here = self.here(stream).reshape(-1, *(1,) * (of_stream.ndim - 1))
+            values = of_stream if values is None else np.where(here, of_stream, values)
+        assert values is not None
+        return values
+
+
+def join(streams: Mapping[str, Windows], *, tolerance: float) -> Joined:
+    """Join windows of the same recordings by the time of their anchors.
+
+    Args:
+        streams: Windows of each stream; the first one's anchors are the rows', and windows of the others that fit to
+            none of them make rows of their own.
+        tolerance: Greatest distance of two anchors that are the same moment, s, at least 0.
+
+    Returns:
+        The rows, in order of recording and time. A row that two streams put into different parts of a fold, which
+        happens at the borders of blocks, is left out of that fold, and so is a training row in which one stream reads
+        what another stream reads in a held-out row.
+
+    Raises:
+        ValueError: If the streams were divided differently, ask different tasks, share no recording, do not say where
+            they come from, or two recordings share a name and no file.
+    """
+    if tolerance < 0 or not streams:
+        raise ValueError(f"join needs one stream or more and a tolerance of 0 s or more, got {tolerance:g} s")
+    origins, groups = _recordings(streams)
+    _check_alike(streams)
+    index, anchor, group = _rows(streams, groups, len(origins), tolerance)
+    split = _split(streams, index, group)
+    return Joined(dict(streams), index, anchor, group, origins, split)
+
+
+def _recordings(streams: Mapping[str, Windows]) -> tuple[tuple[Origin, ...], dict[str, np.ndarray]]:
+    """All recordings, and for each stream which of them each window is of."""
+    origins: list[Origin] = []
+    groups = {}
+    for name, windows in streams.items():
+        if not windows.origins:
+            raise ValueError(
+                f"{name}: its windows do not say which recordings they are of; cut them again "
+                f"(`dvc repro tokenize@{windows.dataset}`)"
+            )
+        places = []
+        for origin in windows.origins:
+            place = next((i for i, other in enumerate(origins) if same_recording(origin, other)), len(origins))
+            if place == len(origins):
+                _check_name(origin, origins, name)
+                origins.append(origin)
+            places.append(place)
+        groups[name] = np.array(places)[windows.group]
+    if len(streams) > 1 and not _shared(groups):
+        raise ValueError(
+            f"{', '.join(streams)}: no recording has more than one of these streams; nothing can be joined"
+        )
+    return tuple(origins), groups
+
+
+def _check_name(origin: Origin, others: list[Origin], stream: str) -> None:
+    """Refuse a recording that has another one's name and none of its files."""
+    if any(other.recording == origin.recording for other in others):
+        raise ValueError(
+            f"{stream}: recording {origin.recording} has the name of another stream's recording and none of its files, "
+            "so they are not one session; join streams of one dataset with the same options"
+        )
+
+
+def _shared(groups: Mapping[str, np.ndarray]) -> bool:
+    """Whether a recording has windows of more than one stream."""
+    seen = np.concatenate([np.unique(group) for group in groups.values()])
+    return len(np.unique(seen)) < len(seen)
+
+
+def _check_alike(streams: Mapping[str, Windows]) -> None:
+    """Refuse streams that were divided or asked differently."""
+    (first, one), *others = streams.items()
+    for name, other in others:
+        if (one.split_name, one.folds) != (other.split_name, other.folds):
+            raise ValueError(
+                f"{first} is divided by {one.split_name} into {one.folds} folds, {name} by {other.split_name} into "
+                f"{other.folds}: windows that are tested together must be divided alike; give both datasets one split"
+            )
+        if one.task != other.task:
+            raise ValueError(
+                f"{first} asks for {one.task.target!r}, {name} for {other.task.target!r}; ask both the same"
+            )
+
+
+def _rows(
+    streams: Mapping[str, Windows], groups: Mapping[str, np.ndarray], recordings: int, tolerance: float
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Window of each stream in each row, and anchor and recording of the rows."""
+    anchor = [np.zeros(0) for _ in range(recordings)]
+    index: list[dict[str, np.ndarray]] = [{} for _ in range(recordings)]
+    for name, windows in streams.items():
+        for r in range(recordings):
+            members = np.flatnonzero(groups[name] == r)
+            members = members[np.argsort(windows.anchor[members], kind="stable")]
+            row, new = _matched(anchor[r], windows.anchor[members], tolerance)
+            anchor[r] = np.concatenate([anchor[r], windows.anchor[members[new]]])
+            index[r] = {other: np.pad(i, (0, int(new.sum())), constant_values=ABSENT) for other, i in index[r].items()}
+            row[new] = len(anchor[r]) - int(new.sum()) + np.arange(int(new.sum()))
+            index[r][name] = np.full(len(anchor[r]), ABSENT)
+            index[r][name][row] = members
+            order = np.argsort(anchor[r], kind="stable")
+            anchor[r], index[r] = anchor[r][order], {other: i[order] for other, i in index[r].items()}
+    group = np.repeat(np.arange(recordings), [len(each) for each in anchor])
+    return {name: np.concatenate([each[name] for each in index]) for name in streams}, np.concatenate(anchor), group
+
+
+def _matched(rows: np.ndarray, windows: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """For anchors of windows, in order, the row that each belongs to, and which of them need a row of their own."""
+    row = np.zeros(len(windows), int)
+    if not len(rows) or not len(windows):
+        return row, np.ones(len(windows), bool)
+    # a row takes the earlier of two windows as near, so a window must take the later of two rows
+    row, back = nearest(rows, windows, later=True), nearest(windows, rows)
+    far = np.abs(rows[row] - windows) > tolerance + 1e-9
+    return row, far | (back[row] != np.arange(len(windows)))
+
+
+def nearest(times: np.ndarray, asked: np.ndarray, *, later: bool = False) -> np.ndarray:
+    """Index of the time nearest to each asked one.
+
+    Args:
+        times: Ascending, `(n,)`, s, at least one.
+        asked: `(m,)`, s.
+        later: Which of two as near: the earlier, or the later one.
+
+    Returns:
+        Indices `(m,)`.
+
+    Example:
+        >>> nearest(np.array([0.0, 0.1, 0.2]), np.array([0.05, 0.16, 9.0])).tolist()
+        [0, 2, 2]
+    """
+    after = np.clip(np.searchsorted(times, asked), 1, max(len(times) - 1, 1))
+    before, after = after - 1, np.minimum(after, len(times) - 1)
+    # what is as near up to rounding goes to one side, else which it is would change from row to row
+    ties = -1e-9 if later else 1e-9
+    return np.where(asked - times[before] <= times[after] - asked + ties, before, after)
+
+
+def _split(streams: Mapping[str, Windows], index: Mapping[str, np.ndarray], group: np.ndarray) -> np.ndarray:
+    """Part of each row in each fold, the same for all its streams."""
+    first = next(iter(streams.values()))
+    split, clash = np.full((first.folds, len(group)), _UNSET, np.int8), np.zeros((first.folds, len(group)), bool)
+    low, high = np.full(len(group), np.inf), np.full(len(group), -np.inf)
+    for name, windows in streams.items():
+        here = index[name] != ABSENT
+        chosen = index[name][here]
+        clash[:, here] |= (split[:, here] != _UNSET) & (split[:, here] != windows.split[:, chosen])
+        _refuse_unlike(split[:, here], windows.split[:, chosen], name, windows)
+        split[:, here] = windows.split[:, chosen]
+        low[here], high[here] = (
+            np.minimum(low[here], windows.start[chosen]),
+            np.maximum(high[here], windows.stop[chosen]),
+        )
+    split[clash] = GAP
+    for row in split:
+        for held, others in ((TEST, (TRAIN, VALIDATION)), (VALIDATION, (TRAIN,))):
+            reaching = _reaching(row == held, np.isin(row, others), group, low, high)
+            row[reaching] = GAP
+    check_no_leak(split, group, low, high)
+    for fold, row in enumerate(split):
+        if len(streams) > 1 and not {int(TRAIN), int(VALIDATION), int(TEST)} <= set(row.tolist()):
+            raise ValueError(
+                f"{', '.join(streams)}: fold {fold} of {first.split_name} has no row to train on, to validate on or to "
+                "test on once windows that reach into each other's test are left out; use shorter windows"
+            )
+    return split
+
+
+def _refuse_unlike(known: np.ndarray, given: np.ndarray, name: str, windows: Windows) -> None:
+    """Refuse a stream whose folds test other stretches of time than those of the streams before it."""
+    both = known != _UNSET
+    unlike = both & ((known == TEST) != (given == TEST))
+    for fold, row in enumerate(unlike):
+        tested = int((both[fold] & ((known[fold] == TEST) | (given[fold] == TEST))).sum())
+        if row.sum() > BORDER * tested:
+            raise ValueError(
+                f"{name}: fold {fold} of {windows.split_name} tests other moments than the streams before it: "
+                f"{int(row.sum())} of {tested} rows are tested in one stream and not in the other; cut both from the "
+                "same recordings, with strides and lengths that give windows over the same time"
+            )
+
+
+def _reaching(held: np.ndarray, others: np.ndarray, group: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Which of the other rows share time with a held one of their recording: indices."""
+    found = []
+    for r in np.unique(group[held]):
+        a, b = np.flatnonzero(others & (group == r)), np.flatnonzero(held & (group == r))
+        b = b[np.argsort(low[b], kind="stable")]
+        last = np.searchsorted(low[b], high[a] - 1e-9) - 1
+        reach = np.maximum.accumulate(high[b])
+        found.append(a[(last >= 0) & (reach[np.maximum(last, 0)] > low[a] + 1e-9)])
+    return np.concatenate(found) if found else np.zeros(0, int)

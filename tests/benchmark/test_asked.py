@@ -1,0 +1,303 @@
+"""The parts against answers that are known: planted latents, the closed form of bits per spike, models that cheat."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from known_models import SMALL, Forwards, Leaking, Plain, material, with_samples
+from neurofmx.benchmark.asked import reconstruction
+from neurofmx.benchmark.asked.co_smoothing import bits_of, bits_terms
+from neurofmx.benchmark.asked.few_shot import accuracies, episodes, shots_of
+from neurofmx.benchmark.asked.latent import labels, space
+from neurofmx.benchmark.asked.transfer import chosen, numbers_of
+from neurofmx.benchmark.drawn import Draws, r2_of, r2_terms
+from neurofmx.benchmark.metrics.bits_per_spike import bits_per_spike
+from neurofmx.benchmark.metrics.silhouette import silhouette
+from neurofmx.benchmark.probe import fit_probe
+from neurofmx.benchmark.protocol import States, encode
+from neurofmx.benchmark.reading import read
+from neurofmx.benchmark.run import benchmark
+from neurofmx.evaluation.gate import interval
+from neurofmx.task import Task
+from neurofmx.tokenizers.tokens import Sample, Tokens
+from synthetic import ragged_windows, synthetic_windows
+
+
+def test_draws_are_those_of_the_gate() -> None:
+    """Same blocks, same seeds, same R2 as the evaluate stage's bootstrap, which is written differently."""
+    rng = np.random.default_rng(0)
+    truth, block = rng.normal(size=(40, 1)), np.arange(40) // 4
+    answers = truth + rng.normal(size=(3, 40, 1))
+    task = Task("regression", "x", ("x",))
+    expected = interval(answers, truth, block, task, draws=200, seed=3)
+    drawn = Draws(block, seeds=3, draws=200, seed=3).drawn(r2_terms(truth[:, None], answers[:, :, None]), r2_of)
+    np.testing.assert_allclose(drawn.interval, expected, rtol=1e-9)
+
+
+def test_r2_is_of_all_channels_together_and_undefined_where_none_changes() -> None:
+    truth = np.zeros((10, 2, 2))
+    truth[..., 0] = np.random.default_rng(0).normal(size=(10, 2))
+    answer = truth + 0.5
+    expected = 1 - 2 * 10 * 2 * 0.25 / ((truth - truth.mean((0, 1))) ** 2).sum()
+    assert r2_of(r2_terms(truth, [answer])[0].sum(0)) == pytest.approx(expected)
+    assert np.isnan(r2_of(r2_terms(truth[..., 1:], [answer[..., 1:]])[0].sum(0)))
+
+
+def test_planted_latents_are_read_back_as_well_as_noise_allows() -> None:
+    """x = z w + noise of deviation 0.5: a model that averages many channels leaves the hidden one's own noise alone."""
+    rng = np.random.default_rng(1)
+    base = synthetic_windows(windows=300, channels=4)
+    z = rng.normal(size=(300, 6, 1))
+    windows = with_samples(base, z * np.ones(40) + 0.5 * rng.normal(size=(300, 6, 40)))
+    given = material(windows, held_out=0.1)
+    reading = read(Plain(), given, fold=0, seed=0, name="plain")
+    found = reconstruction.read_back(given, reading, name="plain", shuffle=True)
+    linear = reconstruction.linear_read_back(given, 0)
+    draws = Draws(windows.block[given.tested], draws=100)
+    line = reconstruction.reconstruction(given, [[found]], [linear], draws)
+    bound = 1 / (1 + 0.25)  # variance of the latent to that of a channel
+    assert line["metrics"]["r2"] == pytest.approx(bound, abs=0.04)
+    assert line["linear"] == pytest.approx(bound, abs=0.04)
+    assert line["metrics"]["pearson"] == pytest.approx(np.sqrt(bound), abs=0.02)
+    assert line["metrics"]["pearson_p"] < 1e-6
+    assert line["shuffled"] < 0.05
+    assert line["hidden"] == 4
+
+
+def test_hidden_channels_are_never_shown() -> None:
+    seen = []
+
+    class Spy(Plain):
+        def __call__(self, tokens: Sample) -> np.ndarray:
+            seen.append(tokens.x.numpy().copy())
+            return tokens.x.numpy()
+
+    given = material(held_out=0.5)
+    reading = read(Plain(), given, fold=0, seed=0, name="spy")
+    object.__setattr__(reading, "encoder", Spy())
+    reconstruction.read_back(given, reading, name="spy")
+    assert given.hidden.sum() == 2
+    for x in seen:
+        assert not x[..., given.hidden].any()
+        assert x[..., ~given.hidden].any()
+
+
+def test_bits_per_spike_of_the_true_rate_reach_the_closed_form() -> None:
+    """Two rates, half of the time each: sum_i r_i log2(r_i / m) / (2 m) bits for every spike."""
+    rng = np.random.default_rng(0)
+    rates = rng.choice([0.5, 2.5], size=(4000, 10, 3))
+    counts = rng.poisson(rates).astype(float)
+    mean = 1.5
+    expected = sum(r * np.log2(r / mean) for r in (0.5, 2.5)) / 2 / mean
+    found = float(bits_of(bits_terms(counts, [rates], np.zeros(4000, int))[0].sum(0)))
+    assert found == pytest.approx(expected, abs=0.01)
+    assert found == pytest.approx(bits_per_spike(rates, counts), abs=1e-9)  # the metric, written differently
+
+
+def test_the_mean_rate_that_must_be_beaten_is_that_of_each_recordings_unit() -> None:
+    """Column 0 is a fast unit in one recording and a slow one in the other: to know that is worth no bit."""
+    rng = np.random.default_rng(0)
+    recording = np.arange(2000) % 2
+    rates = np.where(recording == 0, 4.0, 0.5)[:, None, None] * np.ones((2000, 5, 1))
+    counts = rng.poisson(rates).astype(float)
+    found = float(bits_of(bits_terms(counts, [rates], recording)[0].sum(0)))
+    apart = [bits_per_spike(rates[recording == k], counts[recording == k]) for k in (0, 1)]
+    spikes = [counts[recording == k].sum() for k in (0, 1)]
+    assert found == pytest.approx(np.average(apart, weights=spikes), abs=1e-9)
+    assert abs(found) < 1e-3
+
+
+def test_co_smoothing_finds_units_with_a_common_rate_and_names_its_bin() -> None:
+    rng = np.random.default_rng(0)
+    base = synthetic_windows(windows=300)
+    rate = rng.choice([0.5, 4.0], size=(300, 6, 1))
+    windows = with_samples(base, rng.poisson(rate * np.ones(12)))
+    given = material(windows, held_out=0.2)
+    reading = read(Plain(), given, fold=0, seed=0, name="plain")
+    found = reconstruction.read_back(given, reading, name="plain")
+    draws = Draws(windows.block[given.tested], draws=100)
+    linear = reconstruction.linear_read_back(given, 0)
+    line = reconstruction.reconstruction(given, [[found]], [linear], draws)["co_smoothing"]
+    mean = 2.25
+    bound = sum(r * np.log2(r / mean) for r in (0.5, 4.0)) / 2 / mean  # of who knows the rate
+    assert line["metric"] == "co_smoothing_bits_per_spike_166.667ms"
+    assert 0.75 * bound < line["score"] <= bound + 0.03
+    assert line["low"] > 0
+
+
+def test_counts_are_known_as_they_are_and_under_a_root_and_nowhere_else() -> None:
+    base = synthetic_windows()
+    counts = np.random.default_rng(0).poisson(2.0, size=base.x.shape)
+    for x in (counts, np.sqrt(counts)):
+        np.testing.assert_array_equal(material(with_samples(base, x)).counts, counts)
+    assert material(base).counts is None
+
+
+@pytest.mark.parametrize("directions", [1, 3])
+def test_the_latent_space_has_the_planted_number_of_directions(directions: int) -> None:
+    rng = np.random.default_rng(0)
+    given = material()
+    tested = given.parts[0].test
+    frame = np.linalg.qr(rng.normal(size=(8, directions)))[0]
+    values = rng.normal(size=(len(tested), 50, directions)) @ frame.T
+    found = space(given, 0, States(values, np.full(len(tested), 50)))
+    assert found.numbers["participation_ratio"] == pytest.approx(directions, abs=0.1)
+    assert found.numbers["dimensions_95"] == directions
+    assert found.explained[directions - 1] == pytest.approx(1.0)
+    assert abs(found.silhouettes.mean()) < 0.05  # states say nothing of the classes
+
+
+def test_silhouettes_are_those_of_the_metric() -> None:
+    given = material()
+    tested = given.parts[0].test
+    groups = labels(given, 0)[tested]
+    values = np.random.default_rng(0).normal(size=(len(tested), 2, 3)) + groups[:, None, None]
+    found = space(given, 0, States(values, np.full(len(tested), 2)))
+    assert found.silhouettes.mean() == pytest.approx(silhouette(values.reshape(len(tested), -1), groups))
+    assert found.silhouettes.mean() > found.shuffled.mean() + 0.1
+
+
+def test_values_and_angles_are_cut_into_equal_classes() -> None:
+    for kind, share in (("regression", 0.25), ("circular", 0.25)):
+        given = material(synthetic_windows(kind, windows=400))
+        there = np.bincount(labels(given, 0)) / 400
+        np.testing.assert_allclose(there, share, atol=0.08)
+
+
+def test_few_shot_is_perfect_on_separate_states_and_at_chance_on_noise_and_shuffled_labels() -> None:
+    given = material(episodes=200)
+    part = given.parts[0]
+    perfect = [np.eye(2)[given.windows.y[index]] for index in (part.train, part.test)]
+    noise = [np.random.default_rng(k).normal(size=(len(index), 3)) for k, index in enumerate((part.train, part.test))]
+    for right, mixed in shots_of(given, 0, *perfect).values():
+        assert (right == 1).all()
+        assert mixed.mean() == pytest.approx(0.5, abs=0.12)
+    assert accuracies(*noise, episodes(given, 0, 3)).mean() == pytest.approx(0.5, abs=0.08)
+
+
+def test_support_is_of_the_training_windows_and_queries_are_of_the_test_windows() -> None:
+    given = material()
+    part, y = given.parts[0], given.windows.y
+    for episode in episodes(given, 0, 3):
+        of = y[part.train[episode.support]]
+        assert (of == of[:, :1]).all()
+        np.testing.assert_array_equal(np.unique(y[part.test[episode.query]], axis=1)[:, 0], of[:, 0])
+        assert sorted(episode.mixed.ravel()) == sorted(episode.support.ravel())
+
+
+def test_few_training_windows_hold_every_class_and_are_among_the_more() -> None:
+    given = material(n_train=(4, 8, 20))
+    y = given.windows.y[given.parts[0].train]
+    picked = [chosen(given, 0, number)[0] for number in (4, 8, 20)]
+    for few, more in pairwise(picked):
+        assert set(few) <= set(more)
+    assert np.bincount(y[picked[0]]).tolist() == [2, 2]
+    assert numbers_of(given, 0) == [4, 8, 20, 0]
+
+
+def test_the_probe_is_ridge_regression_with_the_penalty_that_suits_validation() -> None:
+    rng = np.random.default_rng(0)
+    rows, weight = rng.normal(size=(60, 5)), rng.normal(size=(5, 1))
+    y = rows @ weight + 0.1 * rng.normal(size=(60, 1))
+    task = Task("regression", "y", ("y",))
+    probe = fit_probe(rows[:40], y[:40], rows[40:], y[40:], task, strengths=(1e-3, 1e5))
+    assert probe.readout.strength == 1e-3
+    z = (rows - rows.mean(0)) / rows.std(0)
+    solved = np.linalg.solve(z.T @ z + 1e-3 * np.eye(5), z.T @ (y - y.mean()))
+    np.testing.assert_allclose(probe.readout(rows), z @ solved + y.mean(), rtol=1e-8)
+
+
+def test_a_model_that_has_seen_the_answers_is_found_and_an_honest_one_is_not() -> None:
+    found = benchmark({"leaking": Leaking(), "honest": Plain()}, {"known": synthetic_windows()}, options=SMALL)
+    leaking, honest = found.line("leaking", "known"), found.line("honest", "known")
+    assert leaking["decoding"]["leak"]
+    assert leaking["transfer"]["leak"]
+    assert leaking["decoding"]["shuffled"] > 0.95
+    for part in ("decoding", "transfer"):
+        assert not honest[part]["leak"]
+        assert honest[part]["shuffled_low"] < 0.55  # chance is inside
+        assert honest[part]["score"] > 0.9
+    assert honest["decoding"]["read_by"] == "linear probe"
+    assert honest["decoding"]["score"] == honest["transfer"]["score"]
+
+
+@pytest.mark.parametrize("kind", ["regression", "circular"])
+def test_several_variables_are_scored_each_for_itself(kind: str) -> None:
+    found = benchmark(Forwards(), {"known": synthetic_windows(kind)}, options=SMALL)
+    line = found.line("model", "known")["decoding"]
+    names = {"regression": ["x", "y"], "circular": ["cos angle", "sin angle"]}[kind]
+    assert list(line["variables"]) == names
+    each = line["variables"].values()
+    assert line["metrics"]["r2"] == pytest.approx(np.mean([one["r2"] for one in each]), abs=1e-5)
+    assert line["metrics"]["spearman"] == pytest.approx(np.mean([one["spearman"] for one in each]), abs=1e-5)
+    assert all(one["pearson"] > 0.9 and one["pearson_p"] < 0.01 for one in each)
+
+
+def test_states_may_be_tensors_or_tokens_with_a_mask_and_are_refused_otherwise() -> None:
+    sample = Sample(torch.ones(5, 4, 2))
+    mask = torch.tensor([[True, True, False, False]] * 5)
+    states = encode(lambda s: Tokens(s.x, mask[: len(s)], torch.zeros(4)), sample, batch_size=2)
+    assert states.recorded.tolist() == [2] * 5
+    assert len(states.rows) == 10
+    with pytest.raises(ValueError, match=r"states of odd have shape \(5, 8\): 5 windows need"):
+        encode(lambda s: s.x.reshape(len(s), -1), sample, name="odd")
+    with pytest.raises(ValueError, match="not finite"):
+        encode(lambda s: s.x * torch.nan, sample)
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_what_was_learnt_on_other_recordings_is_asked_of_one(flipped: bool) -> None:
+    """Where the second recording has all labels the other way round, a probe that knows it alone answers wrongly."""
+    base = synthetic_windows()
+    group = np.arange(120) // 60
+    windows = replace(
+        base,
+        group=group,
+        y=np.where((group == 1) & flipped, 1 - base.y, base.y),
+        present=np.ones((2, 4), bool),
+        positions=np.full((2, 4, 3), np.nan),
+    )
+    found = benchmark(Plain(), {"known": windows}, options=SMALL).line("model", "known")["transfer"]
+    elsewhere = found["across_recordings"]
+    assert elsewhere["windows"] == 40  # the first fold tests the first recording, which the second one answers
+    assert (elsewhere["score"] < 0.2) if flipped else (elsewhere["score"] > 0.9)
+    assert (elsewhere["linear"] < 0.2) if flipped else (elsewhere["linear"] > 0.9)
+
+
+def test_units_of_each_recording_are_read_back_by_a_readout_of_its_own() -> None:
+    """In the second recording the latent counts the other way: one readout for both would find nothing."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for sign in (1.0, -1.0):
+        z = rng.normal(size=(150, 6, 1))
+        weight = np.where(np.arange(8) < 4, sign, 1.0)
+        parts.append(with_samples(synthetic_windows(windows=150), z * weight + 0.2 * rng.normal(size=(150, 6, 8))))
+    given = material(ragged_windows(parts), held_out=0.3)
+    assert given.windows.montage == "own"
+    reading = read(Plain(), given, fold=0, seed=0, name="plain")
+    found = reconstruction.read_back(given, reading, name="plain")
+    linear = reconstruction.linear_read_back(given, 0)
+    draws = Draws(given.windows.block[given.tested], draws=100)
+    line = reconstruction.reconstruction(given, [[found]], [linear], draws)
+    assert line["metrics"]["r2"] > 0.9
+    assert line["linear"] > 0.9
+
+
+def test_a_models_own_reconstruction_takes_the_place_of_a_readout() -> None:
+    given = material(held_out=0.5)
+    part = given.parts[0]
+    truth = given.windows.scaled(0, part.test)
+
+    class Knowing(Plain):
+        def reconstruct(self, tokens: Sample, hidden: np.ndarray) -> np.ndarray:
+            assert not tokens.x.numpy()[..., hidden].any()
+            return truth
+
+    reading = read(Knowing(), given, fold=0, seed=0, name="knowing")
+    found = reconstruction.read_back(given, reading, name="knowing")
+    np.testing.assert_allclose(found.values, truth[..., given.hidden])

@@ -1,0 +1,259 @@
+"""Frozen suites: what differs is named, in every output; outputs open offline and escape what they show."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from known_models import SMALL, Forwards, Plain
+from neurofmx.benchmark.across import across
+from neurofmx.benchmark.outputs.figure import figure
+from neurofmx.benchmark.outputs.markdown import markdown
+from neurofmx.benchmark.outputs.page import page
+from neurofmx.benchmark.outputs.write import FILES, write
+from neurofmx.benchmark.run import Benchmark, benchmark
+from neurofmx.benchmark.suite import FrozenSuite, deviations, freeze, frozen, load_suite
+from neurofmx.task import Task
+from neurofmx.tokenizers.origin import Origin
+from neurofmx.tokenizers.windows import Windows
+from neurofmx.training.held_out import sessions_of
+from synthetic import synthetic_windows
+
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Windows of two datasets."""
+    folder = tmp_path_factory.mktemp("tokens")
+    for name, kind in (("one", "classification"), ("two", "circular")):
+        replace(synthetic_windows(kind), dataset=name).save(folder / f"{name}.h5")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def suite(tokens: Path) -> FrozenSuite:
+    paths = {name: tokens / f"{name}.h5" for name in ("one", "two")}
+    return freeze("test-v1", paths, {"one": "a", "two": "b"}, seeds=(1, 2), options=SMALL)
+
+
+@pytest.fixture(scope="module")
+def found(tokens: Path, suite: FrozenSuite) -> Benchmark:
+    return benchmark({"plain": Plain(), EVIL: Forwards()}, suite, tokens=tokens)
+
+
+def differing(suite: FrozenSuite, windows: Windows, **changes: Any) -> list[str]:
+    """What differs where `one` has these windows."""
+    given = {"one": frozen(windows, kind="a"), "two": suite.datasets["two"]}
+    asked = {"seeds": {"model": (1, 2)}, "options": SMALL} | changes
+    return [str(each) for each in deviations(suite, given, **asked)]
+
+
+def test_a_run_as_written_down_deviates_in_nothing(found: Benchmark, tokens: Path, suite: FrozenSuite) -> None:
+    assert found.facts["frozen"]
+    assert found.deviations == []
+    again = synthetic_windows()  # other bytes, another name, the same windows
+    assert differing(suite, again) == []
+
+
+def test_each_deviation_names_the_dataset_and_what_differs(suite: FrozenSuite) -> None:
+    windows = synthetic_windows()
+    y, split, x = windows.y.copy(), windows.split.copy(), windows.x.copy()
+    y[0], split[0, 0], x[0, 0, 0] = 1 - y[0], -1, 9.0
+    for changed, what in (
+        (replace(windows, y=y), "answers_sha256"),
+        (replace(windows, split=split), "split_sha256"),
+        (replace(windows, x=x), "samples_sha256"),
+        (replace(windows, split_name="other"), "split"),
+    ):
+        (said,) = differing(suite, changed)
+        assert said.startswith(f"one: {what} is ")
+    assert differing(suite, windows, seeds={"lstm": (1, 3)}) == ["seeds of lstm is 1, 3, the suite has 1, 2"]
+    assert differing(suite, windows, seeds={"pca": (0,)}) == []
+    options = SMALL.model_copy(update={"draws": 200})
+    assert differing(suite, windows, options=options) == ["draws is 200, the suite has 100"]
+
+
+def test_a_run_that_deviates_says_so_in_every_output(tokens: Path, suite: FrozenSuite, tmp_path: Path) -> None:
+    (tmp_path / "one.h5").write_bytes((tokens / "one.h5").read_bytes())
+    result = benchmark(Plain(), suite, tokens=tmp_path, options=SMALL.model_copy(update={"shots": (1,)}))
+    assert not result.facts["frozen"]
+    said = ["two: the dataset is missing, the suite has it", "shots is 1, the suite has 1, 3"]
+    assert result.deviations == said
+    written = write(result.facts, tmp_path / "out")
+    assert [path.name for path in written] == list(FILES)
+    results, table, _, html = (path.read_bytes() for path in written)
+    assert json.loads(results) == json.loads(json.dumps(result.facts))
+    for text in (table, html, results):
+        assert all(each.encode() in text for each in said)
+    for text in (table, html):
+        assert b"NOT the frozen suite test-v1" in text
+
+
+def test_a_suite_is_read_as_it_was_written_and_a_wrong_name_is_answered(suite: FrozenSuite, tmp_path: Path) -> None:
+    suite.save(tmp_path / "test-v1.json")
+    assert load_suite(tmp_path / "test-v1.json") == suite
+    (tmp_path / "broken.json").write_text("{}")
+    with pytest.raises(ValueError, match="no frozen suite"):
+        load_suite(tmp_path / "broken.json")
+    with pytest.raises(ValueError, match="unknown frozen suite 'core-v9'"):
+        load_suite("core-v9")
+
+
+class Reader(HTMLParser):
+    """Opens and closes tags as a browser would have to, and keeps what they point to."""
+
+    VOID = ("meta", "img", "input", "br", "link")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: dict[str, int] = {}
+        self.points: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.seen[tag] = self.seen.get(tag, 0) + 1
+        self.points += [value for name, value in attrs if name in ("src", "href", "action", "data")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_the_page_is_whole_offline_and_escapes_what_it_shows(found: Benchmark) -> None:
+    html = page(found.facts, b"a picture")
+    reader = Reader()
+    reader.feed(html)
+    reader.close()
+    assert reader.open == []
+    assert reader.seen["script"] == 1  # ours; the model's name is text
+    assert EVIL in reader.text
+    assert not re.search(r"https?:|//[a-z]+\.|@import|url\(", html)
+    anchors = [each for each in reader.points if each.startswith("#")]
+    assert all(f'id="{each[1:]}"' in html for each in anchors)
+    rest = [each for each in reader.points if each not in anchors]
+    assert len(rest) == 1
+    assert rest[0].startswith("data:image/png;base64,")
+    assert reader.seen["table"] >= 10
+    assert "prefers-color-scheme: dark" in html
+    for part in ("Neural reconstruction", "Behaviour decoding", "Latent space", "Transfer", "Few-shot"):
+        assert part in reader.text
+
+
+def test_the_figure_has_four_panels_and_the_same_bytes_each_time(found: Benchmark) -> None:
+    from PIL import Image
+
+    png = figure(found.facts)
+    assert png == figure(json.loads(json.dumps(found.facts)))
+    image = np.asarray(Image.open(BytesIO(png)).convert("L"))
+    half = image.shape[0] // 2, image.shape[1] // 2
+    for rows in (slice(0, half[0]), slice(half[0], None)):
+        for columns in (slice(0, half[1]), slice(half[1], None)):
+            assert (image[rows, columns] < 128).mean() > 0.002  # ink in each quarter
+
+
+def test_the_table_has_a_row_for_each_model_and_dataset(found: Benchmark) -> None:
+    table = markdown(found.facts)
+    decoding = table.split("## Behaviour decoding")[1].split("\n## ")[0]
+    assert len(re.findall(r"^\| (one|two) ", decoding, flags=re.MULTILINE)) == 4
+    assert table.index("(n_train 20)") < table.index("(n_train 64)")
+    for metric in ("(n_train 20)", "(n_train 64)", "2way_1shot", "2way_3shot", "4way_3shot"):
+        assert metric in table
+
+
+def line(model: str, dataset: str, share: float, linear: float) -> dict[str, Any]:
+    return {
+        "model": model,
+        "dataset": dataset,
+        "modality": "spikes" if dataset in ("d0", "d1") else "lfp",
+        "parts": {"decoding": {"absent": "", "share": share, "linear_share": linear}},
+    }
+
+
+def test_over_datasets_the_planted_winner_wins() -> None:
+    """Of 8 datasets all in one direction, the exact two-sided p is 2 / 2^8; Holm doubles it for two models."""
+    rng = np.random.default_rng(0)
+    linear = rng.uniform(0.3, 0.6, 8)
+    gain = np.arange(1, 9) / 100
+    results = [
+        each
+        for k in range(8)
+        for each in (
+            line("better", f"d{k}", linear[k] + gain[k], linear[k]),
+            line("worse", f"d{k}", linear[k] - gain[k], linear[k]),
+        )
+    ]
+    results.append(line("better", "alone", 0.9, 0.1))  # not answered by all models
+    summed = across(results, "decoding", draws=200, confidence=0.95)
+    assert summed["datasets"] == [f"d{k}" for k in range(8)]
+    models = summed["models"]
+    assert [models[name]["rank"] for name in ("better", "linear", "worse")] == [1.0, 2.0, 3.0]
+    for name, better in (("better", 8), ("worse", 0)):
+        test = models[name]["against_linear"]
+        assert test["better"] == better
+        assert test["p"] == pytest.approx(2 / 2**8)
+        assert test["corrected"] == pytest.approx(4 / 2**8)
+    assert models["better"]["low"] <= np.mean(linear + gain) <= models["better"]["high"]
+    by = summed["modalities"]
+    assert {name: each["datasets"] for name, each in by.items()} == {"lfp": 6, "spikes": 2}
+    assert by["spikes"]["shares"]["linear"] == pytest.approx(linear[:2].mean())
+    assert summed["pairs"][0]["p"] == pytest.approx(2 / 2**8)
+
+
+def test_a_model_is_not_asked_about_what_it_was_pretrained_on() -> None:
+    known = replace(synthetic_windows(), origins=(Origin("m/1", "m", ("aa",)),))
+    other = replace(synthetic_windows(), origins=(Origin("m/2", "m", ("bb",)),))
+
+    class Pretrained(Plain):
+        pretrained_on = tuple(sessions_of(known))
+
+    result = benchmark({"big": Pretrained()}, {"known": known, "other": other}, options=SMALL)
+    assert all("pretrained on" in part["absent"] for part in result.line("big", "known").values())
+    assert not result.line("big", "other")["decoding"]["absent"]
+    assert "big is not asked about known" in markdown(result.facts)
+
+
+def test_of_a_text_the_kept_answers_are_scored_and_nothing_else() -> None:
+    """A model that gives every true token 0.8 has a perplexity of 1 / 0.8 where a word is a token."""
+    base, rng = synthetic_windows(), np.random.default_rng(0)
+    tokens = rng.integers(0, 4, size=(120, 7)).astype(np.int32)
+    windows = replace(
+        base,
+        x=tokens[:, :6, None],
+        y=tokens[:, 1:],
+        sizes=np.full((120, 2), 6),
+        task=Task("next_token", "text", ("a", "b", "c", "d")),
+        modality="text",
+        channels=("character",),
+        mean=np.zeros((3, 1)),
+        std=np.ones((3, 1)),
+        present=np.ones((1, 1), bool),
+        positions=np.full((1, 1, 3), np.nan),
+    )
+
+    class Kept(Plain):
+        def stored_answers(self, windows: Windows) -> np.ndarray:
+            return np.full((1, len(windows.tested), 6), np.log(0.8))
+
+    linear = np.full((1, len(windows.tested), 6), np.log(0.5))
+    result = benchmark(Kept(), {"text": windows}, options=SMALL, linear={"text": linear})
+    parts = result.line("model", "text")
+    decoding = parts["decoding"]
+    assert (decoding["score"], decoding["linear"]) == (1.25, 2.0)
+    assert decoding["verdict"] == "wins"
+    assert decoding["chance"] == pytest.approx(4.0, abs=0.1)
+    assert decoding["share"] == pytest.approx(1 - np.log(1.25) / np.log(decoding["chance"]), abs=1e-5)
+    assert all("token by token" in parts[part]["absent"] for part in ("reconstruction", "latent", "transfer"))
