@@ -57,7 +57,7 @@ class MaskedAttention(nn.Module):
             queries,
             keys,
             values,
-            # a softmax over nothing is 0 / 0 in some kernels: who sees nobody looks at all, and what it finds is dropped
+            # a softmax over nothing is 0 / 0 in some kernels: who sees nobody looks at all, and its find is dropped
             attn_mask=None if mask is None or anyone is None else (mask | ~anyone)[:, None],
             dropout_p=self.dropout if self.training else 0.0,
         )

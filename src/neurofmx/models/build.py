@@ -40,12 +40,16 @@ def build_decoder(family: str, config: BaseModel, head: HeadConfig, windows: Win
     Raises:
         ValueError: If the family or the tokenizer is unknown, or the tokenizer cannot read such windows.
     """
-    module, name = pick(MODELS, family, "model family").network.split(":")
+    entry = pick(MODELS, family, "model family")
+    if entry.build:
+        module, name = entry.build.split(":")
+        return getattr(import_module(module), name)(config, head, windows, fold=fold)
+    module, name = entry.network.split(":")
     dim: int = config.hidden_dim  # type: ignore[attr-defined]
     reader = windows.tokenizer or default_tokenizer(windows.modality, windows.montage)
     tokenizer = build_tokenizer(reader, Layout.of(windows), dim, options=windows.tokenizer_options)
     # the head draws its weights before the backbone: this order gives the bits of the committed scores
-    answer = _head(dim, head, windows, tokenizer, fold=fold)
+    answer = build_head(dim, head, windows, tokenizer, fold=fold)
     backbone = getattr(import_module(module), name)(config)
     _spread((tokenizer, answer.answer), getattr(config, "initializer_range", SPREAD) / SPREAD)
     return Decoder(tokenizer, backbone, answer)
@@ -63,8 +67,16 @@ def _spread(ends: Iterable[nn.Module], times: float) -> None:
         weight *= times
 
 
-def _head(dim: int, config: HeadConfig, windows: Windows, tokenizer: Tokenizer, *, fold: int) -> Head | TokenHead:
-    """The head of a task; a regression's knows the scale of its target."""
+def build_head(dim: int, config: HeadConfig, windows: Windows, tokenizer: Tokenizer, *, fold: int) -> Head | TokenHead:
+    """The head of a task; a regression's knows the scale of its target.
+
+    Args:
+        dim: Channels of a state.
+        config: How states become an answer.
+        windows: Give it the task and the target's scale.
+        tokenizer: What reads them; a text's may lend the head its vectors.
+        fold: Fold whose training windows scale the target.
+    """
     if windows.task.kind == "next_token":
         tied = None
         if config.tie_embeddings and isinstance(tokenizer, TextTokenizer):

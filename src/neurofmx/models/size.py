@@ -44,7 +44,10 @@ def backbone_parameters(family: str, config: BaseModel) -> int:
         >>> backbone_parameters("lstm", LstmConfig(hidden_dim=64, num_layers=1))  # 4 gates of 64 (64 + 64 + 2)
         33280
     """
-    network = pick(MODELS, family, "model family").network
+    entry = pick(MODELS, family, "model family")
+    if entry.build:
+        raise ValueError(f"family={family!r} is no backbone behind a tokenizer; its sizes are a key of its config")
+    network = entry.network
     if not network:
         raise ValueError(f"family={family!r} is no network, it has no backbone; networks: {', '.join(_networks())}")
     module, name = network.split(":")

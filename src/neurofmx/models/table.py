@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from neurofmx.models.configs import HybridConfig, LstmConfig, MambaConfig, TransformerConfig
+from neurofmx.models.configs import HybridConfig, LstmConfig, MambaConfig, NeurofmxConfig, TransformerConfig
 from neurofmx.models.linear import LinearConfig
 from neurofmx.models.pca import PcaConfig
 from neurofmx.task import Task
@@ -20,12 +20,15 @@ class Family(NamedTuple):
         network: `module:class` of a backbone that is trained by gradient descent, or empty.
         classical: `module:class` of a decoder that is fitted in closed form, or empty.
         text: `module:class` of the one in its place where the next token is asked for, or empty.
+        build: `module:function` that puts together the decoder of a network with more than a backbone behind a
+            tokenizer, called as `build(config, head, windows, fold=fold)`, or empty.
     """
 
     config: type[BaseModel]
     network: str = ""
     classical: str = ""
     text: str = ""
+    build: str = ""
 
     def decoder(self, task: Task) -> str:
         """`module:class` of the decoder fitted in closed form for a task; raises ValueError if there is none."""
@@ -42,6 +45,7 @@ MODELS: dict[str, Family] = {
     ),
     "lstm": Family(LstmConfig, network="neurofmx.models.lstm:Lstm"),
     "mamba": Family(MambaConfig, network="neurofmx.models.mamba:MambaStack"),
+    "neurofmx": Family(NeurofmxConfig, build="neurofmx.models.foundation.decoder:build_neurofmx"),
     "pca": Family(PcaConfig, classical="neurofmx.models.pca:PcaDecoder"),
     "transformer": Family(TransformerConfig, network="neurofmx.models.transformer:Transformer"),
 }

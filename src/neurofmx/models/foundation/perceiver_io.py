@@ -52,10 +52,26 @@ class PerceiverEncoder(nn.Module):
         Returns:
             Latents (B, L, dim).
         """
-        latents = self.read(latents, inputs, mask)
+        return self.steps(latents[:, None], inputs, None if mask is None else mask[:, None])[:, 0]
+
+    def steps(self, latents: Tensor, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The same for latents of K steps, which look at the inputs of all steps but only at each other in their own.
+
+        Args:
+            latents: Latents (B, K, L, dim).
+            inputs: Inputs (B, M, dim).
+            mask: Which inputs the latents of a step see (B, K, L, M) or (B, K, 1, M), bool; None for all.
+
+        Returns:
+            Latents (B, K, L, dim).
+        """
+        shape = latents.shape
+        if mask is not None:
+            mask = mask.expand(-1, -1, shape[2], -1).flatten(1, 2)
+        latents = self.read(latents.flatten(1, 2), inputs, mask).reshape(-1, *shape[2:])
         for block in self.process:
             latents = block(latents)
-        return latents
+        return latents.view(shape)
 
 
 class PerceiverDecoder(nn.Module):
@@ -118,5 +134,5 @@ class PerceiverIO(nn.Module):
         self.encoder, self.decoder = PerceiverEncoder(dim, depth=depth, **how), PerceiverDecoder(dim, **how)
 
     def forward(self, inputs: Tensor, latents: Tensor, queries: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Answers (B, Q, dim) to queries (B, Q, dim) about inputs (B, M, dim), of which latents (B, L, dim) see `mask`."""
+        """Answers (B, Q, dim) to queries (B, Q, dim) about inputs (B, M, dim); latents (B, L, dim) look as far as `mask`."""
         return self.decoder(queries, self.encoder(latents, inputs, mask))

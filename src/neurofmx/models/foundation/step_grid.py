@@ -27,23 +27,23 @@ class StepGrid(NamedTuple):
     Args:
         origin: Where step 0 begins on each row's clock (B,), s, float64.
         first: Number of the stretch's first step.
-        count: Steps of the stretch.
+        length: Steps of the stretch.
         step: Step at whose end each token is known (B, N), int64.
-        mask: Which steps of the stretch a row has (B, count), bool; the others follow behind its last token.
+        mask: Which steps of the stretch a row has (B, length), bool; the others follow behind its last token.
         step_s: Length of a step, s.
     """
 
     origin: Tensor
     first: int
-    count: int
+    length: int
     step: Tensor
     mask: Tensor
     step_s: float
 
     @property
     def time(self) -> Tensor:
-        """End of each step on its row's clock (B, count), s, float64."""
-        steps = torch.arange(self.first + 1, self.first + self.count + 1, device=self.origin.device)
+        """End of each step on its row's clock (B, length), s, float64."""
+        steps = torch.arange(self.first + 1, self.first + self.length + 1, device=self.origin.device)
         return self.origin[:, None] + steps * self.step_s
 
 
@@ -83,16 +83,16 @@ def lay_out(end: Tensor, mask: Tensor, origin: Tensor, *, step_s: float, first: 
     step = step.clamp_min(0).masked_fill(~mask, -1)
     last = step.amax(1) if step.shape[1] else torch.full_like(origin, -1, dtype=torch.int64)
     begins = 0 if first is None else first
-    count = max(0 if first is not None else 1, int(last.max()) + 1 - begins) if len(last) else 0
+    length = max(0 if first is not None else 1, int(last.max()) + 1 - begins) if len(last) else 0
     if first is not None and bool((mask & (step < first)).any()):
         raise ValueError(
-            f"the stretch brings a token that was complete before step {first}, and steps up to there are answered: let "
-            f"every stretch end at the end of a step of {step_s:g} s, and bring later what is complete later"
+            f"the stretch brings a token that was complete before step {first}, and steps up to there are answered: "
+            f"let every stretch end at the end of a step of {step_s:g} s, and bring later what is complete later"
         )
-    there = begins + torch.arange(count, device=end.device) <= last[:, None]
+    there = begins + torch.arange(length, device=end.device) <= last[:, None]
     if first is None:
         there[:, :1] = True  # a row without tokens still has a state
-    return StepGrid(origin, begins, count, step, there, step_s)
+    return StepGrid(origin, begins, length, step, there, step_s)
 
 
 def visible(step: Tensor, mask: Tensor, steps: Tensor, *, window: int | None) -> Tensor:

@@ -1,0 +1,74 @@
+"""NeuroFMx on one dataset alone: a decoder like that of any other family."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from neurofmx.models.build import build_head
+from neurofmx.models.configs import HeadConfig, NeurofmxConfig
+from neurofmx.models.decoder import Decoder
+from neurofmx.models.foundation.streams import Stream
+from neurofmx.models.head import Head
+from neurofmx.models.neurofmx import NeuroFMx, StreamState
+from neurofmx.models.token_head import TokenHead
+from neurofmx.tokenizers.multi_sample import MultiSample
+from neurofmx.tokenizers.table import build_tokenizer, default_tokenizer
+from neurofmx.tokenizers.tokens import Layout, Sample, Tokenizer
+from neurofmx.tokenizers.windows import Windows
+
+STEPS = 16  # most steps of a window where the config names no step; a text has one a token
+
+
+class NeuroFMxDecoder(Decoder):
+    """Answer the task of one dataset from its windows, which are the model's only stream.
+
+    Args:
+        backbone: The model, which knows the stream.
+        head: States and their mask to outputs.
+        stream: Name of the stream.
+    """
+
+    def __init__(self, backbone: NeuroFMx, head: Head | TokenHead, *, stream: str) -> None:
+        nn.Module.__init__(self)  # a decoder's tokenizer stands inside the backbone here
+        self.backbone, self.head, self.stream = backbone, head, stream
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What reads the windows."""
+        return self.backbone.streams[self.stream].tokenizer
+
+    def forward(self, sample: Sample, state: StreamState | None = None) -> tuple[torch.Tensor, StreamState]:
+        """Outputs and the state to carry on from, as of `Decoder.forward`."""
+        batch = MultiSample.single(self.stream, sample, session=self._session(sample))
+        if state is not None:
+            batch.offset[self.stream] = state.time(self.backbone.step_s)
+        states, state = self.backbone(batch, state)
+        return self.head(states.states, None if sample.length is None else states.mask), state
+
+    def _session(self, sample: Sample) -> torch.Tensor | None:
+        """Which session each window is of, where sessions have embeddings."""
+        return sample.recording if len(self.backbone.sessions) else None
+
+
+def build_neurofmx(config: NeurofmxConfig, head: HeadConfig, windows: Windows, *, fold: int) -> NeuroFMxDecoder:
+    """A freshly initialised decoder for one fold of a dataset; arguments as of `neurofmx.models.build.build_decoder`.
+
+    Sessions get embeddings where each has channels of its own: every fold then trains on all of them.
+    """
+    dim, layout = config.sizes.hidden_dim, Layout.of(windows)
+    reader = windows.tokenizer or default_tokenizer(windows.modality, windows.montage)
+    tokenizer = build_tokenizer(reader, layout, dim, options=windows.tokenizer_options)
+    name = f"{windows.dataset}/{windows.modality}"
+    step_s = config.step_s or _step(Stream(tokenizer, layout, windows.modality))
+    model = NeuroFMx(config, step_s=step_s)
+    model.streams.add(name, tokenizer, layout, modality=windows.modality)
+    for recording in range(layout.recordings if layout.varied else 0):
+        model.add_session(f"{windows.dataset}/{recording}")
+    return NeuroFMxDecoder(model, build_head(dim, head, windows, tokenizer, fold=fold), stream=name)
+
+
+def _step(stream: Stream) -> float:
+    """Length of a step, s: a token, or of long windows as many as leave `STEPS` steps; a text always a token."""
+    tokens = 1 if stream.layout.vocabulary else -(-stream.moments // STEPS)
+    return tokens * stream.spacing

@@ -1,0 +1,263 @@
+"""NeuroFMx: any subset of modalities, whatever their rates, to states on one grid of time steps.
+
+Shapes: B rows, N tokens, K steps, L latents, D channels.
+
+    streams -> tokens (B, N, D)     tokenizers, plus what modality, session, subject and time it is
+            -> latents (B, K, L, D) each step's latents look at the tokens known by its end (Perceiver IO)
+            -> latents (B, K, L, D) Mamba blocks along the steps, one sequence for each latent
+            -> states (B, K, D)     what the latents of a step say together (PopT)
+
+With `causal` a state depends on nothing later than the end of its step, as far as the tokenizers do not look ahead
+(those that read patch by patch do not); then a stream can be read stretch by stretch with the same states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from neurofmx.layers.mamba import MambaState
+from neurofmx.models.configs import MambaConfig, NeurofmxConfig
+from neurofmx.models.foundation.perceiver_io import PerceiverEncoder
+from neurofmx.models.foundation.popt import PopulationTransformer
+from neurofmx.models.foundation.registry import SPREAD, EmbeddingRegistry
+from neurofmx.models.foundation.step_grid import StepGrid, lay_out, origins, visible
+from neurofmx.models.foundation.streams import Streams, TokenSet
+from neurofmx.models.foundation.time_embedding import TimeEmbedding
+from neurofmx.models.mamba import MambaStack
+from neurofmx.tokenizers.multi_sample import MultiSample
+
+STEPS_AT_ONCE = 32  # a mask over all steps and tokens of a long window would not fit; it changes no number
+
+
+class NeuralStates(NamedTuple):
+    """What the model makes of a batch.
+
+    Args:
+        states: State at the end of each step (B, K, D).
+        mask: Which steps a row has (B, K), bool; the others follow behind its last token.
+        time: End of each step on its row's clock (B, K), s, float64.
+        latents: What output queries look at (B, K, L, D).
+    """
+
+    states: Tensor
+    mask: Tensor
+    time: Tensor
+    latents: Tensor
+
+
+class StreamState(NamedTuple):
+    """What a stream carries from one stretch to the next.
+
+    Args:
+        origin: Where step 0 of each row begins on its clock (B,), s.
+        steps: Steps that are answered.
+        tokens: Tokens that later steps still see.
+        step: Their steps (B, N).
+        dynamics: State of each Mamba block.
+    """
+
+    origin: Tensor
+    steps: int
+    tokens: TokenSet
+    step: Tensor
+    dynamics: list[MambaState]
+
+    def time(self, step_s: float) -> Tensor:
+        """End of the last step that is answered (B,), s."""
+        return self.origin + self.steps * step_s
+
+
+class NeuroFMx(nn.Module):
+    """The multimodal model without heads (those are in `neurofmx.models.foundation.heads`).
+
+    Args:
+        config: Sizes and grid.
+        step_s: Length of a time step, s; None for the config's.
+
+    Raises:
+        ValueError: If neither says how long a step is.
+
+    Source:
+        Jaegle et al. 2022 (Perceiver IO), Gu and Dao 2023 (Mamba), Chau et al. 2024 (PopT), Azabou et al. 2023 (tokens
+        of many sessions by time stamps and embeddings); put together as in the head of this file.
+    """
+
+    def __init__(self, config: NeurofmxConfig, *, step_s: float | None = None) -> None:
+        super().__init__()
+        step_s = config.step_s if step_s is None else step_s
+        if step_s is None:
+            raise ValueError("step_s=None: say how long a time step is, in the config or as step_s; e.g. a token, in s")
+        self.config, self.step_s, sizes = config, step_s, config.sizes
+        dim = sizes.hidden_dim
+        how: dict[str, Any] = {
+            "heads": sizes.num_attention_heads,
+            "feedforward": sizes.feedforward,
+            "dropout": config.dropout,
+            "attention_dropout": config.attention_dropout,
+        }
+        self.streams, self.sessions, self.subjects = Streams(dim), EmbeddingRegistry(dim), EmbeddingRegistry(dim)
+        self.time = TimeEmbedding(dim, shortest=config.shortest_s or step_s / 2)
+        self.latents = nn.Parameter(SPREAD * torch.randn(sizes.latents, dim))
+        self.fusion = PerceiverEncoder(dim, depth=sizes.latent_layers, **how)
+        self.dynamics = MambaStack(_mamba(config))
+        self.population = PopulationTransformer(dim, layers=sizes.population_layers, **how)
+
+    @property
+    def dim(self) -> int:
+        """Channels of a state."""
+        return self.config.sizes.hidden_dim
+
+    def add_session(self, name: str, *, recordings: Mapping[str, int] | None = None) -> int:
+        """Make embeddings for a session never seen; every other number stays as it is.
+
+        Args:
+            name: Of the session.
+            recordings: By stream with channels of its own, how many recordings it brings: its tokenizer gets embeddings
+                for their channels under the next indices.
+
+        Returns:
+            Index of the session, for `MultiSample.session`.
+
+        Raises:
+            ValueError: If the name is taken, a stream is unknown, or its tokenizer has no embeddings of recordings.
+        """
+        for stream, number in (recordings or {}).items():
+            grow = getattr(self.streams[stream].tokenizer, "add_recordings", None)
+            if grow is None:
+                raise ValueError(f"recordings={{{stream!r}: {number}}}: its tokenizer has no embeddings of recordings")
+            grow(number)
+        return self.sessions.add(name)[0]
+
+    def add_subject(self, name: str) -> int:
+        """The same for a subject; returns its index, for `MultiSample.subject`."""
+        return self.subjects.add(name)[0]
+
+    def forward(
+        self, batch: MultiSample, state: StreamState | None = None, *, seen: Mapping[str, Tensor] | None = None
+    ) -> tuple[NeuralStates, StreamState]:
+        """States of a batch.
+
+        Args:
+            batch: Rows of any of the model's streams; what a row lacks is not read. Of a stretch that goes on from
+                another, the offsets say where on the rows' clocks it begins.
+            state: What the call on the stretch before returned; None at the start. Every stretch but the last must end
+                at the end of a step, as far as its streams' tokens do.
+            seen: By stream, which samples are shown (B, T), bool; None for all.
+
+        Returns:
+            The states, and what to hand to the call on the next stretch.
+
+        Raises:
+            ValueError: If a stream is unknown, a stretch brings what was complete before steps that are answered, or a
+                model that is not causal is handed a state.
+        """
+        if state is not None and not self.config.causal:
+            raise ValueError("causal=False: this model needs the whole window at once; leave `state` out")
+        with self._precision(batch.session.device):
+            return self._run(batch, state, seen)
+
+    def _run(
+        self, batch: MultiSample, state: StreamState | None, seen: Mapping[str, Tensor] | None
+    ) -> tuple[NeuralStates, StreamState]:
+        """The pass itself."""
+        tokens = self._embedded(batch, self.streams(batch, seen))
+        origin = origins(batch, self.step_s) if state is None else state.origin
+        first = None if state is None else state.steps
+        grid = lay_out(tokens.end, tokens.mask, origin, step_s=self.step_s, first=first)
+        tokens, step = _with_earlier(tokens, grid.step, state)
+        latents, dynamics = self._along_steps(self._fused(tokens, step, grid), state)
+        states, latents = self._population(latents)
+        carried = self._carried(tokens, step, grid, dynamics)
+        return NeuralStates(states.float(), grid.mask, grid.time, latents.float()), carried
+
+    def _embedded(self, batch: MultiSample, tokens: TokenSet) -> TokenSet:
+        """Tokens that say of what session and subject and of what time they are."""
+        whose = self.sessions(batch.session) + self.subjects(batch.subject)
+        values = tokens.values + whose[:, None] + self.time(tokens.time)
+        return tokens._replace(values=values.masked_fill(~tokens.mask[..., None], 0.0))
+
+    def _fused(self, tokens: TokenSet, step: Tensor, grid: StepGrid) -> Tensor:
+        """Latents (B, K, L, D) after looking at the tokens, some steps at a time."""
+        window = self.config.window if self.config.causal else None
+        numbers = torch.arange(grid.first, grid.first + grid.length, device=step.device)
+        parts = []
+        for some, time in zip(numbers.split(STEPS_AT_ONCE), grid.time.split(STEPS_AT_ONCE, 1), strict=True):
+            mask, values = visible(step, tokens.mask, some, window=window), tokens.values
+            if window is not None and len(numbers) > STEPS_AT_ONCE:
+                near = mask.any(1).any(0).nonzero()[:, 0]
+                mask, values = mask[..., near], values[:, near]
+            latents = self.latents + self.time(time)[:, :, None]
+            parts.append(self._called(self.fusion.steps, latents, values, mask[:, :, None]))
+        return torch.cat(parts, 1) if parts else tokens.values.new_zeros(len(step), 0, *self.latents.shape)
+
+    def _along_steps(self, latents: Tensor, state: StreamState | None) -> tuple[Tensor, list[MambaState]]:
+        """Latents after the Mamba blocks, each latent a sequence of its own, and the blocks' states."""
+        if not latents.shape[1]:
+            return latents, [] if state is None else state.dynamics
+        sequences, carried = latents.transpose(1, 2).flatten(0, 1), list[MambaState]()
+        before: Sequence[MambaState | None] = [None] * len(self.dynamics.blocks) if state is None else state.dynamics
+        for block, known in zip(self.dynamics.blocks, before, strict=True):
+            sequences, after = self._called(block, sequences, known)
+            carried.append(after)
+        sequences = self.dynamics.norm(sequences)
+        return sequences.unflatten(0, (len(latents), -1)).transpose(1, 2), carried
+
+    def _population(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """States (B, K, D), and the latents (B, K, L, D) after they have looked at each other."""
+        steps, states, members = latents.shape[1], [], []
+        for some in latents.split(STEPS_AT_ONCE, 1) if steps else ():
+            summary, found = self._called(self.population, some.flatten(0, 1))
+            states.append(summary.unflatten(0, some.shape[:2]))
+            members.append(found.unflatten(0, some.shape[:2]))
+        return (torch.cat(states, 1), torch.cat(members, 1)) if steps else (latents[:, :, 0], latents)
+
+    def _carried(self, tokens: TokenSet, step: Tensor, grid: StepGrid, dynamics: list[MambaState]) -> StreamState:
+        """What the next stretch needs: the tokens that its first step still sees, and the state of each block."""
+        steps = grid.first + grid.length
+        near = (tokens.mask & (step > steps - self.config.window)).any(0).nonzero()[:, 0]
+        kept = TokenSet(*(part[:, near] for part in tokens))
+        return StreamState(grid.origin, steps, kept, step[:, near], dynamics)
+
+    def _called(self, module: Callable[..., Any], *given: Any) -> Any:
+        """What a part makes of its inputs, kept for the backward pass or made anew in it."""
+        if self.config.recompute and torch.is_grad_enabled():
+            return checkpoint(module, *given, use_reentrant=False)
+        return module(*given)
+
+    def _precision(self, device: torch.device) -> AbstractContextManager[Any]:
+        """bfloat16 products where the config asks for them; else what the caller has set holds."""
+        if self.config.precision == "float32":
+            return nullcontext()
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+
+    @property
+    def kernels(self) -> str:
+        """What computes the scans on the device of the weights, so that a score can name it."""
+        return self.dynamics.kernels
+
+
+def _with_earlier(tokens: TokenSet, step: Tensor, state: StreamState | None) -> tuple[TokenSet, Tensor]:
+    """This stretch's tokens and their steps behind those of earlier stretches that are still seen."""
+    if state is None:
+        return tokens, step
+    both = TokenSet(*(torch.cat(parts, 1) for parts in zip(state.tokens, tokens, strict=True)))
+    return both, torch.cat([state.step, step], 1)
+
+
+def _mamba(config: NeurofmxConfig) -> MambaConfig:
+    """The settings of the Mamba blocks."""
+    return MambaConfig(
+        hidden_dim=config.sizes.hidden_dim,
+        num_layers=config.sizes.num_layers,
+        d_state=config.d_state,
+        d_conv=config.d_conv,
+        expand=config.expand,
+        dropout=config.dropout,
+        kernels=config.kernels,
+    )
