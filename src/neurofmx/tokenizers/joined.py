@@ -181,6 +181,32 @@ def join(streams: Mapping[str, Windows], *, tolerance: float) -> Joined:
     return Joined(dict(streams), index, anchor, group, origins, split)
 
 
+def together(streams: Mapping[str, Windows], *, tolerance: float) -> list[Joined]:
+    """Join every stream with those of the same recordings; streams that share none stay sets of their own.
+
+    Args:
+        streams: Windows of each stream.
+        tolerance: As of `join`.
+
+    Returns:
+        Sets of joined windows, in the order of their first streams.
+    """
+    groups: list[dict[str, Windows]] = []
+    for name, windows in streams.items():
+        mine = {name: windows}
+        alike = [group for group in groups if any(_share_a_recording(windows, other) for other in group.values())]
+        for group in alike:
+            groups.remove(group)
+        groups.append({key: value for group in [*alike, mine] for key, value in group.items()})
+    order = list(streams)
+    return [join(group, tolerance=tolerance) for group in sorted(groups, key=lambda g: order.index(next(iter(g))))]
+
+
+def _share_a_recording(one: Windows, other: Windows) -> bool:
+    """Whether two streams have a recording in common, of which both name the files."""
+    return any(a.files and b.files and same_recording(a, b) for a in one.origins for b in other.origins)
+
+
 def _recordings(streams: Mapping[str, Windows]) -> tuple[tuple[Origin, ...], dict[str, np.ndarray]]:
     """All recordings, and for each stream which of them each window is of."""
     origins: list[Origin] = []

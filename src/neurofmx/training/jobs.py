@@ -6,7 +6,6 @@ anywhere goes on where it was. What is kept is found again by a key over all it 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -26,7 +25,6 @@ import torch
 from pydantic import BaseModel
 from tqdm import tqdm
 
-import neurofmx
 from neurofmx.atomic import atomic
 from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig
@@ -34,6 +32,7 @@ from neurofmx.tokenizers.windows import Windows, load_windows, open_windows
 from neurofmx.training.batches import Batches
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.footprint import step_memory
+from neurofmx.training.key import key_of
 from neurofmx.training.lock import locked
 from neurofmx.training.loop import Trainer
 from neurofmx.training.options import TrainOptions
@@ -51,15 +50,9 @@ class Recipe:
 
     def key(self) -> str:
         """Hash over windows, settings and the package's code; what it names was trained by exactly this."""
-        with self.windows.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
         options = self.options.model_dump(exclude={"workers", "use_cache"})
         settings = [self.family, self.config.model_dump(), self.head.model_dump(), options]
-        digest.update(json.dumps(settings, sort_keys=True).encode())
-        package = Path(neurofmx.__file__).parent
-        for source in sorted(package.rglob("*.py")):
-            digest.update(source.relative_to(package).as_posix().encode() + source.read_bytes())
-        return digest.hexdigest()[:16]
+        return key_of([self.windows], settings)
 
 
 class Trained(NamedTuple):
