@@ -141,6 +141,43 @@ def trace_naive(spikes, tau):
     return torch.stack(traces, 1)
 
 
+def info_nce_naive(queries, keys, temperature, negatives):
+    """Minus the mean log probability of each query's own key, pair by pair."""
+    total = 0.0
+    for i, q in enumerate(queries):
+        odds = [math.exp(float(q @ k / q.norm() / k.norm()) / temperature) for k in keys]
+        rivals = sum(odds[j] for j in range(len(keys)) if j != i and negatives[i, j])
+        total -= math.log(odds[i] / (odds[i] + rivals))
+    return total / len(queries)
+
+
+def temporal_contrastive_naive(z, start, session, near, apart, duration, temperature):
+    """Each window against each of its positives and all of its negatives, window by window."""
+    terms = []
+    for i in range(len(z)):
+        odds = [math.exp(float(z[i] @ other / z[i].norm() / other.norm()) / temperature) for other in z]
+        gap = [abs(float(start[i] - t)) if session[i] == s else math.inf for t, s in zip(start, session, strict=True)]
+        rivals = [odds[j] for j in range(len(z)) if gap[j] >= apart and gap[j] >= duration]
+        own = [odds[j] for j in range(len(z)) if j != i and gap[j] <= near]
+        if rivals and own:
+            terms.append(sum(-math.log(p / (p + sum(rivals))) for p in own) / len(own))
+    return sum(terms) / len(terms)
+
+
+def mmd_naive(x, y, bandwidth, unbiased):
+    """Squared discrepancy kernel by kernel."""
+
+    def mean_kernel(a, b, skip):
+        kernels = []
+        for i in range(len(a)):
+            for j in range(len(b)):
+                if not (skip and i == j):
+                    kernels.append(math.exp(-float(((a[i] - b[j]) ** 2).sum()) / (2 * bandwidth**2)))
+        return sum(kernels) / len(kernels)
+
+    return mean_kernel(x, x, unbiased) + mean_kernel(y, y, unbiased) - 2 * mean_kernel(x, y, False)
+
+
 def gradients(outputs, inputs):
     """Gradients of one fixed, uneven weighting of all outputs with respect to every input."""
     total = sum((torch.linspace(-1, 2, out.numel(), dtype=out.dtype).view(out.shape) * out).sum() for out in outputs)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.image import imread
-from scipy.stats import false_discovery_control, wilcoxon
+from scipy.stats import wilcoxon
 
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.study.claims import Claim
-from neurofmx.study.compare import compare, holm
+from neurofmx.study.compare import compare
 from neurofmx.study.domain import DOMAINS
 from neurofmx.study.figure import _ticks, study_figure
 from neurofmx.study.table import study_markdown
@@ -70,15 +70,6 @@ def test_an_interval_over_datasets_covers_no_effect_as_often_as_it_says() -> Non
         found = rows(compare(runs, baseline="base", draws=150), "same", "all")["ratios"]["score"]
         inside += found["low"] <= 1 <= found["high"]
     assert inside >= 34  # of 40; 95 % would be 38
-
-
-def test_holm_is_between_none_and_bonferroni_and_never_decreases() -> None:
-    p = np.array([0.2, 0.001, 0.04, 0.03])
-    found = np.array(holm(p.tolist()))
-    assert found.tolist() == pytest.approx([0.2, 0.004, 0.09, 0.09])
-    assert np.all(found >= false_discovery_control(p) - 1e-12)  # a weaker guarantee corrects less
-    assert np.all(found <= np.minimum(1, 4 * p))
-    assert holm([]) == []
 
 
 @pytest.mark.parametrize(

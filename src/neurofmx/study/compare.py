@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from neurofmx.benchmark.metrics.holm import holm
 from neurofmx.evaluation.gate import paired_difference, percentiles
 from neurofmx.evaluation.report import rounded
 from neurofmx.study.claims import CLAIMS
@@ -146,21 +147,7 @@ def _correct(rows: Sequence[dict[str, Any]]) -> None:
         asked = [row["ratios"][measure] for row in rows]
         asked = [each for each in asked if each is not None and each["p"] is not None]
         for each, corrected in zip(asked, holm([each["p"] for each in asked]), strict=True):
-            each["p_holm"] = corrected
-
-
-def holm(probabilities: Sequence[float]) -> list[float]:
-    """Holm's correction of probabilities for how many there are.
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03])
-        [0.03, 0.06, 0.06]
-    """
-    corrected, highest = [0.0] * len(probabilities), 0.0
-    for place, index in enumerate(np.argsort(probabilities, kind="stable")):
-        highest = max(highest, min(1.0, (len(probabilities) - place) * probabilities[index]))
-        corrected[index] = highest
-    return corrected
+            each["p_holm"] = float(corrected)
 
 
 def _claims(study: str | None, rows: Sequence[Mapping[str, Any]], overall: Sequence[Mapping[str, Any]]) -> list[Any]:

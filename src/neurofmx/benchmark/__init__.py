@@ -1,0 +1,1 @@
+"""The benchmark of models that map tokens to states; it knows no model."""

@@ -1,0 +1,1 @@
+"""Numbers that describe answers and states, and tests of one model against another over datasets."""

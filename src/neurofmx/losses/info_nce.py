@@ -1,0 +1,134 @@
+"""InfoNCE: which of all keys belongs to a query?
+
+Symbols: `q[i], k[i]` unit vectors of pair i, N pairs, `tau` temperature.
+
+    s[i, j] = q[i] . k[j] / tau        L = -mean_i log( exp s[i, i] / sum_j exp s[i, j] )
+
+`log N - L` is in expectation a lower bound of the mutual information of queries and keys, and can itself never be above
+`log N`: with few pairs much shared information cannot be seen.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+
+from neurofmx.kernels.precision import full_precision
+from neurofmx.losses.masking import rows_where
+
+LOWEST_TEMPERATURE = 0.01  # that a learnt one may reach: below, one wrong pair decides the gradient
+
+
+def info_nce(
+    queries: Tensor,
+    keys: Tensor,
+    *,
+    temperature: Tensor | float = 0.1,
+    symmetric: bool = True,
+    mask: Tensor | None = None,
+    negatives: Tensor | None = None,
+) -> Tensor:
+    """Mean cross-entropy of finding each query's own key among all keys of the batch.
+
+    Args:
+        queries: Embeddings (N, D) of any length; only their direction counts.
+        keys: Embeddings (N, D), row i the partner of query i.
+        temperature: What similarities are divided by, above 0; a tensor may be learnt.
+        symmetric: Whether keys look for their queries as well, and both losses are averaged.
+        mask: Which pairs count (N,), bool: the others are neither asked nor anyone's negative, and may hold anything.
+            None for all.
+        negatives: Which key j is wrong for query i, (N, N), bool: False leaves it out, as windows that overlap must be.
+            The diagonal does not matter. None for all others.
+
+    Returns:
+        A scalar, nats, at least 0; `log N` where all embeddings are equal, 0 where no pair counts.
+
+    Raises:
+        ValueError: If shapes disagree, or the temperature is a number not above 0.
+
+    Source:
+        van den Oord et al. (2018), Representation learning with contrastive predictive coding, equations 4 and 5;
+        symmetric: Radford et al. (2021), Learning transferable visual models from natural language supervision, fig. 3.
+
+    Example:
+        >>> round(info_nce(torch.eye(4), torch.eye(4), temperature=0.1).item(), 6)  # log(1 + 3 exp(-10))
+        0.000136
+    """
+    if queries.shape != keys.shape or queries.ndim != 2:
+        raise ValueError(f"queries {tuple(queries.shape)} and keys {tuple(keys.shape)}: give one shape (pairs, width)")
+    kept = _kept(negatives, mask, len(queries))
+    queries, keys = rows_where(mask, queries, keys)
+    logits = similarities(queries, keys, temperature)
+    if kept is not None:
+        own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+        logits = logits.masked_fill(~(kept | own), -math.inf)
+    forward = _found(logits)
+    return (forward + _found(logits.T)) / 2 if symmetric else forward
+
+
+@full_precision
+def similarities(queries: Tensor, keys: Tensor, temperature: Tensor | float) -> Tensor:
+    """Cosines of all queries (N, D) with all keys (M, D), divided by a temperature, (N, M)."""
+    if not isinstance(temperature, Tensor) and not temperature > 0:
+        raise ValueError(f"temperature={temperature}: must be above 0, usually 0.05 to 0.5")
+    return normalize(queries, dim=1) @ normalize(keys, dim=1).T / temperature
+
+
+class InfoNCE(nn.Module):
+    """InfoNCE with a temperature of its own, learnt or not.
+
+    Args:
+        temperature: What similarities are divided by, above 0.01.
+        learnable: Whether it is learnt, never down to 0.01; the logarithm of what is above that is then a parameter.
+        symmetric: Whether keys look for their queries as well.
+
+    Raises:
+        ValueError: If the temperature is not above 0.01.
+
+    Source:
+        Radford et al. (2021), section 2.5, for the learnt temperature and its bound.
+    """
+
+    log_excess: Tensor  # above the lowest temperature; clamped instead, it would have no gradient to come back by
+
+    def __init__(self, *, temperature: float = 0.1, learnable: bool = False, symmetric: bool = True) -> None:
+        super().__init__()
+        if not LOWEST_TEMPERATURE < temperature < math.inf:
+            raise ValueError(f"temperature={temperature}: must be above {LOWEST_TEMPERATURE}, usually 0.05 to 0.5")
+        self.symmetric = symmetric
+        start = torch.tensor(math.log(temperature - LOWEST_TEMPERATURE))
+        if learnable:
+            self.log_excess = nn.Parameter(start)
+        else:
+            self.register_buffer("log_excess", start)
+
+    @property
+    def temperature(self) -> Tensor:
+        """What similarities are divided by now, a scalar."""
+        return LOWEST_TEMPERATURE + self.log_excess.exp()
+
+    def forward(
+        self, queries: Tensor, keys: Tensor, *, mask: Tensor | None = None, negatives: Tensor | None = None
+    ) -> Tensor:
+        """The loss of a batch, arguments and result as of `info_nce`."""
+        return info_nce(
+            queries, keys, temperature=self.temperature, symmetric=self.symmetric, mask=mask, negatives=negatives
+        )
+
+
+def _found(logits: Tensor) -> Tensor:
+    """Mean cross-entropy with the diagonal (N, N); 0 of nothing."""
+    own = torch.arange(len(logits), device=logits.device)
+    return cross_entropy(logits, own, reduction="sum") / max(1, len(logits))
+
+
+def _kept(negatives: Tensor | None, mask: Tensor | None, pairs: int) -> Tensor | None:
+    """Which similarities count among the pairs that do."""
+    if negatives is None:
+        return None
+    if negatives.dtype != torch.bool or negatives.shape != (pairs, pairs):
+        raise ValueError(f"negatives is {negatives.dtype} {tuple(negatives.shape)}: must be bool ({pairs}, {pairs})")
+    return negatives if mask is None else negatives[mask][:, mask]
