@@ -92,7 +92,7 @@ class NeuroFMx(nn.Module):
         super().__init__()
         step_s = config.step_s if step_s is None else step_s
         if step_s is None:
-            raise ValueError("step_s=None: say how long a time step is, in the config or as step_s; e.g. a token, in s")
+            raise ValueError("step_s=None: say how long a time step is in seconds, here or in the config; as a token is")
         self.config, self.step_s, sizes = config, step_s, config.sizes
         dim = sizes.hidden_dim
         how: dict[str, Any] = {
@@ -174,7 +174,7 @@ class NeuroFMx(nn.Module):
         latents, dynamics = self._along_steps(self._fused(tokens, step, grid), state)
         states, latents = self._population(latents)
         carried = self._carried(tokens, step, grid, dynamics)
-        return NeuralStates(states.float(), grid.mask, grid.time, latents.float()), carried
+        return NeuralStates(_widened(states), grid.mask, grid.time, _widened(latents)), carried
 
     def _embedded(self, batch: MultiSample, tokens: TokenSet) -> TokenSet:
         """Tokens that say of what session and subject and of what time they are."""
@@ -240,6 +240,11 @@ class NeuroFMx(nn.Module):
     def kernels(self) -> str:
         """What computes the scans on the device of the weights, so that a score can name it."""
         return self.dynamics.kernels
+
+
+def _widened(x: Tensor) -> Tensor:
+    """What heads read: single precision where products were made in half."""
+    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def _with_earlier(tokens: TokenSet, step: Tensor, state: StreamState | None) -> tuple[TokenSet, Tensor]:

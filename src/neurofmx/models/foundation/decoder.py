@@ -43,8 +43,8 @@ class NeuroFMxDecoder(Decoder):
         batch = MultiSample.single(self.stream, sample, session=self._session(sample))
         if state is not None:
             batch.offset[self.stream] = state.time(self.backbone.step_s)
-        states, state = self.backbone(batch, state)
-        return self.head(states.states, None if sample.length is None else states.mask), state
+        states, carried = self.backbone(batch, state)
+        return self.head(states.states, None if sample.length is None else states.mask), carried
 
     def _session(self, sample: Sample) -> torch.Tensor | None:
         """Which session each window is of, where sessions have embeddings."""

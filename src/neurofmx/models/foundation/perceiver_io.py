@@ -134,5 +134,5 @@ class PerceiverIO(nn.Module):
         self.encoder, self.decoder = PerceiverEncoder(dim, depth=depth, **how), PerceiverDecoder(dim, **how)
 
     def forward(self, inputs: Tensor, latents: Tensor, queries: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Answers (B, Q, dim) to queries (B, Q, dim) about inputs (B, M, dim); latents (B, L, dim) look as far as `mask`."""
+        """Answers to queries (B, Q, dim) about inputs (B, M, dim), which latents (B, L, dim) see as far as the mask."""
         return self.decoder(queries, self.encoder(latents, inputs, mask))

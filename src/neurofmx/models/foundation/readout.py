@@ -35,7 +35,8 @@ class SignalReadout(nn.Module):
         attention_dropout: Share of attention weights dropped in training.
 
     Source:
-        Jaegle et al. 2022, "Perceiver IO", section 3.2 (queries); Azabou et al. 2023, section 2.2 (embeddings of units).
+        Jaegle et al. 2022, "Perceiver IO", section 3.2 (queries); Azabou et al. 2023, "A unified, scalable framework
+        for neural population decoding", section 2.2 (embeddings of units).
     """
 
     def __init__(
