@@ -132,7 +132,7 @@ def stages() -> list[tuple[str, str, set[str], list[str]]]:
         for body in [stage.get("do", stage)]
         for script in re.findall(r"pipeline/\w+\.py", str(body["cmd"]))
         for model in (compared if name.startswith("compare_") else ["model"])
-        for kind, modality in (READ if name in ("download", "preprocess", "tokenize") else READ[:1])
+        for kind, modality in (READ if name in ("download", "preprocess", "tokenize", "pretrain_tokens") else READ[:1])
     ]
 
 
@@ -152,6 +152,8 @@ def points(stage: str, kind: str, modality: str, model: str) -> set[str]:
         "evaluate": network | {"models.hybrid"},
         "compare_train": network | {f"models.{model}"},
         "compare_evaluate": network | {f"models.{model}"},
+        "pretrain_tokens": {dataset, f"preprocessing.{modality}"},
+        "pretrain": network,
     }
     return reached.get(stage, set())
 

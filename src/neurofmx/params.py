@@ -24,10 +24,12 @@ from neurofmx.sections import ParamsError, build, mapping, problems_of, say
 from neurofmx.tables import pick
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.training.options import TrainOptions
+from neurofmx.training.pretrain_options import PretrainOptions
 from neurofmx.variants import variant_problems
 
 PLAYED = "mujoco_cloning"  # the kind whose policies can be scored in the simulator
 STUDIED = "hybrid"  # the family of section `model`
+Start = Literal["scratch", "probe", "finetune"]
 FROZEN = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
@@ -90,6 +92,75 @@ class Item(BaseModel):
     modality: str = Field(description="Which of the kind's recordings: a key of `neurofmx.preprocessing.PREPROCESS`.")
 
 
+class Pretrain(PretrainOptions):
+    """What the multimodal model is pretrained on, and how."""
+
+    names: tuple[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], ...] = Field(
+        default=(),
+        max_length=1,
+        description="What the pretraining is called: its weights are data/checkpoints/pretrained/<name>; [] for none.",
+    )
+    datasets: dict[str, Item] = Field(
+        default={},
+        description="Keys of `datasets`, with kind and modality; those of one session are joined by time stamps.",
+    )
+
+    @model_validator(mode="after")
+    def _named_and_given(self) -> Pretrain:
+        if bool(self.names) != bool(self.datasets):
+            raise ValueError(
+                f"names={list(self.names)}, datasets={list(self.datasets)}: a pretraining needs a name and a "
+                "dataset or more; leave both empty for none"
+            )
+        streams = [self.stream(name) for name in self.datasets]
+        if twice := sorted({name for name in streams if streams.count(name) > 1}):
+            raise ValueError(
+                f"datasets: two of them are {', '.join(twice)}; a pretraining takes a kind and modality once: give one "
+                "block more sessions"
+            )
+        return self
+
+    def stream(self, dataset: str) -> str:
+        """What the model calls the stream of a dataset: `cao2021/spikes`."""
+        item = self.datasets[dataset]
+        return f"{item.kind}/{item.modality}"
+
+
+class Transfer(BaseModel):
+    """On which datasets the pretrained model is held against one from scratch, and with how much of their data."""
+
+    model_config = FROZEN
+
+    datasets: tuple[str, ...] = Field(default=(), description="Datasets of `run`, of sessions not pretrained on.")
+    starts: tuple[Start, ...] = Field(
+        default=("scratch", "probe", "finetune"),
+        min_length=1,
+        description="From scratch; pretrained and frozen but for head and embeddings of the new sessions; or "
+        "pretrained, all trained.",
+    )
+    shares: tuple[Annotated[int, Field(ge=1, le=100)], ...] = Field(
+        default=(10, 25, 50, 100),
+        min_length=1,
+        description="Shares of the training and validation windows, %, by whole blocks; a smaller lies in a larger.",
+    )
+
+
+class Multimodal(BaseModel):
+    """Which datasets of the same sessions are answered together, beside each alone."""
+
+    model_config = FROZEN
+
+    sets: dict[str, Annotated[tuple[str, ...], Field(min_length=2)]] = Field(
+        default={}, description="Name of each set, and its datasets, which `run` names."
+    )
+    tolerance: float = Field(
+        default=0.06, ge=0, description="Greatest distance of two modalities' anchors that are one moment, s."
+    )
+    drop_modalities: float = Field(
+        default=0.2, ge=0, lt=1, description="Probability in training that a row loses a modality, never all of them."
+    )
+
+
 class Run(BaseModel):
     """What plain `dvc repro` builds."""
 
@@ -146,6 +217,9 @@ class Params(BaseModel):
     train: TrainOptions = TrainOptions()
     evaluate: Evaluate = Evaluate()
     simulate: Simulate = Simulate()
+    pretrain: Pretrain = Pretrain()
+    transfer: Transfer = Transfer()
+    multimodal: Multimodal = Multimodal()
     suites: dict[str, Suite] = Field(default={}, description="Named runs over many datasets.")
     run: Run
 
@@ -182,6 +256,38 @@ class Params(BaseModel):
             if pick(self.run.datasets, name, "dataset of simulate.datasets in run.datasets").kind != PLAYED:
                 raise ValueError(f"simulate.datasets: {name} is no recording of an expert; its kind must be {PLAYED}")
         return self
+
+    @model_validator(mode="after")
+    def _foundation_is_known(self) -> Params:
+        """Datasets of pretraining, transfer and joint answers are there and fit together."""
+        features = getattr(self.named("linear").config, "features", "auto")
+        for name, item in self.pretrain.datasets.items():
+            pick(self.datasets, name, "dataset in pretrain.datasets")
+            if item.modality == "text":
+                raise ValueError(f"pretrain.datasets: {name} is a text, of which nothing can be masked; leave it out")
+            check_prepared(name, self.pretraining(name), features=features)
+        for section, named in (
+            ("transfer.datasets", self.transfer.datasets),
+            *((f"multimodal.sets.{name}", datasets) for name, datasets in self.multimodal.sets.items()),
+        ):
+            for name in named:
+                pick(self.run.datasets, name, f"dataset of {section} in run.datasets")
+        if self.transfer.datasets and set(self.transfer.starts) != {"scratch"} and not self.pretrain.names:
+            raise ValueError(
+                f"transfer.starts={list(self.transfer.starts)}: probe and finetune need a pretraining; name it in "
+                "pretrain.names and its datasets in pretrain.datasets, or leave scratch alone"
+            )
+        if (self.transfer.datasets or self.multimodal.sets or self.pretrain.names) and "neurofmx" not in self.models:
+            raise ValueError("models.neurofmx: pretrain, transfer and multimodal read its settings; add the section")
+        return self
+
+    def pretraining(self, name: str) -> Prepared:
+        """A dataset that `pretrain` names, ready to be downloaded, cleaned and cut.
+
+        Raises:
+            ValueError: With the nearest name if there is none of that name.
+        """
+        return self._prepare(name, pick(self.pretrain.datasets, name, "dataset in pretrain.datasets of params.yaml"))
 
     def _run_is_known(self, section: str, run: Run) -> None:
         for name, item in run.datasets.items():

@@ -92,7 +92,9 @@ class NeuroFMx(nn.Module):
         super().__init__()
         step_s = config.step_s if step_s is None else step_s
         if step_s is None:
-            raise ValueError("step_s=None: say how long a time step is in seconds, here or in the config; as a token is")
+            raise ValueError(
+                "step_s=None: say how long a time step is in seconds, here or in the config; as a token is"
+            )
         self.config, self.step_s, sizes = config, step_s, config.sizes
         dim = sizes.hidden_dim
         how: dict[str, Any] = {

@@ -12,7 +12,8 @@ from torch import Tensor
 from neurofmx.tokenizers.joined import Joined, Known
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.training.sampling import Balance, BalancedDraws, weights
+from neurofmx.training.pretrain_options import Balance
+from neurofmx.training.sampling import BalancedDraws, weights
 
 
 class Feed:

@@ -18,33 +18,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.tokens import Sample
+from neurofmx.training.pretrain_options import MaskOptions
 
 PLANS = ("units", "time", "modality")
-
-
-class MaskOptions(BaseModel):
-    """What is hidden. Part `mask` of section `pretrain`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    units: float = Field(default=1.0, ge=0, description="Weight of rows in which units or channels are hidden.")
-    time: float = Field(default=1.0, ge=0, description="Weight of rows in which stretches of time are hidden.")
-    modality: float = Field(
-        default=1.0, ge=0, description="Weight of rows in which a modality is hidden; rows of one modality count none."
-    )
-    share: float = Field(default=0.3, gt=0, lt=1, description="Share of the units, or of the time, that is hidden.")
-    span_s: float = Field(default=0.2, gt=0, description="Length of a hidden stretch of time, s.")
-
-    @model_validator(mode="after")
-    def _something_is_hidden(self) -> MaskOptions:
-        if not self.units + self.time:
-            raise ValueError("units=0, time=0: rows with one modality need a plan; set one of them above 0")
-        return self
 
 
 class Masked(NamedTuple):

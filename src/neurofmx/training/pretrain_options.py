@@ -1,18 +1,40 @@
-"""How the multimodal model is pretrained. Section `pretrain` of params.yaml, without its datasets."""
+"""How the multimodal model is pretrained. Section `pretrain` of params.yaml, without its datasets.
+
+Nothing here needs torch, so reading params stays fast.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
 from neurofmx.tables import pick
-from neurofmx.training.masking import MaskOptions
-from neurofmx.training.sampling import Balance
 
 # keys of `self_supervision.SELF_SUPERVISION`, which needs torch; a test holds the two together
 LOSSES = ("reconstruction", "forecast", "contrast", "temporal", "species", "sessions", "confusion", "mmd")
+Balance = Literal["species", "datasets", "windows"]
 Weight = Annotated[float, Field(ge=0)]
+
+
+class MaskOptions(BaseModel):
+    """What is hidden. Part `mask` of section `pretrain`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    units: float = Field(default=1.0, ge=0, description="Weight of rows in which units or channels are hidden.")
+    time: float = Field(default=1.0, ge=0, description="Weight of rows in which stretches of time are hidden.")
+    modality: float = Field(
+        default=1.0, ge=0, description="Weight of rows in which a modality is hidden; rows of one modality count none."
+    )
+    share: float = Field(default=0.3, gt=0, lt=1, description="Share of the units, or of the time, that is hidden.")
+    span_s: float = Field(default=0.2, gt=0, description="Length of a hidden stretch of time, s.")
+
+    @model_validator(mode="after")
+    def _something_is_hidden(self) -> MaskOptions:
+        if not self.units + self.time:
+            raise ValueError("units=0, time=0: rows with one modality need a plan; set one of them above 0")
+        return self
 
 
 class PretrainOptions(BaseModel):
