@@ -150,7 +150,8 @@ class NeuroFMx(nn.Module):
                 another, the offsets say where on the rows' clocks it begins.
             state: What the call on the stretch before returned; None at the start. Every stretch but the last must end
                 at the end of a step, as far as its streams' tokens do.
-            seen: By stream, which samples are shown (B, T), bool; None for all.
+            seen: By stream, which samples are shown (B, T), bool; None for all. A token of hidden ones is left out, but
+                tokenizers that look at earlier samples still read them: so a stretch can bring some that came before.
 
         Returns:
             The states, and what to hand to the call on the next stretch.

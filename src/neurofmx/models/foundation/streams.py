@@ -156,19 +156,19 @@ def _spread(part: Tensor, here: Tensor) -> Tensor:
 
 def _spacing(tokenizer: Tokenizer, layout: Layout) -> tuple[float, int]:
     """Time from one token to the next, and how many different times there are, as an empty window says."""
-    training = tokenizer.training
+    training, weight = tokenizer.training, next(tokenizer.parameters())
     with torch.no_grad():
-        time = tokenizer.eval()(_empty(layout)).time.double().unique()
+        time = tokenizer.eval()(_empty(layout, weight)).time.double().unique()
     tokenizer.train(training)
     if len(time) > 1:
         return float((time[-1] - time[0]) / (len(time) - 1)), len(time)
     return 2 * float(time[0]) or layout.shape[0] / layout.rate, 1
 
 
-def _empty(layout: Layout) -> Sample:
-    """One window in which nothing happens."""
-    kind = torch.int64 if layout.vocabulary else torch.float32
-    sample = Sample(torch.zeros(1, *layout.shape, dtype=kind))
+def _empty(layout: Layout, weight: Tensor) -> Sample:
+    """One window in which nothing happens, where the weights are and of their precision."""
+    kind = torch.int64 if layout.vocabulary else weight.dtype
+    sample = Sample(torch.zeros(1, *layout.shape, dtype=kind, device=weight.device))
     if layout.positions:
-        sample = replace(sample, positions=torch.zeros(1, layout.channels, 3))
-    return sample if layout.beside is None else replace(sample, beside=_empty(layout.beside))
+        sample = replace(sample, positions=weight.new_zeros(1, layout.channels, 3))
+    return sample if layout.beside is None else replace(sample, beside=_empty(layout.beside, weight))
