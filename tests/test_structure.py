@@ -154,6 +154,8 @@ def points(stage: str, kind: str, modality: str, model: str) -> set[str]:
         "compare_evaluate": network | {f"models.{model}"},
         "pretrain_tokens": {dataset, f"preprocessing.{modality}"},
         "pretrain": network,
+        "transfer": network | {"models.neurofmx"},
+        "transfer_linear": {"models.linear"},
     }
     return reached.get(stage, set())
 

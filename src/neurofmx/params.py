@@ -272,10 +272,10 @@ class Params(BaseModel):
         ):
             for name in named:
                 pick(self.run.datasets, name, f"dataset of {section} in run.datasets")
-        if self.transfer.datasets and set(self.transfer.starts) != {"scratch"} and not self.pretrain.names:
+        if self.transfer.datasets and not self.pretrain.names:
             raise ValueError(
-                f"transfer.starts={list(self.transfer.starts)}: probe and finetune need a pretraining; name it in "
-                "pretrain.names and its datasets in pretrain.datasets, or leave scratch alone"
+                f"transfer.datasets={list(self.transfer.datasets)}: needs a pretraining; name it in "
+                "pretrain.names and its datasets in pretrain.datasets"
             )
         if (self.transfer.datasets or self.multimodal.sets or self.pretrain.names) and "neurofmx" not in self.models:
             raise ValueError("models.neurofmx: pretrain, transfer and multimodal read its settings; add the section")

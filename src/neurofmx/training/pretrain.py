@@ -20,12 +20,13 @@ from neurofmx.layers.gradient_reversal import reversal_strength
 from neurofmx.losses.multi_task import MultiTaskLossManager
 from neurofmx.models.foundation.assembled import Assembled
 from neurofmx.models.neurofmx import NeuralStates
+from neurofmx.tokenizers.masking import Masked
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.curves import Curve
 from neurofmx.training.feed import Feed
 from neurofmx.training.kept_state import Weights, decayed, load_optimizer, optimizer_tensors, under
-from neurofmx.training.masking import Masked, mask
+from neurofmx.training.mask_plans import mask
 from neurofmx.training.missing import drop_modalities
 from neurofmx.training.pretrain_options import PretrainOptions
 from neurofmx.training.schedule import SCHEDULES

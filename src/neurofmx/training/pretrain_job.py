@@ -18,15 +18,14 @@ from neurofmx.models.configs import NeurofmxConfig
 from neurofmx.models.foundation.assembled import Assembled, assemble
 from neurofmx.tokenizers.joined import Joined, together
 from neurofmx.tokenizers.windows import load_windows
-from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
+from neurofmx.training.checkpoint import save_checkpoint
 from neurofmx.training.feed import Feed
 from neurofmx.training.held_out import sessions_of
 from neurofmx.training.key import key_of
 from neurofmx.training.lock import locked
 from neurofmx.training.pretrain import Point, Pretrained, Pretrainer
 from neurofmx.training.pretrain_options import PretrainOptions
-
-WEIGHTS = "weights.safetensors"
+from neurofmx.training.pretrained import WEIGHTS
 
 
 class PretrainRecipe(NamedTuple):
@@ -110,21 +109,6 @@ def save_pretrained(folder: Path, finished: Finished) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_curve(folder / "curve.csv", finished.pretrained.curve)
     save_checkpoint(folder / WEIGHTS, finished.pretrained.best, **finished.facts)
-
-
-def load_pretrained(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read weights and facts.
-
-    Raises:
-        FileNotFoundError: If there are none, naming what to do.
-        ValueError: If the file is damaged.
-    """
-    if not (folder / WEIGHTS).is_file():
-        raise FileNotFoundError(
-            f"no pretrained weights in {folder}; name datasets in pretrain.datasets and the folder's name in "
-            "pretrain.names, then `dvc repro pretrain`"
-        )
-    return load_checkpoint(folder / WEIGHTS)
 
 
 def write_curve(path: Path, curve: Sequence[Point]) -> None:

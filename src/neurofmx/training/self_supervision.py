@@ -1,6 +1,6 @@
 """What a pretraining asks of the network, by name: each entry makes one loss of a step, or none where nothing is asked.
 
-reconstruction   what was hidden (`masking.py`), squared error in standardised units
+reconstruction   what was hidden (`mask_plans.py`), squared error in standardised units
 forecast         every stream some time after the end of each step, from that step's latents alone
 contrast         the same rows with other things hidden: which belong together?
 temporal         rows of one session near in time are alike, those far apart are not
@@ -30,8 +30,8 @@ from neurofmx.models.foundation.assembled import Assembled
 from neurofmx.models.foundation.domain import DomainBranch
 from neurofmx.models.foundation.targets import sample_times, samples_at
 from neurofmx.models.neurofmx import NeuralStates
+from neurofmx.tokenizers.masking import Masked
 from neurofmx.tokenizers.multi_sample import MultiSample
-from neurofmx.training.masking import Masked
 
 
 @dataclass(frozen=True, eq=False)

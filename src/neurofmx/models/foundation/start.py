@@ -1,7 +1,7 @@
 """Begin with pretrained weights on a dataset of new sessions: what is shared is taken over, the rest drawn anew.
 
-    taken over    fusion, latents, Mamba blocks, population, embeddings of times and modalities, and of the tokenizer what
-                  does not belong to single channels
+    taken over    fusion, latents, Mamba blocks, population, embeddings of times and modalities, and of the tokenizer
+                  what does not belong to single channels
     drawn anew    embeddings of the new sessions and their channels (spread as the pretrained ones), head; the whole
                   tokenizer where no pretrained stream of the modality has one of its shape
 
@@ -97,9 +97,7 @@ def _check_alike(decoder: NeuroFMxDecoder, facts: Mapping[str, Any]) -> None:
     other = {key: (value, own.get(key)) for key, value in theirs.items() if key not in free and own.get(key) != value}
     if other:
         said = ", ".join(f"{key} {theirs!r}, here {mine!r}" for key, (theirs, mine) in other.items())
-        raise ValueError(
-            f"the pretrained model was built with {said}: set models.neurofmx as it was, or pretrain anew"
-        )
+        raise ValueError(f"the pretrained model was built with {said}: set models.neurofmx as it was, or pretrain anew")
     if decoder.backbone.step_s != facts["step_s"]:
         raise ValueError(
             f"step_s={decoder.backbone.step_s:g}: the pretrained model has time steps of {facts['step_s']:g} s; build "

@@ -1,6 +1,7 @@
 """What a pretraining hides from the network, to ask for it afterwards: units, stretches of time, whole modalities.
 
-Every row gets one of the plans, drawn by their weights; a row with one stream alone never loses it.
+`tokenizers.masking` hides from each stream by itself; here streams are hidden from together, by time stamps, and every
+row gets one of the plans, drawn by their weights; a row with one stream alone never loses it.
 
     units      a share of the channels that the row's recording has, for the whole window, in every stream
     time       stretches of `span_s` on the row's clock, the same moments in all streams whatever their rates, until a
@@ -15,30 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from neurofmx.tokenizers.masking import Masked
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.training.pretrain_options import MaskOptions
 
 PLANS = ("units", "time", "modality")
-
-
-class Masked(NamedTuple):
-    """Rows with something hidden.
-
-    Args:
-        batch: What the network may read.
-        seen: By stream, which samples it is shown (B, T), bool.
-        hidden: By stream, which numbers it is asked for (B, T, C), bool: hidden and recorded.
-    """
-
-    batch: MultiSample
-    seen: dict[str, Tensor]
-    hidden: dict[str, Tensor]
 
 
 def mask(batch: MultiSample, rates: Mapping[str, float], options: MaskOptions, *, generator: torch.Generator) -> Masked:
