@@ -43,6 +43,7 @@ NETWORKS = [
     ("mamba", {}),
     ("transformer", {"num_attention_heads": 2}),
     *(("hybrid", mode) for mode in MODES),
+    ("neurofmx", {"latents": 2, "num_attention_heads": 2}),
 ]
 
 

@@ -46,7 +46,7 @@ def pretrained() -> tuple[dict[str, Tensor], dict[str, Any]]:
     facts = {
         "config": TINY.model_dump(),
         "step_s": network.model.step_s,
-        "streams": {"mice/spikes": {"dataset": "early", "modality": "spikes"}},
+        "streams": {"mice/spikes": {"dataset": "early", "modality": "spikes", "channels": []}},
         "seen": [{"dataset": "early", "recording": f"mouse/{s}", "files": [s], "alone": True} for s in "ab"],
     }
     return network.state_dict(), facts
@@ -105,6 +105,25 @@ def test_a_modality_that_was_not_pretrained_gets_a_tokenizer_of_its_own() -> Non
     trained = {name for name, parameter in made.named_parameters() if parameter.requires_grad}
     assert set(tokenizer) <= trained
     assert not any(name.startswith("backbone.dynamics") for name in trained)
+
+
+@pytest.mark.parametrize(
+    ("modality", "names", "stream"),
+    [
+        ("lfp", ("channel-0", "channel-1", "channel-2", "channel-3"), "mice/x"),  # the same electrodes
+        ("lfp", ("a", "b", "c", "d"), ""),
+        ("spikes", ("channel-0", "channel-1", "channel-2", "channel-3"), ""),  # a unit is another one in every session
+    ],
+)
+def test_columns_are_taken_over_where_they_mean_the_same(modality: str, names: tuple[str, ...], stream: str) -> None:
+    old = replace(synthetic_windows(), modality=modality, origins=(Origin("m/1", "m", ("a",)),), tokenizer="linear")
+    network, _ = assemble(TINY, [join({"mice/x": old}, tolerance=0.0)])
+    known = {"dataset": "old", "modality": modality, "channels": list(old.channels)}
+    facts = {"config": TINY.model_dump(), "step_s": 0.5, "streams": {"mice/x": known}}
+    new = replace(old, dataset="new", channels=names)
+    made = decoder(new)
+    begin_with = {"modality": modality, "channels": new.channels}
+    assert begin(made, network.state_dict(), facts, mode="finetune", **begin_with).stream == stream
 
 
 @pytest.mark.parametrize(

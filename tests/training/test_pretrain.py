@@ -137,7 +137,8 @@ def test_weights_say_whom_they_have_seen(tmp_path: Path) -> None:
         save_pretrained(tmp_path / "out", finished)
     weights, facts = load_pretrained(tmp_path / "out")
     assert [each["recording"] for each in facts["seen"]] == ["rat/1", "m/1"]
-    assert facts["streams"]["rat/spikes"] == {"dataset": "rat_spikes", "modality": "spikes"}
+    known = {"dataset": "rat_spikes", "modality": "spikes", "channels": [f"channel-{i}" for i in range(4)]}
+    assert facts["streams"]["rat/spikes"] == known
     assert all(torch.equal(weights[name], value) for name, value in finished.pretrained.best.items())
     assert not list((tmp_path / "keep").glob("*/state.safetensors"))
     with pytest.raises(FileNotFoundError, match=r"no pretrained weights in .*nothing; name datasets"):

@@ -112,5 +112,6 @@ def curves_plot(points: Sequence[Mapping[str, Any]], path: Path, *, headline: st
         panel.set_title(title, loc="left", fontsize=10)
         panel.set_xlabel("share of the windows to learn from, %")
         panel.set_ylabel(headline)
-        panel.legend(frameon=False, fontsize=9)
+        panel.set_xticks(sorted({point["share"] for point in points}))
+        panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
         save_figure(figure, path)

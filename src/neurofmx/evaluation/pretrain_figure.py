@@ -38,5 +38,6 @@ def pretrain_figure(curve: Sequence[Point], path: Path) -> None:
         for panel, title in ((whole, "weighted sum of losses"), (each, "each loss in training")):
             panel.set_title(title, loc="left", fontsize=10)
             panel.set_xlabel("epoch")
+            panel.xaxis.get_major_locator().set_params(integer=True)
             panel.legend(frameon=False, fontsize=8)
         save_figure(figure, path)

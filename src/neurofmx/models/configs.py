@@ -517,7 +517,9 @@ class NeurofmxConfig(BaseModel):
         "of them a multiple (of a text never).",
     )
     window: int = Field(
-        default=8, ge=1, description="Steps whose tokens a latent sees, its own included; the Mamba blocks carry more."
+        default=1,
+        ge=1,
+        description="Steps whose tokens a latent sees, its own included; what was before, the Mamba blocks carry.",
     )
     causal: bool = Field(
         default=True, description="False lets latents see the tokens of the whole window, later ones too; no streaming."

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from neurofmx.kernels.path import computed_by
-from neurofmx.layers.mamba import Mamba, MambaState
+from neurofmx.layers.mamba import MambaState
+from neurofmx.layers.mamba_block import MambaBlock
 from neurofmx.models.configs import MambaConfig
 
 
@@ -28,7 +29,17 @@ class MambaStack(nn.Module):
     def __init__(self, config: MambaConfig) -> None:
         super().__init__()
         self.config = config
-        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.num_layers))
+        self.blocks = nn.ModuleList(
+            MambaBlock(
+                config.hidden_dim,
+                d_state=config.d_state,
+                d_conv=config.d_conv,
+                expand=config.expand,
+                dropout=config.dropout,
+                path=config.kernels,
+            )
+            for _ in range(config.num_layers)
+        )
         self.norm = nn.LayerNorm(config.hidden_dim)
 
     def forward(self, tokens: Tensor, state: Sequence[MambaState] | None = None) -> tuple[Tensor, list[MambaState]]:
@@ -44,25 +55,5 @@ class MambaStack(nn.Module):
         """What computes the scans on the device of the weights, so that a score can name it."""
         device = next(self.parameters()).device
         first = self.blocks[0]
-        assert isinstance(first, _Block)
+        assert isinstance(first, MambaBlock)
         return computed_by({"selective_scan": first.mamba.path_on(device)}, device)
-
-
-class _Block(nn.Module):
-    """One Mamba block on normalised tokens, added to its input."""
-
-    def __init__(self, config: MambaConfig) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(config.hidden_dim)
-        self.mamba = Mamba(
-            config.hidden_dim,
-            d_state=config.d_state,
-            d_conv=config.d_conv,
-            expand=config.expand,
-            path=config.kernels,
-        )
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(self, x: Tensor, state: MambaState | None) -> tuple[Tensor, MambaState]:
-        y, after = self.mamba(self.norm(x), state)
-        return x + self.dropout(y), after

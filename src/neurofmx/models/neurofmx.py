@@ -13,25 +13,26 @@ With `causal` a state depends on nothing later than the end of its step, as far 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from neurofmx.layers.mamba import MambaState
-from neurofmx.models.configs import MambaConfig, NeurofmxConfig
+from neurofmx.models.configs import NeurofmxConfig
+from neurofmx.models.foundation.dynamics import Dynamics
 from neurofmx.models.foundation.perceiver_io import PerceiverEncoder
 from neurofmx.models.foundation.popt import PopulationTransformer
-from neurofmx.models.foundation.registry import SPREAD, EmbeddingRegistry
+from neurofmx.models.foundation.recompute import called
+from neurofmx.models.foundation.registry import EmbeddingRegistry
 from neurofmx.models.foundation.step_grid import StepGrid, lay_out, origins, visible
 from neurofmx.models.foundation.streams import Streams, TokenSet
 from neurofmx.models.foundation.time_embedding import TimeEmbedding
-from neurofmx.models.mamba import MambaStack
 from neurofmx.tokenizers.multi_sample import MultiSample
 
+APART = 0.3  # spread of the first latents: as wide as the time they are added to, or all would ask the same
 STEPS_AT_ONCE = 32  # a mask over all steps and tokens of a long window would not fit; it changes no number
 
 
@@ -105,9 +106,9 @@ class NeuroFMx(nn.Module):
         }
         self.streams, self.sessions, self.subjects = Streams(dim), EmbeddingRegistry(dim), EmbeddingRegistry(dim)
         self.time = TimeEmbedding(dim, shortest=config.shortest_s or step_s / 2)
-        self.latents = nn.Parameter(SPREAD * torch.randn(sizes.latents, dim))
+        self.latents = nn.Parameter(APART * torch.randn(sizes.latents, dim))
         self.fusion = PerceiverEncoder(dim, depth=sizes.latent_layers, **how)
-        self.dynamics = MambaStack(_mamba(config))
+        self.dynamics = Dynamics(config)
         self.population = PopulationTransformer(dim, layers=sizes.population_layers, **how)
 
     @property
@@ -174,7 +175,7 @@ class NeuroFMx(nn.Module):
         first = None if state is None else state.steps
         grid = lay_out(tokens.end, tokens.mask, origin, step_s=self.step_s, first=first)
         tokens, step = _with_earlier(tokens, grid.step, state)
-        latents, dynamics = self._along_steps(self._fused(tokens, step, grid), state)
+        latents, dynamics = self.dynamics(self._fused(tokens, step, grid), None if state is None else state.dynamics)
         states, latents = self._population(latents)
         carried = self._carried(tokens, step, grid, dynamics)
         return NeuralStates(_widened(states), grid.mask, grid.time, _widened(latents)), carried
@@ -196,26 +197,14 @@ class NeuroFMx(nn.Module):
                 near = mask.any(1).any(0).nonzero()[:, 0]
                 mask, values = mask[..., near], values[:, near]
             latents = self.latents + self.time(time)[:, :, None]
-            parts.append(self._called(self.fusion.steps, latents, values, mask[:, :, None]))
+            parts.append(called(self.fusion.steps, latents, values, mask[:, :, None], recompute=self.config.recompute))
         return torch.cat(parts, 1) if parts else tokens.values.new_zeros(len(step), 0, *self.latents.shape)
-
-    def _along_steps(self, latents: Tensor, state: StreamState | None) -> tuple[Tensor, list[MambaState]]:
-        """Latents after the Mamba blocks, each latent a sequence of its own, and the blocks' states."""
-        if not latents.shape[1]:
-            return latents, [] if state is None else state.dynamics
-        sequences, carried = latents.transpose(1, 2).flatten(0, 1), list[MambaState]()
-        before: Sequence[MambaState | None] = [None] * len(self.dynamics.blocks) if state is None else state.dynamics
-        for block, known in zip(self.dynamics.blocks, before, strict=True):
-            sequences, after = self._called(block, sequences, known)
-            carried.append(after)
-        sequences = self.dynamics.norm(sequences)
-        return sequences.unflatten(0, (len(latents), -1)).transpose(1, 2), carried
 
     def _population(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """States (B, K, D), and the latents (B, K, L, D) after they have looked at each other."""
         steps, states, members = latents.shape[1], [], []
         for some in latents.split(STEPS_AT_ONCE, 1) if steps else ():
-            summary, found = self._called(self.population, some.flatten(0, 1))
+            summary, found = called(self.population, some.flatten(0, 1), recompute=self.config.recompute)
             states.append(summary.unflatten(0, some.shape[:2]))
             members.append(found.unflatten(0, some.shape[:2]))
         return (torch.cat(states, 1), torch.cat(members, 1)) if steps else (latents[:, :, 0], latents)
@@ -226,12 +215,6 @@ class NeuroFMx(nn.Module):
         near = (tokens.mask & (step > steps - self.config.window)).any(0).nonzero()[:, 0]
         kept = TokenSet(*(part[:, near] for part in tokens))
         return StreamState(grid.origin, steps, kept, step[:, near], dynamics)
-
-    def _called(self, module: Callable[..., Any], *given: Any) -> Any:
-        """What a part makes of its inputs, kept for the backward pass or made anew in it."""
-        if self.config.recompute and torch.is_grad_enabled():
-            return checkpoint(module, *given, use_reentrant=False)
-        return module(*given)
 
     def _precision(self, device: torch.device) -> AbstractContextManager[Any]:
         """bfloat16 products where the config asks for them; else what the caller has set holds."""
@@ -256,16 +239,3 @@ def _with_earlier(tokens: TokenSet, step: Tensor, state: StreamState | None) -> 
         return tokens, step
     both = TokenSet(*(torch.cat(parts, 1) for parts in zip(state.tokens, tokens, strict=True)))
     return both, torch.cat([state.step, step], 1)
-
-
-def _mamba(config: NeurofmxConfig) -> MambaConfig:
-    """The settings of the Mamba blocks."""
-    return MambaConfig(
-        hidden_dim=config.sizes.hidden_dim,
-        num_layers=config.sizes.num_layers,
-        d_state=config.d_state,
-        d_conv=config.d_conv,
-        expand=config.expand,
-        dropout=config.dropout,
-        kernels=config.kernels,
-    )

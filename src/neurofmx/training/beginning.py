@@ -31,4 +31,5 @@ def put_in(decoder: Decoder, beginning: Beginning, windows: Windows) -> Taken:
         raise ValueError("pretrained weights are those of neurofmx; another family begins from scratch")
     weights, facts = load_pretrained(beginning.folder)
     check_unseen(facts["seen"], windows)
-    return begin(decoder, weights, facts, mode=beginning.mode, modality=windows.modality, stream=beginning.stream)
+    what = {"modality": windows.modality, "channels": windows.channels, "stream": beginning.stream}
+    return begin(decoder, weights, facts, mode=beginning.mode, **what)

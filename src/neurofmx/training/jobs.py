@@ -40,7 +40,6 @@ from neurofmx.training.loop import Trainer
 from neurofmx.training.options import TrainOptions
 from neurofmx.training.pretrained import WEIGHTS
 
-
 # named, not imported: training from scratch depends on nothing of it
 BEGIN = "neurofmx.training.beginning:put_in"
 

@@ -130,7 +130,10 @@ def _facts(recipe: PretrainRecipe, network: Assembled, sets: Sequence[Joined], f
     return {
         "config": recipe.config.model_dump(),
         "step_s": network.model.step_s,
-        "streams": {name: {"dataset": w.dataset, "modality": w.modality} for name, w in streams.items()},
+        "streams": {
+            name: {"dataset": w.dataset, "modality": w.modality, "channels": list(w.channels)}
+            for name, w in streams.items()
+        },
         "joined": [list(each.streams) for each in sets],
         "rows": [len(rows) for rows in feed.rows],
         "species": [each.species for each in sets],

@@ -16,7 +16,8 @@ class PopulationTransformer(nn.Module):
     """Set attention over the members of a population and one learnt summary.
 
     Permuting the members (with mask and positions) permutes their outputs alike and leaves the summary as it is, up to
-    rounding: nothing here knows an order. Where positions are known, they are added as waves of several lengths.
+    rounding: nothing here knows an order. Where positions are known, they are added as waves of several lengths. The
+    summary begins as a learnt vector plus the mean member, which trains faster than the learnt vector alone.
 
     Args:
         dim: Channels of a member.
@@ -73,9 +74,8 @@ class PopulationTransformer(nn.Module):
             ValueError: If positions are missing, or given to a model built without.
         """
         there = None if mask is None else mask[..., None]
-        members = members if there is None else members.masked_fill(~there, 0.0)
-        members = self._placed(members, positions)
-        tokens = torch.cat([self.summary.expand(len(members), 1, -1), members], 1)
+        members = self._placed(members if there is None else members.masked_fill(~there, 0.0), positions)
+        tokens = torch.cat([self.summary + _mean(members, there), members], 1)
         visible = None if mask is None else nn.functional.pad(mask, (1, 0), value=True)[:, None]
         for block in self.blocks:
             tokens = block(tokens, mask=visible)
@@ -95,6 +95,13 @@ class PopulationTransformer(nn.Module):
         known = positions.isfinite().all(-1, keepdim=True)
         features = fourier(positions.nan_to_num(posinf=0.0, neginf=0.0), extent=self.extent, octaves=self.octaves)
         return members + self.place(features.masked_fill(~known, 0.0))
+
+
+def _mean(members: Tensor, there: Tensor | None) -> Tensor:
+    """Mean member (B, 1, D); 0 where there is none."""
+    if there is None:
+        return members.mean(1, keepdim=True)
+    return members.masked_fill(~there, 0.0).sum(1, keepdim=True) / there.sum(1, keepdim=True).clamp_min(1)
 
 
 PopT = PopulationTransformer

@@ -3,7 +3,8 @@
     taken over    fusion, latents, Mamba blocks, population, embeddings of times and modalities, and of the tokenizer
                   what does not belong to single channels
     drawn anew    embeddings of the new sessions and their channels (spread as the pretrained ones), head; the whole
-                  tokenizer where no pretrained stream of the modality has one of its shape
+                  tokenizer where no pretrained stream of the modality has one of its shape, or where it reads its
+                  channels by their column and they are units, or have other names than those
 
 A probe trains what is drawn anew and nothing else: a new session's channels mean nothing to a network that has not met
 them, so their embeddings must be learnt, as they are in POYO (Azabou et al. 2023, section 2.4, unit identification).
@@ -11,7 +12,7 @@ them, so their embeddings must be learnt, as they are in POYO (Azabou et al. 202
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -23,6 +24,7 @@ from neurofmx.tokenizers.channel_mixing import ChannelMixing
 
 Mode = Literal["probe", "finetune"]
 SKIPPED = ("sessions.", "subjects.", "streams.")  # by name, or by stream: taken one by one
+UNITS = ("calcium", "spikes")  # modalities whose channels are other ones in every session, whatever they are called
 PREFIX = "model."  # under which the weights of the model stand beside those of its heads
 
 
@@ -47,6 +49,7 @@ def begin(
     *,
     mode: Mode,
     modality: str,
+    channels: Sequence[str] = (),
     stream: str = "",
 ) -> Taken:
     """Put pretrained weights into a freshly built decoder.
@@ -57,6 +60,7 @@ def begin(
         facts: What was written beside them: `config`, `step_s`, `streams`.
         mode: `probe` trains head and new embeddings alone, `finetune` everything.
         modality: What was recorded in the dataset.
+        channels: Names of the columns of its windows.
         stream: Pretrained stream to prefer, such as `steinmetz2019/spikes`; else the first of the modality.
 
     Returns:
@@ -70,7 +74,7 @@ def begin(
     own = backbone.state_dict()
     given = {name.removeprefix(PREFIX): value for name, value in weights.items() if name.startswith(PREFIX)}
     shared = [name for name in own if not name.startswith(SKIPPED)]
-    source = _source(decoder, given, facts, modality, stream)
+    source = _source(decoder, given, facts, modality, channels, preferred=stream)
     mine, theirs = f"streams.streams.{decoder.stream}.", f"streams.streams.{source}."
     new = _of_channels(decoder)
     loaded = {name: given[name] for name in shared}
@@ -106,7 +110,13 @@ def _check_alike(decoder: NeuroFMxDecoder, facts: Mapping[str, Any]) -> None:
 
 
 def _source(
-    decoder: NeuroFMxDecoder, given: Mapping[str, Tensor], facts: Mapping[str, Any], modality: str, preferred: str
+    decoder: NeuroFMxDecoder,
+    given: Mapping[str, Tensor],
+    facts: Mapping[str, Any],
+    modality: str,
+    channels: Sequence[str],
+    *,
+    preferred: str,
 ) -> str:
     """The pretrained stream whose tokenizer fits, or nothing."""
     mine = f"streams.streams.{decoder.stream}."
@@ -118,13 +128,15 @@ def _source(
     }
     for name in sorted(facts["streams"], key=lambda name: name != preferred):
         theirs = f"streams.streams.{name}."
-        channels = {each.removeprefix(mine) for each in new}
+        of_channels = {each.removeprefix(mine) for each in new}
         shapes = {
             key.removeprefix(theirs): value.shape
             for key, value in given.items()
-            if key.startswith(theirs) and key.removeprefix(theirs) not in channels
+            if key.startswith(theirs) and key.removeprefix(theirs) not in of_channels
         }
-        if facts["streams"][name]["modality"] == modality and shapes == own:
+        known = facts["streams"][name]
+        by_column = not new and (modality in UNITS or list(channels) != known["channels"])
+        if known["modality"] == modality and shapes == own and not by_column:
             return name
     return ""
 

@@ -28,7 +28,7 @@ class TimeEmbedding(nn.Module):
         super().__init__()
         if shortest <= 0:
             raise ValueError(f"shortest={shortest}: must be a period in seconds, above 0")
-        periods = shortest * longest ** (torch.arange(WAVES, dtype=torch.float64) / (WAVES - 1))
+        periods = shortest * longest ** (torch.arange(WAVES) / (WAVES - 1))
         self.register_buffer("periods", periods, persistent=False)
         self.project = nn.Linear(2 * WAVES, dim)
 
@@ -36,5 +36,5 @@ class TimeEmbedding(nn.Module):
         """Vectors (..., dim) of times (...,), s."""
         # turns in double precision: an hour at a period of a millisecond is beyond what single precision can tell apart
         turns = torch.remainder(time.double()[..., None] / self.periods.double(), 1.0)
-        angle = (2 * math.pi * turns).to(self.project.weight.dtype)
+        angle = (2 * math.pi * turns).to(self.periods.dtype)  # the weights may be in a form for inference
         return self.project(torch.cat([angle.sin(), angle.cos()], -1))
