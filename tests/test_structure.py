@@ -161,6 +161,7 @@ def points(stage: str, kind: str, modality: str, model: str) -> set[str]:
         "pretrain_tokens": {dataset, f"preprocessing.{modality}"},
         "pretrain": network,
         "transfer": network | {"models.neurofmx"},
+        "multimodal": network,
         "transfer_linear": {"models.linear"},
     }
     return reached.get(stage, set())

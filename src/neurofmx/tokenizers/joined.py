@@ -9,7 +9,7 @@ anchors fall between each other's samples, stay where they were recorded.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -107,6 +107,19 @@ class Joined:
     def fold(self, k: int) -> Fold:
         """Indices of the training, validation and test rows of fold `k`."""
         return Fold(*(np.flatnonzero(self.split[k] == part) for part in (TRAIN, VALIDATION, TEST)))
+
+    def complete(self) -> Joined:
+        """The rows that have every stream; raises ValueError if a fold is left without a part."""
+        rows = np.flatnonzero(np.all([self.here(name) for name in self.streams], axis=0))
+        split = self.split[:, rows]
+        for fold, row in enumerate(split):
+            if not {int(TRAIN), int(VALIDATION), int(TEST)} <= set(row.tolist()):
+                raise ValueError(
+                    f"{', '.join(self.streams)}: fold {fold} has no row with all streams to train on, to validate on "
+                    "or to test on; raise the tolerance of their anchors, or cut them over the same time"
+                )
+        index = {name: index[rows] for name, index in self.index.items()}
+        return replace(self, index=index, anchor=self.anchor[rows], group=self.group[rows], split=split)
 
     def sample(self, fold: int, rows: np.ndarray, known: Known | None = None) -> MultiSample:
         """Rows as a model reads them, each stream standardised with its own training windows of a fold.

@@ -123,9 +123,8 @@ class Trainer:
         generator = self._seed_epoch()
         self.model.train()
         total, accumulation = 0.0, self.options.gradient_accumulation
-        length = self.stages[self.progress.stage].length
         for index, batch in enumerate(self.batches.epoch(generator)):
-            sample, y = beginnings(*batch, share=length, unit=self.batches.unit)
+            sample, y = self._shortened(*batch)
             loss = self._loss(
                 self._corrupted(sample, generator), y, label_smoothing=self.options.label_smoothing, **self._weighted
             )
@@ -135,6 +134,10 @@ class Trainer:
             if (index + 1) % accumulation == 0 or index + 1 == len(self.batches):
                 self._step()
         return self._finite(total / self.batches.windows, "training")
+
+    def _shortened(self, sample: Sample, y: Tensor) -> tuple[Sample, Tensor]:
+        """As much of the windows as the curriculum allows."""
+        return beginnings(sample, y, share=self.stages[self.progress.stage].length, unit=self.batches.unit)
 
     def _corrupted(self, sample: Sample, generator: torch.Generator) -> Sample:
         """The windows with noise, and without some channels; numbers of tokens as they are."""
