@@ -24,7 +24,7 @@ env: .venv/.complete  ## the environment alone, in .venv
 download: env  ## all data at once, resumable; SUITE=core_v1 adds a suite's, JOBS=4 datasets at a time
 	python pipeline/download_all.py $(if $(SUITE),--suite $(SUITE)) $(if $(JOBS),--jobs $(JOBS))
 
-suite: env  ## a suite of params.yaml as one experiment: SUITE=core_v1; DRY=1 prints the command alone
+suite: env  ## a suite of params.yaml, each variant as one experiment: SUITE=four_way_v1; DRY=1 prints the commands alone
 	$(if $(SUITE),,$(error name a suite of params.yaml: make suite SUITE=core_v1))
 	python pipeline/suite.py $(SUITE) $(if $(DRY),--dry-run)
 

@@ -11,7 +11,7 @@ import numpy as np
 from _stage import Params, run, write_json
 from neurofmx.evaluation.answered import Answered
 from neurofmx.evaluation.answers import load_answers, out_of_fold, save_answers
-from neurofmx.evaluation.by_length import by_length
+from neurofmx.evaluation.by_length import Scores, by_context, by_length
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.report import Cost, Provenance, report, rounded
 from neurofmx.evaluation.robustness import load_harmed, robustness_report, save_harmed
@@ -61,9 +61,8 @@ def main(params: Params, dataset: str, model: str) -> None:
         draws=params.evaluate.draws,
         confidence=params.evaluate.confidence,
     )
-    length = windows.length[windows.tested]
-    if windows.vocabulary and np.ptp(length):
-        full["by_length"] = by_length(answered.outputs, windows.truth, length, windows.task)
+    if lengths := lengths_of(params, windows, answered):
+        full["by_length"] = rounded(lengths)
     if params.evaluate.robustness.asked:
         save_harmed(out / "harmed.h5", answered.harmed)
         full["robustness"] = rounded(
@@ -92,7 +91,12 @@ def answers_of(params: Params, dataset: str, model: str, windows: Windows, check
         from neurofmx.evaluation.classical import classical_answers
 
         return classical_answers(
-            chosen.family, windows, checkpoints, context=asked.text_context, robustness=asked.robustness
+            chosen.family,
+            windows,
+            checkpoints,
+            context=asked.text_context,
+            robustness=asked.robustness,
+            lengths=asked.text_lengths,
         )
     import torch
 
@@ -109,7 +113,25 @@ def answers_of(params: Params, dataset: str, model: str, windows: Windows, check
         context=asked.text_context,
         precision=asked.precision,
         robustness=asked.robustness,
+        lengths=asked.text_lengths,
     )
+
+
+def lengths_of(params: Params, windows: Windows, answered: Answered) -> Scores:
+    """Scores by length: of a text in windows of several lengths, or of symbols whose windows have several."""
+    block, bootstrap = (
+        windows.block[windows.tested],
+        {
+            "draws": params.evaluate.draws,
+            "confidence": params.evaluate.confidence,
+        },
+    )
+    if answered.lengths:
+        return by_context(answered.lengths, windows.truth, block, windows.task, **bootstrap)
+    length = windows.length[windows.tested]
+    if windows.vocabulary and np.ptp(length):
+        return by_length(answered.outputs, windows.truth, length, block, windows.task, **bootstrap)
+    return {}
 
 
 def cost_of(checkpoints: Path) -> dict[str, Any]:
@@ -127,7 +149,7 @@ def headlines(full: dict[str, Any]) -> dict[str, Any]:
     difference = {name: full["difference"][name] for name in ("value", "low", "high")}
     short = {full["headline"]: full["score"], "minus_linear": difference, "beats_linear": full["beats_linear"]}
     if "by_length" in full:
-        short["by_length"] = full["by_length"]
+        short["by_length"] = {length: each["value"] for length, each in full["by_length"].items()}
     if (loss := full["validation_loss"]) is not None:
         short["validation_loss"] = round(loss, 6)
     return {full["dataset"]: {full["model"]: short}}

@@ -1,12 +1,13 @@
 """Run a suite of params.yaml: its datasets beside those of `run`, its models, its seeds.
 
-A suite without variants is one experiment. One with variants is an experiment for each, one after the other: what they
-share is made once, as DVC's cache of runs knows it. Their reports and answers are kept in data/suites, params.yaml,
-dvc.lock and metrics/ are put back at the end, and metrics/SUITE gets a table and a figure. A second call goes on where
-the first one ended.
+A suite without variants is one experiment, whose scores are left in the workspace. One with variants is an experiment
+for each, one after the other: what they share is made once, as DVC's cache of runs knows it. Their reports and answers
+are kept in data/suites, and params.yaml, dvc.lock and metrics/ are put back at the end. Either way metrics/SUITE gets a
+table and a figure, and a second call goes on where the first one ended.
 
 Datasets are added, never taken away: narrowing `run.datasets` would delete the others' metrics from the workspace.
 A stage that fails leaves the others to be done; the command then ends with an error, and a second call goes on there.
+When all is done, metrics/SUITE gets the table, the figure and the reports of the suite's datasets alone.
 """
 
 import shlex
@@ -15,10 +16,11 @@ import sys
 from pathlib import Path
 
 import _workspace as workspace
+from _board import scoreboard_of
 from _kept import SUITES
 from _stage import Params, run
 from _study import Study
-from neurofmx.params import check_params, load_params, read_tree
+from neurofmx.params import check_params, check_suite, load_params, read_tree
 from neurofmx.training.lock import locked
 from neurofmx.variants import changes_of, override, variant_tree
 
@@ -28,20 +30,25 @@ def main(params: Params, suite: str, dry_run: bool, table: bool, sizes: bool) ->
     chosen = params.suite(suite)
     if sizes:
         return sizes_of(params, suite)
-    if chosen.variants and (dry_run or table):
-        study = study_of(params, suite)
-        return study.show() if dry_run else study.report()
-    if chosen.variants:
+    if table:
+        return study_of(params, suite).report() if chosen.variants else scoreboard_of(params, suite)
+    if chosen.variants and not dry_run:
         with locked(SUITES):
-            if workspace.BEFORE.is_dir():
+            if workspace.BEFORE.is_dir():  # params.yaml may be that of a variant, which the others need not fit
                 workspace.recover(params.suites)
                 params = load_params()
+            check_suite(read_tree(), suite, source="params.yaml")
             return study_of(params, suite).run()
+    check_suite(read_tree(), suite, source="params.yaml")
+    if chosen.variants:
+        return study_of(params, suite).show()
     command = command_of(params, suite)
     print(shlex.join(command), flush=True)
-    if not dry_run:
-        sys.exit(subprocess.run(command, check=False).returncode)
-    return None
+    if dry_run:
+        return None
+    if code := subprocess.run(command, check=False).returncode:
+        sys.exit(code)
+    return scoreboard_of(params, suite)
 
 
 def sizes_of(params: Params, name: str) -> None:
@@ -92,7 +99,10 @@ if __name__ == "__main__":
         flags={
             "dry_run": {"action": "store_true", "help": "print the commands and run nothing"},
             "sizes": {"action": "store_true", "help": "print sizes at which its networks are equal, and run nothing"},
-            "table": {"action": "store_true", "help": "make table and figure again from what is kept, and run nothing"},
+            "table": {
+                "action": "store_true",
+                "help": "make table and figure again from what there is, and run nothing",
+            },
         },
         suite="name of a suite in params.yaml",
     )

@@ -22,7 +22,26 @@ SMALL: dict[str, Any] = {
         "pca": {"components": [10]},
         "linear": {"strengths": [10.0]},
     },
-    "train": {"num_epochs": 2},
+    "train": {"num_epochs": 2, "min_batches": 4, "max_batches": 4},
+    "datasets": {
+        "digits": {
+            "options": {},
+            "preprocess": {},
+            # one small convolution: three large ones take nearly all of a small training's time
+            "tokenize": {
+                "anchor": "sample",
+                "start": 0.0,
+                "stop": 1.0,
+                "scale": "global",
+                "tokenizer_options": {
+                    "conv_channels": [4],
+                    "conv_kernel_sizes": [4],
+                    "conv_strides": [4],
+                    "conv_padding": [0],
+                },
+            },
+        }
+    },
     "evaluate": {"draws": 100},
 }
 

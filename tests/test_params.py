@@ -233,6 +233,8 @@ def test_a_dataset_may_have_training_and_head_of_its_own() -> None:
         ("datasets.digits.trian", {}, r"datasets.digits.trian: unknown key; did you mean 'train'"),
         ("evaluate.text_context", 1.0, r"evaluate.text_context"),
         ("evaluate.text_context", "carry", r"evaluate.text_context"),
+        ("evaluate.text_lengths", [64, 32], r"evaluate.text_lengths=.*must rise from one to the next"),
+        ("evaluate.text_lengths", [1], r"evaluate.text_lengths.0=1: .*greater than or equal to 2"),
         (
             "simulate.datasets",
             ["digits"],
@@ -248,3 +250,8 @@ def test_a_dataset_may_have_training_and_head_of_its_own() -> None:
 def test_what_a_task_of_its_own_cannot_have_is_refused(key: str, value: Any, message: str) -> None:
     with pytest.raises(ParamsError, match=message):
         check_params(changed(key, value))
+
+
+def test_a_suite_has_references_of_its_own_datasets_alone() -> None:
+    with pytest.raises(ParamsError, match=r"dataset of suites.core_v1.references .*'digit'; did you mean 'digits'"):
+        check_params(changed("suites.core_v1.references", {"digit": 0.9}))

@@ -31,7 +31,8 @@ LAYERS = (
     {"evaluation"},
     {"benchmark"},
     {"study"},
-    {"prepared", "sections"},
+    {"plan", "prepared", "sections"},
+    {"plan_foundation"},
     {"variants"},
     {"params"},
     {"command"},
@@ -42,6 +43,8 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 TABLES = {"params", "datasets", "preprocessing", "models.table", "tokenizers", "models", "training", "evaluation"}
 NO_TRACE = {
     "atomic",
+    "plan",
+    "plan_foundation",
     "tables",
     "params",
     "prepared",
@@ -50,6 +53,8 @@ NO_TRACE = {
     "parts",
     "datasets.access",
 }  # a package for all that is in it
+# scoring asks networks by one module and what is fitted by another
+ASKED_ELSEWHERE = {"baseline": frozenset({"evaluation.networks"}), "evaluate": frozenset({"evaluation.classical"})}
 # of a dataset's file: what its download does not use, and what its facts do not
 UNUSED = {
     "download": {
@@ -94,16 +99,26 @@ def file_of(module: str) -> Path | None:
     return None
 
 
-def closure(start: set[str]) -> set[str]:
-    """All modules reached from some, not looking into tables."""
+@cache
+def for_types(path: Path) -> frozenset[str]:
+    """Modules that a file imports for its annotations alone: nothing of them runs."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            found |= {each.module for each in node.body if isinstance(each, ast.ImportFrom) and each.module}
+    return frozenset(name.removeprefix("neurofmx.") for name in found)
+
+
+def closure(start: set[str], *, without: frozenset[str] = frozenset()) -> set[str]:
+    """All modules reached from some, not looking into tables, nor at those that do not run."""
     reached, waiting = set(), list(start)
     while waiting:
         module = waiting.pop()
         path = file_of(module)
-        if module in reached or module in TABLES or path is None:
+        if module in reached or module in TABLES | without or path is None:
             continue
         reached.add(module)
-        waiting += imported(path)
+        waiting += imported(path) - for_types(path)
     return reached
 
 
@@ -182,13 +197,12 @@ def test_a_stage_names_the_code_it_runs(stage: str, script: str, reached: set[st
         return
     direct = set(imported(ROOT / script))
     if stage == "baseline":  # the same scripts as for networks, which are imported where one is trained
-        direct -= {"layers.inference", "layers.quantize"}
         direct -= {"models.build", "tokenizers.tokens", "training.jobs", "training.curves", "training.options"}
     if stage in ("train", "evaluate"):  # and the other way round: the model under study is a network
         direct -= {"models.per_recording"}
     exempt = NO_TRACE | UNUSED.get(stage, set())
     missing = set()
-    for module in closure(direct | reached):
+    for module in closure(direct | reached, without=ASKED_ELSEWHERE.get(stage, frozenset())):
         if any(f"{module}.".startswith(f"{spared}.") for spared in exempt):
             continue
         path = file_of(module)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from neurofmx.params import ParamsError, check_params
+from neurofmx.params import ParamsError, check_params, check_suite
 from neurofmx.variants import override, variant_tree
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +19,12 @@ def tree(**suite: Any) -> dict[str, Any]:
     made = YAML(typ="safe").load(ROOT / "params.yaml")
     made["suites"] = {"small": {"datasets": {"digits": ITEM}, "compare": ["lstm"], "seeds": [1, 2]} | suite}
     return made
+
+
+def checked(tree: dict[str, Any]) -> None:
+    """What is asked before a suite runs: all of params.yaml, then its variants."""
+    check_params(tree)
+    check_suite(tree, "small")
 
 
 VARIANTS = {
@@ -82,15 +88,44 @@ def test_hydra_reads_back_every_value(value: Any) -> None:
         ({"variants": {"b": {"models.lstm.num_layers": 1}}}, r"models to compare with are the same for all variants"),
         ({"common": {"models.pca.components": [2]}}, r"suites.small.common: models.pca.components: .*name pca in the"),
         ({"common": {"train.learning_rate": -1}}, r"suites.small: train.learning_rate=-1: .*greater than 0"),
+        (
+            {
+                "datasets": {"wikitext2_bpe": {"kind": "wikitext2", "modality": "text"}},
+                "common": {"evaluate.text_lengths": [32, 64]},
+                "variants": {"a": {"datasets.wikitext2_bpe.tokenize.tokenizer_options.max_position_embeddings": 48}},
+            },
+            r"suites.small.variants.a: .*max_position_embeddings=48: must be at least the 64 tokens of a window",
+        ),
         ({"variants": {"lstm": {}}}, r"variants.lstm: the suite's table has a model of that name"),
         ({"variants": {"a-b": {}}}, r"name 'a-b': use a-z, 0-9 and _ only"),
-        ({"study": "three_way"}, r"suites.small.study=three_way: .*allowed: four_way, modes, ablation"),
+        (
+            {"study": "three_way"},
+            r"suites.small.study=three_way: .*allowed: four_way, modes, ablation, context, memory",
+        ),
         ({"variant": {}}, r"suites.small.variant.*: unknown key; did you mean 'variants'"),
     ],
 )
 def test_a_wrong_variant_is_refused_by_name(suite: dict[str, Any], message: str) -> None:
     with pytest.raises(ParamsError, match=message):
-        check_params(tree(**suite))
+        checked(tree(**suite))
+
+
+def test_an_experiment_is_right_that_a_suite_could_not_begin_with() -> None:
+    """`-S model.integration_mode=parallel`, and the variants of one suite while they run, meet those of all others."""
+    made = YAML(typ="safe").load(ROOT / "params.yaml")
+    suites = made["suites"]
+    for name in suites:
+        check_suite(made, name)
+    check_params(made | {"model": made["model"] | {"integration_mode": "parallel"}})
+    for name, section in suites.items():
+        for variant in section.get("variants") or ():
+            check_params(variant_tree(made, name, variant) | {"suites": suites})
+    exchange = {"variants": {"whole": {}, "without": {"model.use_state_exchange": False}}}
+    sections = tree(**exchange)
+    sections["model"]["integration_mode"] = "parallel"
+    check_params(sections)
+    with pytest.raises(ParamsError, match=r"suites.small.variants.without: model: use_state_exchange=False needs"):
+        check_suite(sections, "small")
 
 
 def test_an_unknown_suite_or_variant_is_named() -> None:

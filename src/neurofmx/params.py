@@ -8,191 +8,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from neurofmx.datasets import DATASETS
 from neurofmx.datasets.base import Dataset
-from neurofmx.evaluation.robustness import Robustness
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
+from neurofmx.plan import FROZEN, Block, Download, Evaluate, Item, Run, Simulate, Suite
+from neurofmx.plan_foundation import Multimodal, Pretrain, Transfer
 from neurofmx.prepared import Prepared, check_prepared
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.sections import ParamsError, build, mapping, problems_of, say
 from neurofmx.tables import pick
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.training.options import TrainOptions
-from neurofmx.training.pretrain_options import PretrainOptions
-from neurofmx.variants import variant_problems
+from neurofmx.variants import name_problems, variant_problems
 
 PLAYED = "mujoco_cloning"  # the kind whose policies can be scored in the simulator
 STUDIED = "hybrid"  # the family of section `model`
-Start = Literal["scratch", "probe", "finetune"]
-FROZEN = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
-
-
-def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    """A seed counted twice would make an interval too narrow."""
-    if len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise ValueError("must be different numbers, none below 0")
-    return seeds
-
-
-Seeds = Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_distinct)]
-
-
-class Download(BaseModel):
-    """Where recordings are looked for before their public source."""
-
-    model_config = FROZEN
-
-    mirror: str | None = Field(
-        default=None, description="Folder or URL with datasets in their archives' layout; NEUROFMX_MIRROR overrides it."
-    )
-
-
-class Evaluate(BaseModel):
-    """How scores are made."""
-
-    model_config = FROZEN
-
-    seeds: Seeds = Field(default=(42,), description="Each seed trains every fold of every network.")
-    draws: int = Field(default=2000, ge=100, description="Bootstrap draws.")
-    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Probability that an interval aims to cover.")
-    precision: Literal["float32", "bfloat16", "float16", "int8"] = Field(
-        default="float32", description="Of the matrices of a trained network when it answers; training is not affected."
-    )
-    text_context: Annotated[float, Field(ge=0, lt=1)] | Literal["carried"] = Field(
-        default=0.0,
-        description="What a language model has read before a token of the test it is asked about: at least this share "
-        "of a window (0: each window stands alone, windows do not overlap), or `carried`: all of the text before.",
-    )
-    robustness: Robustness = Field(
-        default=Robustness(), description="What is done to trained networks to see what they keep."
-    )
-
-
-class Simulate(BaseModel):
-    """Which learnt policies move their robot in the simulator, and for how long."""
-
-    model_config = FROZEN
-
-    datasets: tuple[str, ...] = Field(default=(), description="Datasets of `run` of kind mujoco_cloning.")
-    episodes: int = Field(default=20, ge=1, description="Episodes that each policy plays.")
-
-
-class Item(BaseModel):
-    """What a run or a suite takes of a dataset."""
-
-    model_config = FROZEN
-
-    kind: str = Field(description="Who reads it: a key of `neurofmx.datasets.DATASETS`.")
-    modality: str = Field(description="Which of the kind's recordings: a key of `neurofmx.preprocessing.PREPROCESS`.")
-
-
-class Pretrain(PretrainOptions):
-    """What the multimodal model is pretrained on, and how."""
-
-    names: tuple[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], ...] = Field(
-        default=(),
-        max_length=1,
-        description="What the pretraining is called: its weights are data/checkpoints/pretrained/<name>; [] for none.",
-    )
-    datasets: dict[str, Item] = Field(
-        default={},
-        description="Keys of `datasets`, with kind and modality; those of one session are joined by time stamps.",
-    )
-
-    @model_validator(mode="after")
-    def _named_and_given(self) -> Pretrain:
-        if bool(self.names) != bool(self.datasets):
-            raise ValueError(
-                f"names={list(self.names)}, datasets={list(self.datasets)}: a pretraining needs a name and a "
-                "dataset or more; leave both empty for none"
-            )
-        streams = [self.stream(name) for name in self.datasets]
-        if twice := sorted({name for name in streams if streams.count(name) > 1}):
-            raise ValueError(
-                f"datasets: two of them are {', '.join(twice)}; a pretraining takes a kind and modality once: give one "
-                "block more sessions"
-            )
-        return self
-
-    def stream(self, dataset: str) -> str:
-        """What the model calls the stream of a dataset: `cao2021/spikes`."""
-        item = self.datasets[dataset]
-        return f"{item.kind}/{item.modality}"
-
-
-class Transfer(BaseModel):
-    """On which datasets the pretrained model is held against one from scratch, and with how much of their data."""
-
-    model_config = FROZEN
-
-    datasets: tuple[str, ...] = Field(default=(), description="Datasets of `run`, of sessions not pretrained on.")
-    starts: tuple[Start, ...] = Field(
-        default=("scratch", "probe", "finetune"),
-        min_length=1,
-        description="From scratch; pretrained and frozen but for head and embeddings of the new sessions; or "
-        "pretrained, all trained.",
-    )
-    shares: tuple[Annotated[int, Field(ge=1, le=100)], ...] = Field(
-        default=(10, 25, 50, 100),
-        min_length=1,
-        description="Shares of the training and validation windows, %, by whole blocks; a smaller lies in a larger.",
-    )
-
-
-class Multimodal(BaseModel):
-    """Which datasets of the same sessions are answered together, beside each alone."""
-
-    model_config = FROZEN
-
-    sets: dict[str, Annotated[tuple[str, ...], Field(min_length=2)]] = Field(
-        default={}, description="Name of each set, and its datasets, which `run` names."
-    )
-    tolerance: float = Field(
-        default=0.06, ge=0, description="Greatest distance of two modalities' anchors that are one moment, s."
-    )
-    drop_modalities: float = Field(
-        default=0.2, ge=0, lt=1, description="Probability in training that a row loses a modality, never all of them."
-    )
-
-
-class Run(BaseModel):
-    """What plain `dvc repro` builds."""
-
-    model_config = FROZEN
-
-    datasets: dict[str, Item] = Field(min_length=1, description="Keys of `datasets`, with kind and modality.")
-    compare: tuple[str, ...] = Field(default=(), description="Models to compare with, keys of `models`.")
-
-
-class Suite(Run):
-    """Datasets, models and seeds under one name, so that two runs with that name are comparable."""
-
-    seeds: Seeds = Field(description="Each seed trains every fold of every network.")
-    common: dict[str, Any] = Field(default={}, description="Values for all variants, by dotted keys of params.yaml.")
-    variants: dict[str, dict[str, Any] | None] = Field(
-        default={}, description="Runs of the suite, the baseline first: each with values by dotted keys."
-    )
-    study: Literal["four_way", "modes", "ablation"] | None = Field(
-        default=None, description="What its table and figure are about; null for ratios to the baseline alone."
-    )
-
-
-class Block(BaseModel):
-    """A dataset's block, not yet read by its kind."""
-
-    model_config = FROZEN
-
-    options: dict[str, Any] | None = Field(description="What is downloaded and asked; see the kind's module.")
-    preprocess: dict[str, Any] | None = Field(description="How it is cleaned; see its modality's module.")
-    tokenize: dict[str, Any] = Field(description="How it is cut into windows.")
-    head: dict[str, Any] = Field(default={}, description="Keys of section `head` with another value for this dataset.")
-    train: dict[str, Any] = Field(default={}, description="Keys of section `train` with another value for it.")
 
 
 class Model(BaseModel):
@@ -293,10 +129,15 @@ class Params(BaseModel):
         for name, item in run.datasets.items():
             pick(self.datasets, name, f"dataset in {section}.datasets")
             check_prepared(
-                name, self._prepare(name, item), features=getattr(self.named("linear").config, "features", "auto")
+                name,
+                self._prepare(name, item),
+                features=getattr(self.named("linear").config, "features", "auto"),
+                text_lengths=self.evaluate.text_lengths,
             )
         for name in ("linear", *run.compare):
             pick(self.models, name, f"model in {section}.compare")
+        for name in getattr(run, "references", ()):
+            pick(run.datasets, name, f"dataset of {section}.references in {section}.datasets")
         self._all_can_answer(section, run)
         if len(set(run.compare)) < len(run.compare):
             raise ValueError(f"{section}.compare={list(run.compare)}: names a model twice")
@@ -423,10 +264,21 @@ def check_params(tree: Any, *, source: str = "params") -> Params:
         except ValidationError as error:
             problems = [say((), Params, problem) for problem in error.errors()]
         else:
-            problems = list(variant_problems(tree, check_params))
+            problems = list(name_problems(tree))
             if not problems:
                 return params
     raise ParamsError(f"{source}:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
+def check_suite(tree: Mapping[str, Any], suite: str, *, source: str = "params") -> None:
+    """Check a suite's variants, each as params.yaml would be with its values; arguments as of `check_params`.
+
+    Raises:
+        ParamsError: If any of them cannot be run.
+        ValueError: If there is no such suite.
+    """
+    if problems := list(variant_problems(tree, suite, check_params)):
+        raise ParamsError(f"{source}:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
 def _section_problems(tree: Mapping[str, Any]) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pydantic import BaseModel
@@ -21,13 +22,14 @@ class Prepared(NamedTuple):
     tokenize: CutOptions
 
 
-def check_prepared(name: str, prepared: Prepared, *, features: str) -> None:
+def check_prepared(name: str, prepared: Prepared, *, features: str, text_lengths: Sequence[int] = ()) -> None:
     """Refuse options that cannot go together for a dataset that will be built.
 
     Args:
         name: What params.yaml calls the dataset, for the message.
         prepared: The dataset with its options.
         features: What the linear model reads of a window.
+        text_lengths: Tokens of the windows in which a text is read beside its own.
 
     Raises:
         ValueError: Naming the key, the rule, the value and the way out.
@@ -35,7 +37,7 @@ def check_prepared(name: str, prepared: Prepared, *, features: str) -> None:
     _reach_fits(name, prepared)
     check_montage(prepared.tokenize.montage, prepared.dataset.split, dataset=name)
     _tokens_divide(name, prepared)
-    _tokenizer_is_known(name, prepared)
+    _tokenizer_is_known(name, prepared, text_lengths)
     if features == "csp" and prepared.dataset.task.kind != "classification":
         raise ValueError(f"models.linear.features=csp: needs classes, {name} asks for a {prepared.dataset.task.kind}")
 
@@ -65,8 +67,8 @@ def _tokens_divide(name: str, prepared: Prepared) -> None:
         )
 
 
-def _tokenizer_is_known(name: str, prepared: Prepared) -> None:
-    """Refuse a tokenizer or a setting that there is not."""
+def _tokenizer_is_known(name: str, prepared: Prepared, text_lengths: Sequence[int]) -> None:
+    """Refuse a tokenizer or a setting that there is not, and windows with more tokens than have a place."""
     window = prepared.tokenize
     chosen = window.tokenizer or default_tokenizer(prepared.modality, window.montage)
     if chosen in TOKENIZERS and (chosen == "text") != (prepared.modality == "text"):
@@ -79,8 +81,9 @@ def _tokenizer_is_known(name: str, prepared: Prepared) -> None:
     except ValueError as error:
         raise ValueError(f"datasets.{name}.tokenize.tokenizer={window.tokenizer}: {error}") from error
     places = getattr(config, "max_position_embeddings", None)
-    if places is not None and round(window.stop) > places:
+    longest = max((round(window.stop), *text_lengths))
+    if places is not None and longest > places:
         raise ValueError(
             f"datasets.{name}.tokenize.tokenizer_options.max_position_embeddings={places}: must be at least the "
-            f"{window.stop:g} tokens of a window (stop); null learns no places"
+            f"{longest} tokens of a window (stop, or evaluate.text_lengths); null learns no places"
         )

@@ -55,6 +55,8 @@ def say(key: tuple[str, ...], section: type[BaseModel], problem: Any) -> str:
     if problem["type"] == "literal_error":
         options = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
         return f"{where}{shown}: {_allowed(str(given), options)}"
+    if problem["type"] in ("tuple_type", "list_type"):
+        return f"{where}{shown}: must be a list" + ("" if isinstance(given, str | Mapping) else f", such as [{given}]")
     return f"{where}{shown}: {problem['msg'].removeprefix('Value error, ')}".removeprefix(": ")
 
 

@@ -7,7 +7,9 @@
           bidirectional: {}                                        # the first one is the baseline
           sequential: {model.integration_mode: sequential}
 
-Every variant is run as params.yaml would be with these values in it, and is checked as such before anything runs.
+Every variant is run as params.yaml would be with these values in it, and is checked as such before its suite runs. Not
+earlier: an experiment with `-S model.integration_mode=parallel` is right, though one of a suite's variants could not be
+run from there.
 """
 
 from __future__ import annotations
@@ -82,12 +84,11 @@ def override(key: str, value: Any) -> str:
     return f"++{key}={_hydra(value)}"
 
 
-def variant_problems(tree: Mapping[str, Any], check: Callable[[Mapping[str, Any]], object]) -> Iterator[str]:
-    """What is wrong with the variants of all suites, one sentence each.
+def name_problems(tree: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the names and keys of all suites' variants, whatever values stand in params.yaml.
 
     Args:
         tree: Nested mappings as in params.yaml, of which all else is in order.
-        check: Raises ParamsError with all that is wrong with a tree of params, a line each after the first.
 
     Yields:
         Sentences that name suite, variant, key, value and rule.
@@ -98,17 +99,33 @@ def variant_problems(tree: Mapping[str, Any], check: Callable[[Mapping[str, Any]
         where = f"suites.{name}"
         yield from _name_problems(where, variants, section.get("compare") or ())
         own = [(f"{where}.variants.{variant}", mapping(changes)) for variant, changes in variants.items()]
-        keys = [(f"{where}.common", mapping(section.get("common"))), *own]
-        wrong = [problem for place, changes in keys for problem in _key_problems(place, changes, tree, section)]
-        yield from wrong
-        for variant in () if wrong else (*variants, *([] if variants else [None])):
-            place = where if variant is None else f"{where}.variants.{variant}"
-            try:
-                check(variant_tree(tree, name, variant))
-            except ParamsError as error:
-                yield from (f"{place}: {line.strip()}" for line in str(error).splitlines()[1:])
-            except ValueError as error:
-                yield f"{place}: {error}"
+        for place, changes in [(f"{where}.common", mapping(section.get("common"))), *own]:
+            yield from _key_problems(place, changes, tree, section)
+
+
+def variant_problems(
+    tree: Mapping[str, Any], suite: str, check: Callable[[Mapping[str, Any]], object]
+) -> Iterator[str]:
+    """What is wrong with the params that the variants of one suite run with, one sentence each.
+
+    Args:
+        tree: Nested mappings as in params.yaml, without `name_problems`.
+        suite: Key of its `suites`.
+        check: Raises ParamsError with all that is wrong with a tree of params, a line each after the first.
+
+    Yields:
+        Sentences that name suite, variant, key, value and rule.
+    """
+    section = mapping(pick(mapping(tree.get("suites")), suite, "suite in params.yaml"))
+    where = f"suites.{suite}"
+    for variant in mapping(section.get("variants")) or (None,):
+        place = where if variant is None else f"{where}.variants.{variant}"
+        try:
+            check(variant_tree(tree, suite, variant))
+        except ParamsError as error:
+            yield from (f"{place}: {line.strip()}" for line in str(error).splitlines()[1:])
+        except ValueError as error:
+            yield f"{place}: {error}"
 
 
 def _name_problems(where: str, variants: Mapping[str, Any], compared: Sequence[str]) -> Iterator[str]:

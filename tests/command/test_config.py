@@ -66,6 +66,14 @@ def test_every_verb_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
         assert "usage: neurofmx" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [[], ["config"]])
+def test_a_call_without_a_verb_names_what_there_is(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert left.value.code == 2
+    assert ("{" + ",".join(VERBS if words else ["config"]) + "}") in capsys.readouterr().err
+
+
 def test_the_installed_command_is_this_one() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     module, name = scripts["neurofmx"].split(":")
@@ -88,6 +96,12 @@ def test_show_marks_what_differs_and_tells_all_of_one(params: Path, capsys: pyte
     assert re.search(r"\* datasets.wikitext2_bpe.preprocess.size +4096 +default null", capsys.readouterr().out)
     assert run(params, "show", "run.datasets.digits") == 0
     assert capsys.readouterr().out == "run.datasets.digits: {kind: digits, modality: image}\n"
+    assert run(params, "show", "suites.text_v1") == 0
+    assert "\n  compare: [lstm, transformer]\n" in capsys.readouterr().out
+    assert run(params, "show", "evaluate.robustness") == 0
+    assert re.search(r"evaluate.robustness.noise +\[\] +default \[\]", capsys.readouterr().out)
+    assert run(params, "show", "spikin") == 1
+    assert "did you mean 'spiking'?" in capsys.readouterr().err
     assert run(params, "names", "seed") == 0
     assert "evaluate.seeds" in capsys.readouterr().out
 
@@ -107,9 +121,13 @@ def test_set_changes_its_lines_alone(params: Path, committed: Path, capsys: pyte
 
 def test_set_makes_the_sections_it_needs(params: Path) -> None:
     key = "datasets.wikitext2.tokenize.tokenizer_options.embedding_dim"
-    assert run(params, "set", f"{key}=16", "evaluate.seeds=[1, 2]", "suites.text_v1.compare=[lstm]") == 0
+    others = ("suites.text_v1.compare=[lstm]", "simulate.episodes=3", "datasets.digits.train.num_epochs=4")
+    robust = ("evaluate.robustness.noise=[0.5]", "datasets.digits.head={pool: last}")
+    assert run(params, "set", f"{key}=16", "evaluate.seeds=[1, 2]", *others, *robust) == 0
     assert ParamsFile(params).value(key) == 16
-    assert load_params(params).evaluate.seeds == (1, 2)
+    loaded = load_params(params)
+    assert (loaded.evaluate.seeds, loaded.evaluate.robustness.noise, loaded.simulate.episodes) == ((1, 2), (0.5,), 3)
+    assert (loaded.train_of("digits").num_epochs, loaded.head_of("digits").pool) == (4, "last")
 
 
 @pytest.mark.parametrize(
@@ -124,6 +142,9 @@ def test_set_makes_the_sections_it_needs(params: Path) -> None:
         ("vocab_size=300", r"vocab_size is datasets.<name>.preprocess.size, and each dataset has its own"),
         ("model.input_dim=3", r"input_dim is not set: the tokenizer gives tokens"),
         ("run.compare=[ltsm]", r"unknown model in run.compare 'ltsm'; did you mean 'lstm'\?"),
+        ("seed=7", r"evaluate.seeds=7: must be a list, such as \[7\]"),
+        ("datasets.digits.train.num_epoch=3", r"digits.train.num_epoch=3: unknown key; did you mean 'num_epochs'\?"),
+        ("evaluate.robustness.nois=[1]", r"did you mean 'evaluate.robustness.noise'\?"),
         ("model.beta", r"'model.beta': write KEY=VALUE"),
         ("model.beta=[1", r"not a value of YAML"),
         ("train.device=cpu", ""),
@@ -176,7 +197,14 @@ def test_validate_reads_whole_files_and_parts(
 ) -> None:
     assert run(params, "validate") == 0
     assert run(params, "validate", str(ROOT / "configs/demo.yaml")) == 0
-    assert "valid with the other sections of" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "valid with the other sections of" in said
+    assert "cannot be run" not in said
+    tree = YAML(typ="safe").load(params)
+    suite = {"variants": {"whole": {}, "odd": {"model.num_gate_heads": 5}}}
+    YAML().dump({"suites": {"text_v1": tree["suites"]["text_v1"] | suite}}, tmp_path / "odd.yaml")
+    assert run(params, "validate", str(tmp_path / "odd.yaml")) == 0
+    assert re.search(r"cannot be run.*\n +suites.text_v1.variants.odd: .*num_gate_heads=5", capsys.readouterr().out)
     (tmp_path / "wrong.yaml").write_text("model: {beta: 2}\nmodle: {}\n")
     assert run(params, "validate", str(tmp_path / "wrong.yaml")) == 1
     assert re.search(r"wrong.yaml:\s+model.beta=2: .*less than 1", capsys.readouterr().err)

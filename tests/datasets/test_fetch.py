@@ -163,7 +163,7 @@ def test_two_at_once_share_one_download(server: Server, tmp_path: Path) -> None:
 
 def test_a_killed_download_is_resumed_by_the_next_process(server: Server, tmp_path: Path) -> None:
     server.files["/a.bin"] = BODY
-    server.faults["/a.bin"] = [Fault(pause=0.3)]
+    server.faults["/a.bin"] = [Fault(stop_after=250_000, silence=60.0)]  # it cannot end before the kill
     script = (
         "import sys; from pathlib import Path; from neurofmx.datasets.access.fetch import fetch\n"
         "fetch(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3], cache=Path(sys.argv[4]), progress=False)"
@@ -259,8 +259,8 @@ def test_a_host_nobody_knows_is_asked_once(tmp_path: Path, monkeypatch: pytest.M
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:
-    """Poll for at most 30 s."""
-    deadline = time.monotonic() + 30
+    """Poll for at most 120 s: another process has to start, perhaps on a busy machine."""
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline, "the download did not start"
         time.sleep(0.01)

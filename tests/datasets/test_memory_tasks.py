@@ -119,7 +119,11 @@ def test_the_score_by_length_is_that_of_the_windows_of_that_length() -> None:
     outputs = np.zeros((2, 100, 16))
     outputs[:, np.arange(100), np.where(length == 8, y, (y + 1) % 16)] = 1
     outputs[1, 50:60] = -outputs[1, 50:60]  # ten wrong ones of one seed
-    assert by_length(outputs, y, length, task) == {"8": pytest.approx(0.9), "16": 0.0}
+    scores = by_length(outputs, y, length, np.arange(100), task, draws=400)
+    assert {name: each["value"] for name, each in scores.items()} == {"8": pytest.approx(0.9), "16": 0.0}
+    assert list(scores) == ["8", "16"]
+    assert (scores["16"]["low"], scores["16"]["high"]) == (0.0, 0.0)
+    assert 0.6 < scores["8"]["low"] < 0.9 < scores["8"]["high"] <= 1.0
 
 
 @pytest.mark.parametrize(

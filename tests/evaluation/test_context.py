@@ -58,6 +58,12 @@ def test_a_carried_state_says_what_one_pass_says(family: str, options: dict) -> 
     alone = text_answers(made, test, context=0.0, windowed=windowed)
     np.testing.assert_allclose(alone[0], carried[0], atol=2e-5)  # before the first window there is no text
     assert np.abs(alone[1:] - carried[1:]).max() > 1e-4
+    whole_text, middle = (text_answers(made, test, context=0.0, windowed=windowed, length=n) for n in (60, 24))
+    np.testing.assert_allclose(whole_text, exact.reshape(5, 12), atol=2e-5)  # one window, longer than in training
+    np.testing.assert_allclose(middle[:2], whole_text[:2], atol=2e-5)
+    assert np.abs(middle[2:4] - whole_text[2:4]).max() > 1e-4
+    with pytest.raises(ValueError, match="a text of 61 tokens in one piece holds no window of 61"):
+        text_answers(made, test, context=0.0, windowed=windowed, length=61)
     half = text_answers(made, test, context="carried", windowed=windowed)  # a state that grows: windows overlap
     np.testing.assert_array_equal(half, text_answers(made, test, context=0.5, windowed=windowed))
 

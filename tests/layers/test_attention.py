@@ -187,6 +187,10 @@ def test_attention_of_torch_where_asked_for(training):
 def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match=r"num_heads must divide query_dim=8, got 3"):
         CrossAttentionModule(8, 5, num_heads=3)
+    with pytest.raises(ValueError, match=r"num_heads must divide query_dim=8, got 0"):
+        CrossAttentionModule(8, 5, num_heads=0)
+    with pytest.raises(ValueError, match=r"dropout must be 0 or more and below 1, got 1\.0"):
+        CrossAttentionModule(8, 5, num_heads=2, dropout=1.0)
     with pytest.raises(ValueError, match=r"window must be 1 token or more, got 0"):
         CrossAttentionModule(8, 5, num_heads=2, window=0)
     with pytest.raises(ValueError, match=r"unknown attention_type 'both'; did you mean"):

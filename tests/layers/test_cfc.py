@@ -201,3 +201,5 @@ def test_every_liquid_cell_forgets_where_it_started(name):
 def test_unknown_cell_is_refused():
     with pytest.raises(ValueError, match=r"unknown liquid_backbone 'cfg'; did you mean 'cfc'"):
         liquid_cell("cfg", 3, 6)
+    with pytest.raises(ValueError, match=r"units must be 4 or more for the layers of a circuit, got 3"):
+        liquid_cell("ncp", 3, 3)

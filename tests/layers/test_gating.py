@@ -57,5 +57,9 @@ def test_fusion_weights_prefer_a_path_whatever_the_data():
 def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match=r"num_gate_heads must divide dim=8, got 3"):
         AdaptiveGating(8, num_gate_heads=3)
+    with pytest.raises(ValueError, match=r"num_gate_heads must divide dim=8, got 0"):
+        AdaptiveGating(8, num_gate_heads=0)
+    with pytest.raises(ValueError, match=r"num_paths must be 2 or more, got 1"):
+        AdaptiveGating(8, num_paths=1)
     with pytest.raises(ValueError, match=r"temperature must be above 0, got 0"):
         AdaptiveGating(8, temperature=0.0)

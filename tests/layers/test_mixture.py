@@ -58,6 +58,14 @@ def test_balance_is_one_where_use_is_even_and_the_number_of_experts_where_one_ge
     assert balance(one, torch.zeros(10, 1, dtype=torch.int64)) == pytest.approx(experts)
 
 
+def test_no_tokens_leave_no_trace_in_the_loss():
+    mixture, x = layer(), torch.zeros(0, 7, 6, dtype=torch.float64, requires_grad=True)
+    assert mixture(x).shape == (0, 7, 6)
+    assert mixture.balance == 0
+    (mixture(x).sum() + mixture.balance).backward()
+    assert not any(weight.grad.any() for weight in mixture.parameters())
+
+
 def test_following_the_balance_alone_evens_the_use_out():
     mixture, x = layer().train(), 0.3 * torch.randn(1, 200, 6).double() + torch.randn(6).double()
     optimizer, seen = torch.optim.SGD(mixture.parameters(), lr=1.0), []

@@ -261,7 +261,7 @@ def test_chunks_equal_one_pass(method, scheme, cuts):
     adapter = SpikeToMambaAdapter(4, 2, method=method, tau=6.0).double()
     whole, membrane, trace, parts = adapter.read(made, x), None, None, []
     for chunk in x.split(cuts, 1):
-        y, membrane, trace, _ = adapter.read(made, chunk, membrane, trace)
+        y, membrane, trace, *_ = adapter.read(made, chunk, membrane, trace)
         parts.append(y)
     found = torch.cat(parts, 1), membrane, trace
     torch.testing.assert_close(found, tuple(whole[:3]), rtol=1e-10, atol=1e-10)
@@ -276,6 +276,8 @@ def test_reading_at_once_equals_encoding_and_reading(method, scheme, masked):
     membrane, trace = torch.randn(2, 20).double(), torch.randn(2, 4).double()
     mask = torch.tensor([[True, True, False, True, False, True]] * 2) if masked else None
     found = adapter.read(made, x, membrane, trace, mask=mask)
+    if found.trace.shape[1] == 20:  # of every neuron, so that a stream rounds as one pass does
+        found = found._replace(trace=made.mean(found.trace))
     spikes, potentials, last = made(x, membrane, mask=mask)
     read, end = adapter(spikes, potentials, trace, mask=mask)
     torch.testing.assert_close(tuple(found[:3]), (read, last, end), rtol=1e-12, atol=1e-12)

@@ -49,6 +49,9 @@ def test_what_is_no_number_and_unknown_schemes_are_refused():
         quantize(torch.ones(1, 1), scheme="symetric")
     with pytest.raises(ValueError, match="unknown precision 'int4'; did you mean 'int8'"):
         in_precision(nn.Linear(1, 1), "int4")
+    for precision in ("int8", "bfloat16"):
+        with pytest.raises(ValueError, match=r"model is a single Linear, .* put it into nn\.Sequential"):
+            in_precision(nn.Linear(1, 1), precision)
 
 
 def test_an_embedding_gives_the_rows_of_the_rounded_matrix():

@@ -9,6 +9,7 @@ from tests.reference import attention_naive
 
 from neurofmx.evaluation.attention import AttentionMeter
 from neurofmx.layers.attention import CrossAttentionModule
+from neurofmx.layers.inference import in_precision
 from neurofmx.models.configs import HybridConfig
 from neurofmx.models.cross_modal import integrate_cross_modal_attention
 from neurofmx.models.enhanced_block import EnhancedHybridBlock
@@ -66,6 +67,17 @@ def test_training_wakes_the_attention_and_the_old_weights_get_the_old_gradients(
                 assert weight.grad.abs().max() > 0
                 weight -= weight.grad
     assert (enhanced(x)[0] - before).abs().max() > 1e-6
+
+
+def test_fixed_weights_stay_fixed_and_the_attention_learns():
+    model = network(learn_beta=False)
+    model.norm.weight.requires_grad_(False)
+    enhanced = integrate_cross_modal_attention(model, num_heads=2)
+    fixed = {name for name, weight in enhanced.named_parameters() if not weight.requires_grad}
+    assert fixed == {name for name, weight in model.named_parameters() if not weight.requires_grad}
+    assert len(fixed) == 3
+    with pytest.raises(ValueError, match="model is prepared for inference: put attention into it before"):
+        integrate_cross_modal_attention(in_precision(network().float(), "int8"), num_heads=2)
 
 
 def test_a_block_is_the_plain_one_on_what_attention_found():

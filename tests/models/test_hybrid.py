@@ -481,8 +481,15 @@ def test_what_a_network_does_not_have_cannot_be_switched_off(changes, message):
 
 
 def test_decay_rates_and_preferences_are_spared_from_weight_decay():
-    spared = {name for name, weight in network().named_parameters() if getattr(weight, "no_weight_decay", False)}
-    assert {name.rsplit(".", 1)[-1] for name in spared} == {"A_log", "fusion"}
+    options = {"use_population_coding": True, "temporal_attention": True, "mamba_scales": 2}
+    assert spared(network()) == {"A_log", "fusion"}
+    assert spared(network(**options)) == {"A_log", "fusion", "logits", "preference"}
+    assert spared(network(use_mamba=False, liquid_backbone="ltc")) == {"weight_raw", "midpoint", "steepness"}
+
+
+def spared(model):
+    """Last names of the parameters that weight decay leaves alone."""
+    return {name.rsplit(".", 1)[-1] for name, weight in model.named_parameters() if hasattr(weight, "no_weight_decay")}
 
 
 EXPERTS = {"moe_experts": 4, "moe_top_k": 1, "moe_balance": 0.5}

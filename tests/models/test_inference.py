@@ -15,6 +15,7 @@ from neurofmx.models.table import MODELS
 from neurofmx.models.transformer import Transformer
 
 ODD = {name: value for name, value in SMALL.items() if name not in ("input_dim", "output_dim")}
+UNEVEN = ODD | {"hidden_dim": 10, "liquid_units": 14, "spiking_units": 22, "backbone_units": 13}
 EVEN = ODD | {"hidden_dim": 64, "liquid_units": 32, "spiking_units": 32, "backbone_units": 32}
 
 
@@ -70,14 +71,16 @@ def test_every_backbone_streams_in_every_precision(name, precision):
         torch.testing.assert_close(ours, theirs, rtol=close, atol=close)
 
 
-@pytest.mark.parametrize("sizes", [ODD, EVEN], ids=["odd", "even"])
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("liquid", ["cfc", "ltc", "ncp"])
-@pytest.mark.parametrize("prepare", [exact_rows, PRECISIONS["int8"]], ids=["float32", "int8"])
-@torch.inference_mode()
-def test_a_prepared_network_streams_with_the_bits_of_one_pass(prepare, mode, liquid, sizes):
-    model, x = hybrid(**sizes, integration_mode=mode, liquid_backbone=liquid, kernels="numba")
-    prepare(model)
+def trained(model):
+    """The network with weights as if after some training, so that no part is near its start."""
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 0.3 * (weight.abs().mean() + 0.1) * torch.randn_like(weight)
+    return model
+
+
+def assert_a_stream_has_the_bits_of_one_pass(model, x):
+    """Outputs and states token by token, and outputs in pieces."""
     whole, last = model(x)
     outputs, state = stream(model, x)
     assert torch.equal(outputs, whole)
@@ -85,6 +88,33 @@ def test_a_prepared_network_streams_with_the_bits_of_one_pass(prepare, mode, liq
     start, state = model(x[:, :4])
     middle, state = model(x[:, 4:9], state)
     assert torch.equal(torch.cat([start, middle], 1), whole[:, :9])
+
+
+@pytest.mark.parametrize("sizes", [UNEVEN, EVEN], ids=["uneven", "even"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("liquid", ["cfc", "ltc", "ncp"])
+@pytest.mark.parametrize("prepare", [exact_rows, PRECISIONS["int8"]], ids=["float32", "int8"])
+@torch.inference_mode()
+def test_a_prepared_network_streams_with_the_bits_of_one_pass(prepare, mode, liquid, sizes):
+    model, x = hybrid(**sizes, integration_mode=mode, liquid_backbone=liquid, kernels="numba")
+    assert_a_stream_has_the_bits_of_one_pass(prepare(trained(model)), x)
+
+
+POPULATION = {"use_population_coding": True, "spike_to_mamba_method": "temporal"}
+OPTIONS = [
+    {"temporal_attention": True, "temporal_scales": (1, 3), "use_cross_modal_attention": True},
+    {"mamba_scales": 3, "moe_experts": 3},
+    *(POPULATION | {"encoding_scheme": scheme} for scheme in ("rate", "temporal")),
+    {"synaptic_tau": 3.0, "threshold_adaptation": 1.8},
+]
+
+
+@pytest.mark.parametrize("prepare", [exact_rows, PRECISIONS["int8"]], ids=["float32", "int8"])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@torch.inference_mode()
+def test_so_does_one_with_every_option(options, prepare):
+    model, x = hybrid(**UNEVEN, **options, num_attention_heads=2, kernels="numba")
+    assert_a_stream_has_the_bits_of_one_pass(prepare(trained(model)), x)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -160,7 +190,7 @@ def test_a_step_takes_one_token():
         model.step(x)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])  # float16 takes the way of bfloat16
 @torch.no_grad()
 def test_a_step_is_exported_and_computes_the_same_bits(precision):
     model, x = hybrid(num_layers=1)

@@ -152,6 +152,37 @@ def test_tasks_are_answered_for_windows_and_steps() -> None:
         heads.add_task("text", Task("next_token", "text", ("a", "b")))
 
 
+def test_two_modalities_answer_what_neither_does_alone() -> None:
+    """The class is the product of two signs, one in each stream: either alone says nothing, and chance is 0.5."""
+    generator = torch.Generator().manual_seed(0)
+    batch = rows_of(SPIKES, LFP, rows=512)
+    signs = 2.0 * torch.randint(2, (2, 512), generator=generator) - 1.0
+    samples = {
+        stream: batch.samples[stream].with_x(0.5 * batch.samples[stream].x + sign[:, None, None])
+        for stream, sign in zip((SPIKES, LFP), signs, strict=True)
+    }
+    batch = replace(batch, samples={name: s.with_x(s.x.float()) for name, s in samples.items()})
+    label = (signs.prod(0) > 0).long()
+    model = model_of(SPIKES, LFP).float()
+    head = heads_of(model).add_task(
+        "product", Task("classification", "product", ("no", "yes")), HeadConfig(pool="mean")
+    )
+    optimizer = torch.optim.AdamW([*model.parameters(), *head.parameters()], lr=5e-3)
+    for index in torch.randperm(384 * 8, generator=generator).remainder(384).split(64):
+        made = model.train()(batch[index])[0]
+        optimizer.zero_grad()
+        head.loss(head(made.states, made.mask), label[index]).backward()
+        optimizer.step()
+    held = torch.arange(384, 512)
+    right = []
+    for rows in (batch[held], batch[held].without(LFP), batch[held].without(SPIKES)):
+        with torch.no_grad():
+            made = model.eval()(rows)[0]
+            right.append(float((head(made.states, made.mask).argmax(1) == label[held]).double().mean()))
+    assert right[0] > 0.9
+    assert max(right[1:]) < 0.65
+
+
 def test_projections_lie_on_the_sphere() -> None:
     head = ContrastiveProjection(16, width=5).double()
     found = head(torch.randn(7, 16, dtype=torch.float64))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.models.test_hybrid import data, network
+from tests.models.test_hybrid import SPIKES_LOOK, data, network
 from torch.utils.flop_counter import FlopCounterMode
 
+from neurofmx.layers.inference import in_precision
 from neurofmx.models.operations import block_operations
 
 MODES = ["sequential", "parallel", "bidirectional"]
@@ -19,15 +20,17 @@ def products(run):
     return counter.get_total_flops() / 2
 
 
+@pytest.mark.parametrize("scales", [1, 3])
 @pytest.mark.parametrize("mode", MODES)
-def test_matrix_products_behind_the_spikes_are_those_that_torch_counts(mode):
+def test_matrix_products_behind_the_spikes_are_those_that_torch_counts(mode, scales):
     """The reference's scan does two of its three products as matrices; the rest of Mamba torch does not count."""
     length = 7
-    model = network(integration_mode=mode, kernels="reference", use_cross_attention=False, use_adaptive_gating=False)
+    plain = {"kernels": "reference", "use_cross_attention": False, "use_adaptive_gating": False}
+    model = network(integration_mode=mode, mamba_scales=scales, **plain)
     block, c = model.blocks[0], torch.randn(2, length, 8, dtype=torch.float64)
     counted = products(lambda: block.integration(c)) / (2 * length)
     mamba = block.integration.mamba
-    elementwise = mamba.inner * (mamba.d_state + 1 + mamba.d_conv)
+    elementwise = mamba.inner * (scales * (mamba.d_state + 1) + mamba.d_conv)
     assert block_operations(block, length).behind == pytest.approx(counted + elementwise)
 
 
@@ -40,17 +43,46 @@ def test_readout_and_current_are_those_that_torch_counts():
     assert found.neurons == 7 * 3
 
 
+@pytest.mark.parametrize("scales", [(1,), (1, 2, 5)])
 @pytest.mark.parametrize(("length", "window"), [(3, None), (9, None), (3, 4), (9, 4), (4, 4), (9, 1)])
-def test_attention_counts_the_pairs_that_see_each_other(length, window):
+def test_attention_counts_the_pairs_that_see_each_other(length, window, scales):
     settings = {"use_adaptive_gating": False, "cross_attn_window": window}
+    settings |= {"temporal_attention": len(scales) > 1, "temporal_scales": scales}
     block, plain = (network(**settings, use_cross_attention=use).blocks[0] for use in (True, False))
     attention = block.integration.attention
     linear = sum(part.weight.numel() for part in attention.modules() if isinstance(part, torch.nn.Linear))
-    pairs = sum(1 for i in range(length) for j in range(i + 1) if window is None or i - j < window)
+    pairs = sum(len(range(i, -1, -scale)[:window]) for i in range(length) for scale in scales)
     queries = sum(look.query.out_features for look in attention.directions.values())
     wanted = linear + 2 * queries * pairs / length
     more = block_operations(block, length).behind - block_operations(plain, length).behind
     assert more == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_attention_to_spikes_and_the_second_reading_of_them_are_counted(mode):
+    looks, plain = (network(**(SPIKES_LOOK | {"integration_mode": mode} | use)).blocks[0] for use in SWITCHES)
+    directions = looks.attention.directions
+    linear = sum(part.weight.numel() for part in looks.attention.modules() if isinstance(part, torch.nn.Linear))
+    pairs = sum(min(i + 1, 4) for i in range(9)) / 9
+    wanted = linear + 2 * pairs * sum(look.query.out_features for look in directions.values())
+    wanted += 0 if mode == "sequential" else 8 * 8
+    more = block_operations(looks, 9).behind - block_operations(plain, 9).behind
+    assert more == pytest.approx(wanted)
+
+
+SWITCHES = [{}, {"use_cross_modal_attention": False}]
+
+
+def test_a_token_pays_for_the_experts_it_passes_and_their_router():
+    mixed, plain = (network(moe_experts=experts, moe_top_k=2, moe_expand=3).blocks[0] for experts in (5, 0))
+    more = block_operations(mixed, 4).behind - block_operations(plain, 4).behind
+    assert more == 5 * 8 + 2 * (2 * 3 * 8 * 8)
+
+
+@pytest.mark.parametrize("precision", ["int8", "bfloat16"])
+def test_a_network_prepared_for_inference_does_as_much(precision):
+    plain = block_operations(network().blocks[0], 6)
+    assert block_operations(in_precision(network().float(), precision).blocks[0], 6) == plain
 
 
 def test_synapses_of_a_circuit_are_counted_one_by_one():

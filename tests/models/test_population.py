@@ -7,8 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.models.test_hybrid import data, network
+from tests.models.test_hybrid import data, network, spared
 
+from neurofmx.models.cross_modal import integrate_cross_modal_attention
 from neurofmx.models.population import integrate_population_coding
 
 SCHEMES = ["rate", "temporal", "hybrid"]
@@ -56,10 +57,22 @@ def test_integrated_and_built_networks_are_the_same():
     built = network(use_population_coding=True, threshold_distribution="logarithmic").float()
     model = integrate_population_coding(network().float(), threshold_distribution="logarithmic")
     assert model.config == built.config
+    assert spared(model) == spared(built) == {"A_log", "fusion", "logits"}
     torch.testing.assert_close(dict(model.state_dict()), dict(built.state_dict()))
     assert torch.equal(model(data().float())[0], built(data().float())[0])
     with pytest.raises(ValueError, match="the network has populations of 5 neurons already"):
         integrate_population_coding(model, 3)
+
+
+@pytest.mark.parametrize("mode", ["sequential", "parallel", "bidirectional"])
+def test_attention_goes_in_before_or_behind_and_changes_no_answer(mode):
+    model, x = network(integration_mode=mode, spiking_units=8).eval(), data()
+    alone = integrate_population_coding(model, 3)
+    behind = integrate_cross_modal_attention(alone, 2)
+    before = integrate_population_coding(integrate_cross_modal_attention(model, 2), 3)
+    assert behind.config == before.config
+    for both in (behind, before):
+        assert torch.equal(both(x)[0], alone(x)[0])
 
 
 def test_mode_and_fixed_parameters_are_kept():

@@ -54,6 +54,8 @@ def test_safetensors_hold_vectors_and_names(tmp_path: Path) -> None:
 def test_wrong_names_are_refused() -> None:
     registry = EmbeddingRegistry(3)
     registry.add("a")
+    with pytest.raises(ValueError, match="index 1 has no vector, there are 1; add its name first"):
+        registry(torch.tensor([-1, 1]))
     with pytest.raises(ValueError, match="name='a' has vectors already"):
         registry.add("a")
     with pytest.raises(ValueError, match="rows=0"):

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -78,6 +79,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         tree["datasets"][f"toy_{part}"] = {"options": {"part": part}, "preprocess": {}, "tokenize": window}
     tree["run"] = {"datasets": {"toy_a": item, "toy_b": item}, "compare": ["pca"]}
     tree["suites"] = {"small": {"datasets": {"toy_b": item, "toy_c": item}, "compare": ["lstm"], "seeds": [1, 2]}}
+    tree["suites"]["small"]["common"] = {"train.num_epochs": 3}
     YAML().dump(tree, path)
     (checkout.root / "dvc.lock").unlink(missing_ok=True)
     (checkout.root / ".venv/bin").mkdir(parents=True)
@@ -181,13 +183,14 @@ def test_a_suite_is_one_command_that_dvc_understands(toys: Checkout) -> None:
     shown = toys.run("make", "-s", "suite", "SUITE=small", "DRY=1").stdout.strip()
     assert shown == (
         "dvc exp run --keep-going -m 'suite small' -S '+run.datasets.toy_c={kind: toy, modality: eeg}' "
-        "-S 'run.compare=[lstm]' -S 'evaluate.seeds=[1,2]'"
+        "-S 'run.compare=[lstm]' -S 'evaluate.seeds=[1,2]' -S train.num_epochs=3"
     )
     words = shlex.split(shown)
     apply_overrides(toys.root / "params.yaml", [after for word, after in pairwise(words) if word == "-S"])
     tree = YAML(typ="safe").load(toys.root / "params.yaml")
     assert list(tree["run"]["datasets"]) == ["toy_a", "toy_b", "toy_c"]
     assert (tree["run"]["compare"], tree["evaluate"]["seeds"]) == (["lstm"], [1, 2])
+    assert tree["train"]["num_epochs"] == 3
     done = toys.run("make", "-s", "suite", "SUITE=smal", "DRY=1", check=False)
     assert done.returncode != 0
     assert "unknown suite in params.yaml 'smal'; did you mean 'small'" in done.stderr
@@ -203,6 +206,14 @@ def test_a_suite_is_run(built: Checkout) -> None:
         done = built.run("python", "pipeline/suite.py", "small")
         assert built.ran(done.stdout) == ["check", "compare"], "nothing but the order of the models is new"
         assert "suite small" in built.run("git", "log", "--all", "-1", "--format=%s").stdout
+        table = re.sub(" +", " ", (built.root / "metrics/small/comparison.md").read_text())
+        assert table.startswith("| dataset | modality | metric | chance | reference | linear | lstm | pca | model |")
+        assert "| digits | image | accuracy |" in table
+        assert "haxby" not in table, "the table is of the suite's datasets alone"
+        shutil.rmtree(built.root / "metrics/small")
+        built.run("python", "pipeline/suite.py", "small", "--table")
+        assert re.sub(" +", " ", (built.root / "metrics/small/comparison.md").read_text()) == table
     finally:
         built.run("git", "checkout", "-q", ".")
+        built.run("git", "clean", "-qfd", "metrics")
         built.run("dvc", "checkout", "-q")

@@ -13,7 +13,13 @@ import pytest
 
 from pipeline_checkout import Checkout
 
-LONG = {"num_epochs": 12, "patience": 12, "workers": 2}
+LONG = {
+    "num_epochs": 12,
+    "patience": 12,
+    "workers": 2,
+    "min_batches": 20,
+    "max_batches": 20,
+}  # long enough to be killed
 
 
 @pytest.fixture
@@ -157,7 +163,14 @@ def test_an_unknown_dataset_and_model_are_named(sandbox: Checkout) -> None:
 
 
 def test_every_stage_explains_itself(sandbox: Checkout) -> None:
-    for stage in sorted((sandbox.root / "pipeline").glob("0*.py")):
-        shown = sandbox.run("python", str(stage), "--help").stdout
-        assert "usage:" in shown
-        assert len(shown.splitlines()) > 4
+    asked = (
+        "import contextlib, runpy, sys\n"
+        "for path in sys.argv[1:]:\n"
+        "    sys.argv = [path, '--help']\n"
+        "    with contextlib.suppress(SystemExit):\n"
+        "        runpy.run_path(path, run_name='__main__')\n"
+    )
+    stages = sorted(path.relative_to(sandbox.root).as_posix() for path in sandbox.root.glob("pipeline/0*.py"))
+    shown = sandbox.run("python", "-c", asked, *stages, PYTHONPATH="pipeline").stdout.split("usage: ")[1:]
+    assert [each.partition(" ")[0] for each in shown] == [Path(stage).name for stage in stages]
+    assert all(len(each.splitlines()) > 4 for each in shown)

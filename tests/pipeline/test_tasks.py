@@ -53,9 +53,10 @@ def test_a_text_has_settings_and_context_of_its_own_and_is_gone_on_with(small: A
     raw.mkdir(parents=True)
     (raw / "input.txt").write_text(PLAY)
     write_manifest(raw, ("input.txt",), dataset=name, source="test", licence="none", options={})
-    window = {"stop": 16.0, "stride": 16, "tokenizer_options": {"dropout": 0.0}}
+    window = {"stop": 16.0, "stride": 16, "tokenizer_options": {"embedding_dropout": 0.0}}
     block = {"tokenize": window, "train": {"learning_rate": 0.03, "min_batches": 40, "batch_size": 16}}
-    small(name, name, "text", block=block, evaluate={"draws": 100, "text_context": "carried"})
+    evaluate = {"draws": 100, "text_context": "carried", "text_lengths": [16, 64]}
+    small(name, name, "text", block=block, evaluate=evaluate)
     built(name)
     scored = {model: report(name, model) for model in ("linear", "lstm")}
     for each in scored.values():
@@ -63,6 +64,10 @@ def test_a_text_has_settings_and_context_of_its_own_and_is_gone_on_with(small: A
         assert each["window"].startswith("16 characters of ")
         assert each["metrics"]["bits_per_token"] < 1.0
         assert each["chance"]["bits_per_token"] > 3.0
+        alone, longer = each["by_length"]["16"], each["by_length"]["64"]
+        assert alone["low"] < alone["value"] < alone["high"]
+        assert alone["value"] > longer["value"]
+        assert alone["value"] > each["score"], "the whole text before it"
     said = [
         run_stage("pipeline/generate.py", name, "lstm", "--prompt", "the cat ", "--tokens", "40", *more)
         for more in (("--temperature", "0"), ("--temperature", "0"), ("--seed", "1"), ("--seed", "1"), ("--seed", "2"))
@@ -81,9 +86,10 @@ def test_a_memory_task_is_scored_by_length(small: Any) -> None:
     for model in ("linear", "lstm"):
         full = report(name, model)
         assert sorted(full["by_length"]) == ["12", "6"]
-        assert full["score"] == pytest.approx(sum(full["by_length"].values()) / 2, abs=1e-5)
+        assert full["score"] == pytest.approx(sum(each["value"] for each in full["by_length"].values()) / 2, abs=1e-5)
     metrics = json.loads(Path(f"metrics/scores/{name}/lstm.json").read_text())
-    assert metrics[name]["lstm"]["by_length"] == report(name, "lstm")["by_length"]
+    values = {length: each["value"] for length, each in report(name, "lstm")["by_length"].items()}
+    assert metrics[name]["lstm"]["by_length"] == values
 
 
 def test_a_cloned_policy_is_scored_in_the_simulator(small: Any) -> None:

@@ -22,7 +22,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from neurofmx.params import Item, load_params
+from neurofmx.params import load_params
+from neurofmx.plan import Item
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.tokenizers.cut import cut
 from neurofmx.tokenizers.spectrogram import pitch

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from neurofmx.evaluation.joint import joint_markdown, joint_report, linear_told, side_by_side, tested
+from neurofmx.evaluation.joint import joint_markdown, joint_report, linear_told, side_by_side
+from neurofmx.evaluation.joint import tested as rows_tested
 from neurofmx.models.configs import HeadConfig, NeurofmxConfig
 from neurofmx.models.foundation.joint import build_joint
 from neurofmx.models.linear import LinearConfig
@@ -56,7 +57,7 @@ def test_together_the_linear_model_knows_what_neither_knows_alone() -> None:
     joined, config = both(), LinearConfig(strengths=(1.0,))
     choices = [("rat/spikes", "rat/lfp"), ("rat/spikes",), ("rat/lfp",)]
     told = [linear_told(joined, config, only=only) for only in choices]
-    rows = tested(joined)
+    rows = rows_tested(joined)
     assert len(rows) > 140
     points = joint_report(told, joined.y[rows], joined.block[rows], joined.task, draws=100)
     assert points[0]["score"] > 0.9
@@ -70,7 +71,7 @@ def test_together_the_linear_model_knows_what_neither_knows_alone() -> None:
 
 def test_numbers_side_by_side_are_those_of_the_streams() -> None:
     joined = both()
-    windows, rows = side_by_side(joined, only=("rat/lfp", "rat/spikes")), tested(joined)
+    windows, rows = side_by_side(joined, only=("rat/lfp", "rat/spikes")), rows_tested(joined)
     assert windows.x.shape == (len(rows), 1, 12 * 3 + 6 * 3)
     lfp, spikes = joined.streams["rat/lfp"], joined.streams["rat/spikes"]
     for row in (0, 7):
@@ -141,4 +142,6 @@ def test_a_curriculum_is_refused(tmp_path: Path) -> None:
     options = OPTIONS.model_copy(update={"curriculum": "length"})
     batches = JointBatches(joined, 0, options, only=tuple(joined.streams))
     with pytest.raises(ValueError, match=r"train\.curriculum=length"):
-        JointTrainer(build_joint(TINY, HeadConfig(), joined, fold=0), batches, options, drop=0.0, seed=0, folder=tmp_path)
+        JointTrainer(
+            build_joint(TINY, HeadConfig(), joined, fold=0), batches, options, drop=0.0, seed=0, folder=tmp_path
+        )

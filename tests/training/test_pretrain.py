@@ -96,7 +96,7 @@ def test_every_loss_by_name_is_asked_and_has_a_gradient(tmp_path: Path) -> None:
 
 def test_hidden_numbers_are_learnt_from_what_is_left(tmp_path: Path) -> None:
     """All numbers of a row follow one angle, so what is hidden can be told from what is left."""
-    options = {"losses": {"reconstruction": 1.0}, "num_epochs": 6, "steps": 25, "batch_size": 24}
+    options = {"losses": {"reconstruction": 1.0}, "num_epochs": 5, "steps": 25, "batch_size": 24}
     curve = pretrainer(tmp_path, **options, learning_rate=1e-2, drop_modalities=0.0, mask={"time": 0.0}).fit().curve
     assert curve[0].validation_loss > 0.9
     assert curve[-1].validation_loss < 0.65  # 1 is what the mean says

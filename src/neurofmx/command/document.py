@@ -8,11 +8,12 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from neurofmx.command.names import NAMES, in_groups
-from neurofmx.command.settings import GROUPS, Setting, of_section
+from neurofmx.command.settings import GROUPS, Setting, of_section, own_settings
 from neurofmx.datasets import DATASETS
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
-from neurofmx.params import STUDIED, Download, Evaluate, Run, Suite
+from neurofmx.params import STUDIED
+from neurofmx.plan import Download, Evaluate, Run, Simulate, Suite
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.tokenizers.table import TOKENIZERS
@@ -76,7 +77,7 @@ def _groups() -> Iterator[str]:
 def _sections() -> Iterator[str]:
     """Everything else, section by section."""
     yield "\n## Windows\n"
-    yield from _table(of_section("datasets.<name>.tokenize", CutOptions, ""))
+    yield from _table([*of_section("datasets.<name>.tokenize", CutOptions, ""), *own_settings("datasets.<name>")])
     yield "\n## Models to compare with\n"
     yield from _all((f"models.{name}", entry.config) for name, entry in MODELS.items() if name != STUDIED)
     yield "\n## Tokenizers\n\nThe settings of each, under `datasets.<name>.tokenize.tokenizer_options`.\n"
@@ -86,7 +87,7 @@ def _sections() -> Iterator[str]:
     yield "\n## Datasets\n\nThe settings of each kind, under `datasets.<name>.options`.\n"
     yield from _each(DATASETS.items())
     yield "\n## Runs\n"
-    yield from _all((("download", Download), ("run", Run), ("suites.<suite>", Suite)))
+    yield from _all((("download", Download), ("simulate", Simulate), ("run", Run), ("suites.<suite>", Suite)))
 
 
 def _each(sections: Iterable[Section]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from neurofmx.atomic import atomic
 from neurofmx.command import commented, names
 from neurofmx.command.settings import Setting, settings
-from neurofmx.params import ParamsError, check_params
+from neurofmx.params import ParamsError, check_params, check_suite
 
 BY_NAME = ("datasets", "models", "suites")  # sections whose keys are names: what a file names is replaced, no more
 
@@ -45,6 +45,16 @@ class ParamsFile:
         """What is wrong with it, one sentence each; empty when all is well."""
         return problems(self.tree, source=str(self.path))
 
+    def unrunnable(self) -> list[str]:
+        """What keeps suites from running as the file stands, though it is right without them."""
+        found = []
+        for suite in self.tree.get("suites") or {}:
+            try:
+                check_suite(self.tree, suite)
+            except ParamsError as error:
+                found += [line.strip() for line in str(error).splitlines()[1:]]
+        return found
+
     def value(self, key: str) -> Any:
         """What stands at a key, else its default."""
         node: Any = self.tree
@@ -61,8 +71,12 @@ class ParamsFile:
         commented.put(self._tree, key, value, order=order)
         self._seen()
 
-    def find(self, name: str) -> str:
+    def find(self, name: str, *, among: Iterable[str] = ()) -> str:
         """The key that a name means: a key, or a parameter's name alone.
+
+        Args:
+            name: The name.
+            among: What else it could have been, for the message.
 
         Raises:
             ValueError: If there is none, with the nearest.
@@ -74,7 +88,7 @@ class ParamsFile:
             return names.key_of(alone)
         if name.partition(".")[0] == "suites" and name.count("."):
             return name
-        everything = [*known, *(each for each in names.NAMES if names.NAMES[each].key)]
+        everything = [*among, *known, *(each for each in names.NAMES if names.NAMES[each].key)]
         raise ValueError(f"{name}: unknown key{_nearest(name, everything)} `neurofmx config show` lists them")
 
     def _holds(self, key: str) -> bool:

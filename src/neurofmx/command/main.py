@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "neurofmx", description="What users type beside dvc.", epilog=EXAMPLES, formatter_class=plain_text
     )
-    config = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
+    config = parser.add_subparsers(required=True, dest="COMMAND").add_parser(
         "config",
         help="show, check and change params.yaml",
         description="Show, check and change params.yaml. Whatever is wrong is refused, and then nothing is written.",
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=plain_text,
     )
     config.add_argument("--params", type=Path, default=Path("params.yaml"), help="the file, default params.yaml")
-    verbs = config.add_subparsers(required=True, metavar="VERB")
+    verbs = config.add_subparsers(required=True, dest="VERB")  # without metavar the usage line lists them
     for name, (verb, text, *options) in VERBS.items():
         each = verbs.add_parser(name, help=text, description=text)
         each.set_defaults(verb=verb)
@@ -84,6 +84,8 @@ def _validate(given: argparse.Namespace) -> int:
     if found := file.problems():
         raise ValueError("\n  ".join([f"{chosen}:", *found]))
     print(f"{chosen} is valid" + ("" if whole else f" with the other sections of {given.params}"))
+    if found := file.unrunnable():
+        print("\n  ".join(["These suites cannot be run from it as they stand:", *found]))
     return 0
 
 

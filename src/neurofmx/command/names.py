@@ -45,11 +45,17 @@ NAMES: dict[str, Named] = {
     **{name: Named(group, f"train.{name}") for group, names in _OF_TRAIN.items() for name in names.split()},
     "input_dim": Named("architecture", "", "the tokenizer gives tokens of `model.hidden_dim` channels"),
     "output_dim": Named("architecture", "", "the dataset's task says what is answered"),
-    "vocab_size": Named("language", "datasets.<name>.preprocess.size", "tokens of the vocabulary at most"),
-    "embedding_dim": Named("language", f"{_TEXT}.embedding_dim"),
-    "max_position_embeddings": Named("language", f"{_TEXT}.max_position_embeddings"),
+    "vocab_size": Named(
+        "language", "datasets.<name>.preprocess.size", "tokens at most; described as 50257, as in configs/small.yaml"
+    ),
+    "embedding_dim": Named("language", f"{_TEXT}.embedding_dim", "described as 768, as in configs/small.yaml"),
+    "max_position_embeddings": Named(
+        "language", f"{_TEXT}.max_position_embeddings", "described as 512, as in configs/small.yaml"
+    ),
     "sequence_length": Named(
-        "language", "datasets.<name>.tokenize.stop", "a token a second by convention; `stride` at least as large"
+        "language",
+        "datasets.<name>.tokenize.stop",
+        "a token a second by convention; `stride` at least as large; described as 512",
     ),
     "embedding_dropout": Named("language", f"{_TEXT}.embedding_dropout"),
     "conv_channels": Named("vision", f"{_TEXT}.conv_channels"),

@@ -19,7 +19,8 @@ from neurofmx.command.values import as_yaml
 from neurofmx.datasets import DATASETS
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
-from neurofmx.params import STUDIED, Download, Evaluate, Run
+from neurofmx.params import STUDIED
+from neurofmx.plan import Block, Download, Evaluate, Run, Simulate
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.tokenizers.table import TOKENIZERS, default_tokenizer
@@ -78,6 +79,7 @@ def settings(tree: Mapping[str, Any]) -> dict[str, Setting]:
         tree: The file's sections; which datasets and models it names decides which settings there are.
     """
     found = [setting for section in sections(tree) for setting in of_section(*section)]
+    found += [setting for name in tree.get("datasets") or {} for setting in own_settings(f"datasets.{name}")]
     order = list(GROUPS)
     place = {name: order.index(name) for name in order}
     found.sort(key=lambda setting: place.get(setting.group, len(order)))
@@ -90,6 +92,7 @@ def sections(tree: Mapping[str, Any]) -> Iterator[Section]:
     yield "head", HeadConfig, "architecture"
     yield "train", TrainOptions, "training"
     yield "evaluate", Evaluate, "evaluation"
+    yield "simulate", Simulate, "simulate"
     yield "download", Download, "download"
     yield "run", Run, "run"
     for name in tree.get("models") or {}:
@@ -97,6 +100,11 @@ def sections(tree: Mapping[str, Any]) -> Iterator[Section]:
             yield f"models.{name}", MODELS[name].config, f"models.{name}"
     for name, block in (tree.get("datasets") or {}).items():
         yield from _of_dataset(tree, str(name), block or {})
+
+
+def own_settings(key: str) -> Iterator[Setting]:
+    """What a dataset's block may say otherwise than the sections `head` and `train`."""
+    yield from (each for each in of_section(key, Block, key) if each.key in (f"{key}.head", f"{key}.train"))
 
 
 def _of_dataset(tree: Mapping[str, Any], name: str, block: Mapping[str, Any]) -> Iterator[Section]:
@@ -134,6 +142,9 @@ def of_section(key: str, section: type[BaseModel], group: str) -> Iterator[Setti
     """
     for name, field in section.model_fields.items():
         if key == "model" and name in DERIVED:
+            continue
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from of_section(f"{key}.{name}", field.annotation, group)
             continue
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
         yield Setting(

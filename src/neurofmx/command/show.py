@@ -9,10 +9,11 @@ from typing import Any
 from neurofmx.command.file import ParamsFile
 from neurofmx.command.names import NAMES, Named, in_groups
 from neurofmx.command.settings import GROUPS, Setting
-from neurofmx.command.values import as_yaml
+from neurofmx.command.values import as_block, as_yaml
 from neurofmx.tables import pick
 
 WIDTH = 110
+LONG = 80  # characters of a cell that others are no longer padded to
 
 
 def overview(file: ParamsFile) -> str:
@@ -44,10 +45,10 @@ def shown(file: ParamsFile, name: str) -> str:
         return _table(file, name, some, help_too=True)
     if (named := NAMES.get(name)) and "<name>" in named.key:
         return _table(file, named.key, _of_each(file, named), help_too=False)
-    key = file.find(name)
+    key = file.find(name, among=[*GROUPS, *file.tree])
     if key in file.settings:
         return setting(file, file.settings[key])
-    return f"{key}: {as_yaml(file.value(key))}"
+    return as_block(key, file.value(key))
 
 
 def setting(file: ParamsFile, one: Setting) -> str:
@@ -102,7 +103,8 @@ def _members(file: ParamsFile, name: str) -> list[Setting]:
 def _table(file: ParamsFile, name: str, some: list[Setting], *, help_too: bool) -> str:
     """Settings below each other: key, value, default and bounds, and what each does; empty for none."""
     rows = [(each.key, as_yaml(file.value(each.key)), each.shown_default, each.allowed) for each in some]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    # one long list must not push the column behind it off the screen
+    widths = [max((len(row[column]) for row in rows if len(row[column]) <= LONG), default=0) for column in range(3)]
     lines = [f"{name}: {GROUPS[name]}" if name in GROUPS else name] if rows else []
     for one, (key, value, default, allowed) in zip(some, rows, strict=True):
         mark = " " if value == default else "*"

@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 from ruamel.yaml import YAML, YAMLError
 
+LINE = 100  # characters of a mapping on one line
+
 
 def as_yaml(value: Any) -> str:
     """A value as it stands on one line of params.yaml.
@@ -26,6 +28,23 @@ def as_yaml(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return _quoted(value) if isinstance(value, str) else str(value)
+
+
+def as_block(key: str, value: Any) -> str:
+    """A value with its key as it stands on several lines of params.yaml; one that fits a line stands on one.
+
+    Example:
+        >>> print(as_block("variants", {"whole": {}, "small": {"model.num_layers": 2}}))
+        variants:
+          whole: {}
+          small: {model.num_layers: 2}
+    """
+    one = f"{key}: {as_yaml(value)}"
+    nested = isinstance(value, Mapping) and any(isinstance(each, Mapping) for each in value.values())
+    if not isinstance(value, Mapping) or not (nested or len(one) > LINE):
+        return one
+    inside = (as_block(str(name), each) for name, each in value.items())
+    return "\n".join([f"{key}:", *(f"  {line}" for block in inside for line in block.splitlines())])
 
 
 def _quoted(text: str) -> str:

@@ -29,6 +29,7 @@ class Answered(NamedTuple):
     carries: bool = True
     harmed: Mapping[str, np.ndarray] = MappingProxyType({})  # answers under noise or with silent neurons, by condition
     silenced: str = ""
+    lengths: Mapping[int, np.ndarray] = MappingProxyType({})  # answers to a text in windows of other lengths
 
     def window(self, windows: Windows, context: Context) -> str:
         """What a window holds, in words; of a text also what was read before."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -10,7 +11,7 @@ import numpy as np
 
 from neurofmx.evaluation.answered import Answered
 from neurofmx.evaluation.answers import out_of_fold
-from neurofmx.evaluation.context import Context, text_answers
+from neurofmx.evaluation.context import Context, lengths_of, text_answers
 from neurofmx.evaluation.perturb import noises
 from neurofmx.evaluation.robustness import Robustness
 from neurofmx.models.per_recording import load_decoder
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
 
 
 def classical_answers(
-    family: str, windows: Windows, checkpoints: Path, *, context: Context, robustness: Robustness
+    family: str,
+    windows: Windows,
+    checkpoints: Path,
+    *,
+    context: Context,
+    robustness: Robustness,
+    lengths: Sequence[int] = (),
 ) -> Answered:
     """Ask a fitted model of all tested windows.
 
@@ -33,21 +40,23 @@ def classical_answers(
         checkpoints: Folder with `best_fold{fold}.safetensors`.
         context: What a language model has read before the tokens it is asked about.
         robustness: The noise to ask under as well.
+        lengths: Tokens of the windows in which a text is read as well.
     """
     module, name = MODELS[family].decoder(windows.task).split(":")
     decoder = getattr(import_module(module), name)
     stored = [load_checkpoint(checkpoints / f"best_fold{fold}.safetensors")[0] for fold in range(windows.folds)]
     folds = [load_decoder(decoder, {name: array.numpy() for name, array in arrays.items()}) for arrays in stored]
 
-    def answers(windows: Windows) -> np.ndarray:
+    def answers(windows: Windows, *, context: Context = context, length: int | None = None) -> np.ndarray:
         def answer(fold: int) -> np.ndarray:
             test, said = windows.fold(fold).test, folds[fold]
             if windows.task.kind != "next_token":
                 return said.answer(windows, fold, test)
             ask = cast("NgramDecoder", said).log_likelihood  # the one model of texts
-            return text_answers(windows, test, context=context, windowed=ask, carried=ask)
+            return text_answers(windows, test, context=context, windowed=ask, carried=ask, length=length)
 
         return out_of_fold(windows, answer)[None]
 
     harmed = {name: answers(noisy) for name, noisy in noises(windows, robustness).items()}
-    return Answered(answers(windows), (0,), folds[0].parameters, harmed=harmed)
+    read = {each: answers(windows, context=0.0, length=each) for each in lengths_of(windows, lengths)}
+    return Answered(answers(windows), (0,), folds[0].parameters, harmed=harmed, lengths=read)

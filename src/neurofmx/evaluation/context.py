@@ -9,7 +9,7 @@ out, both of which answer each token of the test once:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -22,7 +22,13 @@ Context = float | Literal["carried"]
 
 
 def text_answers(
-    windows: Windows, index: np.ndarray, *, context: Context, windowed: Answer, carried: Answer | None = None
+    windows: Windows,
+    index: np.ndarray,
+    *,
+    context: Context,
+    windowed: Answer,
+    carried: Answer | None = None,
+    length: int | None = None,
 ) -> np.ndarray:
     """Log probabilities of every true next token of some windows, with the wanted context.
 
@@ -30,22 +36,27 @@ def text_answers(
         windows: Windows of a text.
         index: Which windows, in the order of the text.
         context: Share of a window that is read before what is asked, 0 to below 1, or `carried`.
-        windowed: Answers windows of the length that the model was trained on.
+        windowed: Answers windows of any length.
         carried: Answers one long text `(1, tokens, 1)` in one pass; a model without it, whose state would grow with
             the text, gets sliding windows with half of them as context.
+        length: Tokens of the windows that are asked, None for those that the model was trained on.
 
     Returns:
         Natural logarithms `(index, time)`, in the places of `windows.y[index]`.
+
+    Raises:
+        ValueError: If a stretch of the text is shorter than `length`.
     """
-    time = windows.x.shape[1]
-    if context == 0:
+    trained = windows.x.shape[1]
+    time = length or trained
+    if context == 0 and time == trained:
         return windowed(windows.x[index], windows.y[index])
     if context == "carried" and carried is not None:
         texts = [carried(text[None, :-1, None], text[None, 1:]) for text in stretches(windows, index).each()]
     else:
         read = context_tokens(context, time)
         texts = [sliding(text, windowed, time=time, context=read) for text in stretches(windows, index).each()]
-    return np.concatenate([text.reshape(-1, time) for text in texts])
+    return np.concatenate([text.reshape(-1, trained) for text in texts])
 
 
 def sliding(text: np.ndarray, answer: Answer, *, time: int, context: int) -> np.ndarray:
@@ -59,8 +70,13 @@ def sliding(text: np.ndarray, answer: Answer, *, time: int, context: int) -> np.
 
     Returns:
         Shape `(tokens - 1,)`: what is said of token i has read at least the `context` tokens before it, or all.
+
+    Raises:
+        ValueError: If the text is shorter than a window.
     """
     asked = len(text) - 1
+    if asked < time:
+        raise ValueError(f"a text of {len(text)} tokens in one piece holds no window of {time}; lower the length")
     first = np.arange(0, asked - time + 1, time - context)
     if first[-1] + time < asked:  # the last window ends where the text does
         first = np.append(first, asked - time)
@@ -70,6 +86,11 @@ def sliding(text: np.ndarray, answer: Answer, *, time: int, context: int) -> np.
     logs = np.empty(asked)
     logs[place[fresh]] = answer(text[place][..., None], text[place + 1])[fresh]
     return logs
+
+
+def lengths_of(windows: Windows, lengths: Sequence[int]) -> tuple[int, ...]:
+    """The lengths in which windows can be read beside their own: all of a text, none of anything else."""
+    return tuple(lengths) if windows.task.kind == "next_token" else ()
 
 
 def context_tokens(context: Context, time: int) -> int:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from neurofmx.evaluation.answered import Answered
 from neurofmx.evaluation.answers import out_of_fold
 from neurofmx.evaluation.attention import AttentionMeter
-from neurofmx.evaluation.context import Context, text_answers
+from neurofmx.evaluation.context import Context, lengths_of, text_answers
 from neurofmx.evaluation.perturb import (
     CHANNELS,
     NEURONS,
@@ -40,6 +40,7 @@ class Said(NamedTuple):
 
     outputs: np.ndarray
     harmed: dict[str, np.ndarray]
+    lengths: dict[int, np.ndarray]
     spikes: float | None
     entropy: float | None
     blocks: list[dict[str, float]]
@@ -58,6 +59,7 @@ def network_answers(
     context: Context,
     precision: Precision,
     robustness: Robustness,
+    lengths: Sequence[int] = (),
 ) -> Answered:
     """Ask the best weights of each fold and seed of all tested windows.
 
@@ -71,6 +73,7 @@ def network_answers(
         context: What a language model has read before the tokens it is asked about.
         precision: In which its matrices are held and multiplied.
         robustness: The harm to ask under as well.
+        lengths: Tokens of the windows in which a text is read as well.
     """
     decoders = [build_decoder(family, config, head, windows, fold=fold) for fold in range(windows.folds)]
     under_noise = noises(windows, robustness)
@@ -86,6 +89,13 @@ def network_answers(
             outputs,
             {name: _ask(decoder, noisy, fold) for name, noisy in under_noise.items()}
             | _with_silent(decoder, robustness.silenced, windows, fold, seed=seed * 1009 + fold),
+            {
+                # windows of their own length, each alone, are answered already
+                time: outputs
+                if (time, context) == (windows.x.shape[1], 0)
+                else _ask(decoder, windows, fold, length=time)
+                for time in lengths_of(windows, lengths)
+            },
             spikes.rate,
             attention.entropy,
             spikes.blocks,
@@ -115,11 +125,24 @@ def network_answers(
             for name in all_said[0].harmed
         },
         silenced=NEURONS if spiking_units(first.backbone) else CHANNELS,
+        lengths={
+            time: np.stack(
+                [out_of_fold(windows, lambda fold, s=seed, t=time: each[fold, s].lengths[t]) for seed in seeds]
+            )
+            for time in all_said[0].lengths
+        },
     )
 
 
 def _ask(
-    decoder: Decoder, windows: Windows, fold: int, *, context: Context = 0.0, channels: int = 0, seed: int = 0
+    decoder: Decoder,
+    windows: Windows,
+    fold: int,
+    *,
+    context: Context = 0.0,
+    length: int | None = None,
+    channels: int = 0,
+    seed: int = 0,
 ) -> np.ndarray:
     """Answers to the test windows of a fold: outputs, or log probabilities of a text's true tokens."""
     test = windows.fold(fold).test
@@ -133,7 +156,7 @@ def _ask(
         return decoder.log_likelihood(Sample(torch.as_tensor(x, dtype=torch.int64)), y)
 
     carried = decoder.stream_likelihood if _carries(decoder) else None
-    return text_answers(windows, test, context=context, windowed=windowed, carried=carried)
+    return text_answers(windows, test, context=context, windowed=windowed, carried=carried, length=length)
 
 
 def _with_silent(

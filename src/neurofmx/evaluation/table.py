@@ -79,10 +79,10 @@ def _row(report: Mapping[str, Any]) -> list[str]:
         _model(report),
         str(len(report["seeds"])),
         metric,
-        _number(report["score"]),
-        f"{_number(ends['low'])} to {_number(ends['high'])}",
-        _number(report["chance"][metric]),
-        _number(report["linear"]),
+        number(report["score"]),
+        f"{number(ends['low'])} to {number(ends['high'])}",
+        number(report["chance"][metric]),
+        number(report["linear"]),
         *_against_linear(report),
         f"{report['parameters']:,}",
         f"{report['train_seconds']:.1f}",
@@ -102,12 +102,17 @@ def _against_linear(report: Mapping[str, Any]) -> tuple[str, str]:
     if report["model"] == "linear":
         return ABSENT, "reference"
     d = report["difference"]
-    value, low, high = (_number(d[name], sign="+") for name in ("value", "low", "high"))
+    value, low, high = (number(d[name], sign="+") for name in ("value", "low", "high"))
     return f"{value} [{low}, {high}]", report["verdict"]
 
 
-def _number(value: float, *, sign: str = "-") -> str:
-    """Three digits behind the point; perplexities in the hundreds and above have fewer to show."""
+def number(value: float, *, sign: str = "-") -> str:
+    """Three digits behind the point; perplexities in the hundreds and above have fewer to show.
+
+    Example:
+        >>> number(0.12345), number(0.5, sign="+"), number(12345.6)
+        ('0.123', '+0.500', '12,346')
+    """
     return f"{value:{sign},.{3 if abs(value) < 100 else 1 if abs(value) < 10_000 else 0}f}"
 
 

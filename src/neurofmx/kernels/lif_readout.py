@@ -12,6 +12,7 @@ Symbols: `s[l, i]` spike at step `i` of token `l`, `w` weight of a step, `d` sha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -127,8 +128,8 @@ def weighted(
     Returns:
         Traces at the tokens' ends (batch, length, neurons), and the last one (batch, neurons).
     """
-    fresh = torch.einsum("blsn,s->bln", spikes, spikes.new_tensor(weights))
-    traces = []
+    counted = (spike * weight for spike, weight in zip(spikes.unbind(2), weights, strict=True))
+    traces, fresh = [], reduce(torch.add, counted)  # step by step, as a product would round by the length
     for token, arrived in enumerate(fresh.unbind(1)):
         after = torch.add(arrived, trace, alpha=carry)
         trace = after if mask is None else torch.where(mask[:, token, None], after, trace)

@@ -45,7 +45,7 @@ class CrossAttentionModule(nn.Module):
         path: What computes, see `neurofmx.kernels.window_attention`.
 
     Raises:
-        ValueError: If `num_heads` does not divide `query_dim`, or `window` is below 1.
+        ValueError: If `num_heads` does not divide `query_dim`, or `window` or `dropout` is out of range.
 
     Source:
         Vaswani et al. (2017), Attention Is All You Need, equation 1; Beltagy et al. (2020), Longformer, section 3.1
@@ -63,8 +63,10 @@ class CrossAttentionModule(nn.Module):
         path: Path = "auto",
     ) -> None:
         super().__init__()
-        if query_dim % num_heads:
+        if num_heads < 1 or query_dim % num_heads:
             raise ValueError(f"num_heads must divide query_dim={query_dim}, got {num_heads}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be 0 or more and below 1, got {dropout}")
         if window is not None and window < 1:
             raise ValueError(f"window must be 1 token or more, got {window}; None means no limit")
         self.heads, self.dropout, self.window = num_heads, dropout, window

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from neurofmx.layers.elementwise import sigmoid
 from neurofmx.layers.mamba import Selection
 
 _START = 1e-2  # spread of the first weights: small beside B and C, which are of order 1
@@ -52,4 +53,4 @@ class BidirectionalStateExchange(nn.Module):
         Returns:
             Factors (batch, length, liquid_dim), above 0.5 and below 1.5.
         """
-        return self.to_tau(mamba).sigmoid() + 0.5
+        return sigmoid(self.to_tau(mamba)) + 0.5

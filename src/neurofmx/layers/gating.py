@@ -21,7 +21,7 @@ class AdaptiveGating(nn.Module):
         temperature: Softness of the choice, above 0: small picks one path, large averages.
 
     Raises:
-        ValueError: If `num_gate_heads` does not divide `dim`, or `temperature` is not positive.
+        ValueError: If `num_gate_heads` does not divide `dim`, or another number is out of range.
 
     Source:
         Jacobs et al. (1991), Adaptive Mixtures of Local Experts, Neural Computation 3, with one gate per head.
@@ -29,7 +29,9 @@ class AdaptiveGating(nn.Module):
 
     def __init__(self, dim: int, *, num_paths: int = 2, num_gate_heads: int = 4, temperature: float = 1.0) -> None:
         super().__init__()
-        if dim % num_gate_heads:
+        if num_paths < 2:
+            raise ValueError(f"num_paths must be 2 or more, got {num_paths}: one path needs no gate")
+        if num_gate_heads < 1 or dim % num_gate_heads:
             raise ValueError(f"num_gate_heads must divide dim={dim}, got {num_gate_heads}")
         if not temperature > 0.0:
             raise ValueError(f"temperature must be above 0, got {temperature}; the usual value is 1")

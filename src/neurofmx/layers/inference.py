@@ -48,7 +48,7 @@ def in_precision(model: Network, precision: Precision) -> Network:
         precision alone is of that precision.
 
     Raises:
-        ValueError: If the precision is unknown.
+        ValueError: If the precision is unknown, or the model is itself a layer that is replaced.
 
     Example:
         >>> model = in_precision(nn.Sequential(nn.Linear(8, 4), nn.ReLU()), "int8")
@@ -70,7 +70,7 @@ def quantize_weights(model: Network, *, scheme: Scheme = "asymmetric") -> Networ
         The network. A network built anew and quantised so can load the saved `state_dict` of another.
 
     Raises:
-        ValueError: If a weight is infinite or no number.
+        ValueError: If a weight is infinite or no number, or the model is itself a layer that is replaced.
     """
 
     def linear(layer: nn.Linear) -> nn.Module:
@@ -95,6 +95,9 @@ def exact_rows(model: Network) -> Network:
 
     Returns:
         The network. Its products of many rows are slower than those of a BLAS library.
+
+    Raises:
+        ValueError: If the model is itself a layer that is replaced.
     """
     return _prepared(_exchange(model, lambda module: _replaced(module, RowLinear.of)))
 
@@ -108,6 +111,11 @@ def _replaced(module: nn.Module, make: Callable[[nn.Linear], nn.Module]) -> nn.M
 
 def _exchange(model: Network, exchange: Callable[[nn.Module], nn.Module | None]) -> Network:
     """Replaces the modules inside a network for which there is something else."""
+    if exchange(model) is not None:
+        raise ValueError(
+            f"model is a single {type(model).__name__}, which would have to be replaced and not changed: "
+            "put it into nn.Sequential"
+        )
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if (other := exchange(child)) is not None:
@@ -132,6 +140,9 @@ def half_precision(model: Network, dtype: torch.dtype) -> Network:
 
     Returns:
         The network.
+
+    Raises:
+        ValueError: If the model is itself a layer that is replaced.
     """
     layers: dict[type[nn.Module], Any] = {nn.Linear: HalfLinear, nn.Embedding: HalfEmbedding, nn.LSTM: HalfLSTM}
     layers |= dict.fromkeys(_CONVOLUTIONS, HalfConv)

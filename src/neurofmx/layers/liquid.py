@@ -38,6 +38,8 @@ def circuit(input_dim: int, units: int) -> Wiring:
     Raises:
         ValueError: If there are too few units.
     """
+    if units < 4:
+        raise ValueError(f"units must be 4 or more for the layers of a circuit, got {units}: take ltc or cfc")
     return neural_circuit(input_dim, units, motor=max(1, round(_MOTOR_SHARE * units)))
 
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from neurofmx.layers.elementwise import RowSiLU
+
 
 class MixtureOfExperts(nn.Module):
     """Feed-forward layers chosen token by token, behind a normalisation and beside a residual connection.
@@ -47,7 +49,7 @@ class MixtureOfExperts(nn.Module):
         self.norm = nn.LayerNorm(dim, eps=eps)
         self.router = nn.Linear(dim, experts, bias=False)
         self.experts = nn.ModuleList(
-            nn.Sequential(nn.Linear(dim, expand * dim), nn.SiLU(), nn.Linear(expand * dim, dim)) for _ in range(experts)
+            nn.Sequential(nn.Linear(dim, expand * dim), RowSiLU(), nn.Linear(expand * dim, dim)) for _ in range(experts)
         )
         self.dropout = nn.Dropout(dropout)
         self.balance: Tensor | None = None
@@ -86,7 +88,7 @@ class MixtureOfExperts(nn.Module):
 
 
 def balance(shares: Tensor, chosen: Tensor) -> Tensor:
-    """How unevenly tokens go to experts: 1 if all get as much, and at most the number of experts.
+    """How unevenly tokens go to experts: 1 if all get as much, at most the number of experts, and 0 without tokens.
 
     Args:
         shares: What the router gives to each expert (tokens, experts).
@@ -96,5 +98,6 @@ def balance(shares: Tensor, chosen: Tensor) -> Tensor:
         A scalar, to be made small in training; its gradient goes through the shares alone.
     """
     experts = shares.shape[1]
-    often = torch.bincount(chosen.flatten(), minlength=experts).to(shares.dtype) / chosen.numel()
-    return experts * (often * shares.mean(0)).sum()
+    tokens, choices = max(1, len(shares)), max(1, chosen.numel())
+    often = torch.bincount(chosen.flatten(), minlength=experts).to(shares.dtype) / choices
+    return experts * (often * (shares.sum(0) / tokens)).sum()

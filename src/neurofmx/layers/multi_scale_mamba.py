@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import silu
 
 from neurofmx.kernels.path import Path
 from neurofmx.kernels.selective_scan import selective_scan
+from neurofmx.layers.elementwise import silu
 from neurofmx.layers.mamba import Mamba, Selection, first_steps
 
 

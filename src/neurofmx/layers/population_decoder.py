@@ -28,6 +28,7 @@ class PopulationMean(nn.Module):
         super().__init__()
         self.population_size = population_size
         self.logits = nn.Parameter(torch.zeros(population_size, units), requires_grad=population_size > 1)
+        self.logits.no_weight_decay = True  # type: ignore[attr-defined]  # a preference, not a product
 
     @property
     def weights(self) -> Tensor:

@@ -118,14 +118,15 @@ class PopulationSpikingEncoder(nn.Module):
         Args:
             x: Tokens (B, L, input_dim).
             state: State of the neurons (B, P * U) that the previous stretch ended with; `None` for neurons at rest.
-            trace: Trace (B, U) that the previous stretch ended with; `None` for silence before.
+            trace: Trace that the previous stretch ended with, or any of the values (B, U); `None` for silence before.
             weights: Weight of each of the S steps.
             carry: Share of a token's trace that the next token takes over.
             mask: False where a token is padding (B, L): there state and trace wait, and outputs are 0.
 
         Returns:
-            Traces and potentials at the tokens' ends (B, L, U), the last state (B, P * U), the last trace (B, U), and
-            the number of spikes that were sent (B, P * U).
+            Traces and potentials at the tokens' ends (B, L, U), the last state (B, P * U), the last trace, of every
+            neuron with `rate` (B, P * U) and else of every value (B, U), and the number of spikes that were sent
+            (B, P * U).
 
         Raises:
             ValueError: If there are not as many weights as steps.
@@ -134,10 +135,10 @@ class PopulationSpikingEncoder(nn.Module):
         before = torch.zeros_like(current[:, 0]) if trace is None else trace
         if self.encoding_scheme != "rate":
             return self._written(current, state, before, weights, carry, mask)
-        shared = self.mean.shared(current), state, self.mean.shared(before)
+        of_values = before.shape[1] == current.shape[2]  # not of the neurons, whose own go on without a rounding
+        shared = self.mean.shared(current), state, self.mean.shared(before) if of_values else before
         kept = self.neurons.readout(*shared, weights=weights, carry=carry, mask=mask)
-        means = self.mean(kept.traces), self.mean(kept.ends), kept.potential, self.mean(kept.trace)
-        return Readout(*means, kept.counts)
+        return kept._replace(traces=self.mean(kept.traces), ends=self.mean(kept.ends))
 
     def _written(
         self,

@@ -55,7 +55,7 @@ class Encoded(NamedTuple):
     Args:
         tokens: Tokens (B, L, output_dim).
         membrane: Last state of the neurons: membrane potentials (B, N), and what else changes slowly in them.
-        trace: Last trace (B, N).
+        trace: Last trace (B, N), as the encoder wants it back.
         counts: Number of spikes of every neuron (B, N), without gradient.
         readout: What the tokens were projected from: one number a token and neuron (B, L, N).
     """

@@ -67,7 +67,7 @@ class TemporalCrossAttention(CrossAttentionModule):
             )
         self.scales = tuple(scales)
         self.preference = nn.Parameter(torch.zeros(num_heads, len(self.scales)))
-        self.preference.no_weight_decay = True  # type: ignore[attr-defined]  # zero is no neutral value of shares
+        self.preference.no_weight_decay = True  # type: ignore[attr-defined]  # a preference, not a product
 
     @property
     def shares(self) -> Tensor:

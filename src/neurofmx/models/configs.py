@@ -471,7 +471,7 @@ class Sizes(NamedTuple):
 
 NEUROFMX_SIZES: dict[str, Sizes] = {
     "tiny": Sizes(64, 2, latents=8, latent_layers=1, population_layers=1, num_attention_heads=4, feedforward=2),
-    # width 256 with four Mamba blocks has 2 M parameters: what is left of 20 M stands in attention over latents
+    # four Mamba blocks of width 256 have under 2 M parameters: what is left of 20 M stands in attention over latents
     "small": Sizes(256, 4, latents=16, latent_layers=6, population_layers=6, num_attention_heads=8, feedforward=8),
     "medium": Sizes(512, 8, latents=24, latent_layers=4, population_layers=5, num_attention_heads=8, feedforward=4),
     "large": Sizes(768, 16, latents=32, latent_layers=4, population_layers=6, num_attention_heads=12, feedforward=4),

@@ -17,10 +17,11 @@ def integrate_cross_modal_attention(model: MambaLiquidSpikingNetwork, num_heads:
         num_heads: Heads of the attention; must divide `liquid_units` and `spiking_units`.
 
     Returns:
-        A network of its own, on the same device, in the same number type and mode.
+        A network of its own, on the same device, in the same number type and mode; weights that were fixed stay fixed.
 
     Raises:
-        ValueError: If the network has such attention already, or the heads do not divide.
+        ValueError: If the network has such attention already, the heads do not divide, or its weights are of 8 or 16
+            bits.
 
     Example:
         >>> import torch
@@ -36,5 +37,9 @@ def integrate_cross_modal_attention(model: MambaLiquidSpikingNetwork, num_heads:
     weight = next(model.parameters())
     missing, unknown = enhanced.to(weight.device, weight.dtype).load_state_dict(model.state_dict(), strict=False)
     foreign = [name for name in missing if name.split(".")[2:3] != ["attention"]]  # blocks.<n>.attention.<...>
-    assert not [*unknown, *foreign]  # both are built from one config
+    if unknown or foreign:
+        raise ValueError("model is prepared for inference: put attention into it before, and prepare it afterwards")
+    fixed = {name for name, weight in model.named_parameters() if not weight.requires_grad}
+    for name, weight in enhanced.named_parameters():
+        weight.requires_grad_(name not in fixed)
     return enhanced.train(model.training)

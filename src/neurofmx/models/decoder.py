@@ -13,6 +13,7 @@ from neurofmx.models.token_head import TokenHead
 from neurofmx.tokenizers.tokens import Sample, Tokenizer
 
 LONGEST = 2**18  # samples of the windows that are answered at once
+TOKENS = 2**16  # the same of a text, each of which is a token with states of its own
 
 
 class Decoder(nn.Module):
@@ -55,7 +56,7 @@ class Decoder(nn.Module):
         Args:
             sample: Any number of windows, on the CPU.
             y: The token that follows each `(windows, time)`.
-            batch_size: Windows answered at once.
+            batch_size: Windows answered at once; fewer where they are long.
 
         Returns:
             Natural logarithms `(windows, time)`, float64.
@@ -67,6 +68,7 @@ class Decoder(nn.Module):
             raise TypeError("this network does not answer at every token; call predict")
         self.eval()
         device, logs = next(self.parameters()).device, []
+        batch_size = max(1, min(batch_size, TOKENS // sample.x.shape[1]))
         for first in range(0, len(sample), batch_size):
             part = slice(first, first + batch_size)
             true = torch.as_tensor(y[part], dtype=torch.int64, device=device)

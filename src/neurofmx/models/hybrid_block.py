@@ -25,7 +25,8 @@ class BlockState(NamedTuple):
     Args:
         membrane: State of the spiking neurons: potentials (batch, neurons), and what else changes slowly in them; None
             without spikes.
-        trace: Trace of their spikes (batch, spiking_units); None without spikes.
+        trace: Trace of their spikes (batch, spiking_units), or of populations neuron by neuron (batch, neurons); None
+            without spikes.
         paths: State of the paths behind: of a liquid or a Mamba path alone, or that of the integration mode.
         attention: Keys and values of the attention between liquid path and spikes; empty without one.
     """

@@ -87,6 +87,15 @@ class NeuroFMx(nn.Module):
     Source:
         Jaegle et al. 2022 (Perceiver IO), Gu and Dao 2023 (Mamba), Chau et al. 2024 (PopT), Azabou et al. 2023 (tokens
         of many sessions by time stamps and embeddings); put together as in the head of this file.
+
+    Example:
+        >>> from neurofmx.tokenizers.linear import LinearTokenizer
+        >>> from neurofmx.tokenizers.tokens import Layout, Sample
+        >>> model, layout = NeuroFMx(NeurofmxConfig(), step_s=0.1), Layout((50, 8), rate=100.0, patch=5)
+        >>> model.streams.add("rat/lfp", LinearTokenizer(layout, model.dim), layout, modality="lfp")
+        >>> states, _ = model(MultiSample.single("rat/lfp", Sample(torch.randn(2, 50, 8))))
+        >>> states.states.shape, [round(time, 6) for time in states.time[0].tolist()]
+        (torch.Size([2, 5, 64]), [0.1, 0.2, 0.3, 0.4, 0.5])
     """
 
     def __init__(self, config: NeurofmxConfig, *, step_s: float | None = None) -> None:

@@ -21,8 +21,13 @@ from typing import NamedTuple
 from torch import nn
 
 from neurofmx.layers.attention import CrossAttentionModule
+from neurofmx.layers.half import HalfLinear
 from neurofmx.layers.ltc import LTC
 from neurofmx.layers.mamba import Mamba
+from neurofmx.layers.mixture import MixtureOfExperts
+from neurofmx.layers.quantize import QuantizedLinear
+from neurofmx.layers.temporal_attention import TemporalCrossAttention
+from neurofmx.models.enhanced_block import EnhancedHybridBlock
 from neurofmx.models.hybrid_block import HybridBlock
 from neurofmx.models.integration import BidirectionalIntegration
 
@@ -38,7 +43,7 @@ class Operations(NamedTuple):
         readout: Products and additions that the readout would take if neurons sent real numbers, one a token.
         neurons: Products and additions of the neurons' states.
         current: Those of the neurons' currents.
-        behind: Those of the paths behind the spikes.
+        behind: Those of all that stands behind the spikes: paths, attention, experts.
     """
 
     fan_out: int
@@ -76,16 +81,30 @@ def block_operations(block: HybridBlock, length: int) -> Operations:
     neurons, steps = encoder.beta.numel(), encoder.num_spike_steps
     per_step = 3 if encoder.neurons.slow else 1
     reads_spikes = block.adapter.method != "potential"
-    behind = _macs(block.integration, length)
-    if isinstance(block.integration, BidirectionalIntegration):  # looks twice
-        behind += _macs(block.integration.liquid, length)
     return Operations(
         fan_out=readout.out_features if reads_spikes else 0,
         readout=neurons * readout.out_features,
         neurons=per_step * neurons * steps,
         current=encoder.current.weight.numel(),
-        behind=behind,
+        behind=_behind(block, length),
     )
+
+
+def _behind(block: HybridBlock, length: int) -> float:
+    """Products and additions for a token of all that stands behind the spikes."""
+    behind = _macs(block.integration, length)
+    if isinstance(block.integration, BidirectionalIntegration):  # looks twice
+        behind += _macs(block.integration.liquid, length)
+    if isinstance(block, EnhancedHybridBlock):
+        behind += _macs(block.attention, length)
+        if "liquid_to_spike" in block.attention.directions:  # the readout is read a second time, as real numbers
+            behind += _macs(block.adapter.projection, length)
+    return behind + (0 if block.experts is None else _chosen(block.experts, length))
+
+
+def _chosen(experts: MixtureOfExperts, length: int) -> float:
+    """Those of the router and of the experts that a token passes."""
+    return _macs(experts.router, length) + experts.top_k * _macs(experts.experts[0], length)
 
 
 def _macs(module: nn.Module, length: int) -> float:
@@ -96,12 +115,13 @@ def _macs(module: nn.Module, length: int) -> float:
 def _own_macs(module: nn.Module, length: int) -> float:
     """Those of a module without what is in it."""
     match module:
-        case nn.Linear():
-            return module.weight.numel()
-        case Mamba():  # decayed state, input, output and skip, and the convolution
-            return module.inner * (3 * module.d_state + 1 + module.d_conv)
+        case nn.Linear() | HalfLinear() | QuantizedLinear():
+            return module.in_features * module.out_features
+        case Mamba():  # decayed state, input, output and skip of every scan, and the convolution
+            return len(module.A_log) * (3 * module.d_state + 1) + module.inner * module.d_conv
         case CrossAttentionModule():  # scores and weighted values
-            return 2 * module.query.out_features * _seen(length, module.window)
+            scales = module.scales if isinstance(module, TemporalCrossAttention) else (1,)
+            return 2 * module.query.out_features * sum(_seen(length, module.window, scale) for scale in scales)
         case LTC():  # every synapse adds to a conductance and to a current
             recurrent, sensory = module.recurrent.reversal, module.sensory.reversal
             return 2 * (module.unfolds * int((recurrent != 0).sum()) + int((sensory != 0).sum()))
@@ -109,7 +129,6 @@ def _own_macs(module: nn.Module, length: int) -> float:
             return 0
 
 
-def _seen(length: int, window: int | None) -> float:
-    """Tokens that a token of a sequence sees on average, itself included."""
-    widest = length if window is None else min(window, length)
-    return widest - widest * (widest - 1) / (2 * length)
+def _seen(length: int, window: int | None, scale: int) -> float:
+    """Keys that a token of a sequence sees on average, its own included, of which each is a mean of `scale` tokens."""
+    return sum(min(window or length, token // scale + 1) for token in range(length)) / length

@@ -65,6 +65,8 @@ def integrate_population_coding(
     config = HybridConfig(**(model.config.model_dump() | changes))
     wider = copy.deepcopy(model)
     wider.config = config
+    for old, new in zip(model.parameters(), wider.parameters(), strict=True):
+        vars(new).update(vars(old))  # a copy forgets that weight decay spares it
     for block in wider.blocks:
         assert isinstance(block, HybridBlock)
         assert isinstance(block.encoder, SpikeEncoder)

@@ -1,0 +1,1 @@
+"""What a suite of params.yaml found, as tables and figures."""

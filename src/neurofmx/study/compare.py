@@ -80,7 +80,7 @@ def _row(
     row: dict[str, Any] = {name: entry.report[name] for name in names}
     row |= {"dataset": entry.dataset, "domain": entry.domain, "name": entry.name, "variant": entry.variant}
     row["chance"] = entry.report["chance"][entry.report["headline"]]
-    row["robustness"] = entry.report.get("robustness")
+    row["robustness"], row["by_length"] = entry.report.get("robustness"), entry.report.get("by_length")
     row["kept"] = {
         kind: as_interval(_finite(kept_shares(entry, f"{kind}_", draws=draws, seed=seed)), ends)
         for kind in ("noise", "silenced")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from neurofmx.evaluation.table import number
 from neurofmx.study.compare import ALL
+from neurofmx.study.lengths import lengths_markdown
+from neurofmx.study.markdown import table
 from neurofmx.study.ratios import MEASURES
 
 ABSENT = "-"
@@ -37,7 +40,7 @@ def study_markdown(result: Mapping[str, Any]) -> str:
         parts.append(_claims(result))
     if result["study"] == "ablation":
         parts.append(_parts(result))
-    parts += [_domains(result), _runs(result), _sizes(result)]
+    parts += [lengths_markdown(result), _domains(result), _runs(result), _sizes(result)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -50,7 +53,7 @@ def _overall(result: Mapping[str, Any]) -> str:
         "perplexity the ratio is turned round, so that a score above 1 is better everywhere. `p` is that of Wilcoxon's "
         "signed-rank test over datasets after Holm's correction over the runs. Memory is that of a training step: "
         "weights, gradients, moments, and what is kept for the backward pass.\n\n"
-        + markdown(["run", "datasets", *(HEADS[name] for name in MEASURES)], body)
+        + table(["run", "datasets", *(HEADS[name] for name in MEASURES)], body)
     )
 
 
@@ -74,7 +77,7 @@ def _claims(result: Mapping[str, Any]) -> str:
         "Claims made for such systems elsewhere, held against what was measured. `holds`: the whole interval reaches "
         "the claim (of a cost: does not pass it); `refuted`: none of it does; `undecided`: it holds both. The last "
         "column counts the datasets taken alone.\n\n"
-        + markdown(["run", "claim", "measured as", "ratio claimed", "ratio measured", "verdict", "by dataset"], body)
+        + table(["run", "claim", "measured as", "ratio claimed", "ratio measured", "verdict", "by dataset"], body)
     )
 
 
@@ -93,7 +96,7 @@ def _parts(result: Mapping[str, Any]) -> str:
     return (
         "What each part buys: the score without it as a ratio to that of the whole network. The part buys score where "
         "the whole interval lies below 1; the last column counts the datasets taken alone, by the interval of the "
-        "difference.\n\n" + markdown(["run", "score ratio", "the part", "by dataset"], body)
+        "difference.\n\n" + table(["run", "score ratio", "the part", "by dataset"], body)
     )
 
 
@@ -104,14 +107,14 @@ def _domains(result: Mapping[str, Any]) -> str:
         [row["domain"], row["name"], str(row["datasets"]), *(_ratio(row["ratios"][name]) for name in MEASURES[:-1])]
         for row in rows
     ]
-    return "By domain:\n\n" + markdown(["domain", "run", "datasets", *(HEADS[name] for name in MEASURES[:-1])], body)
+    return "By domain:\n\n" + table(["domain", "run", "datasets", *(HEADS[name] for name in MEASURES[:-1])], body)
 
 
 def _runs(result: Mapping[str, Any]) -> str:
     """Every run on every dataset."""
     heads = ["dataset", "run", "metric", "score", f"{_percent(result)} interval", "beside the baseline", "score ratio"]
     heads += ["kept under noise", "ratio", "kept with silent neurons", "ratio", "time", "memory", "parameters"]
-    return "Every run:\n\n" + markdown(heads, [_run(row) for row in result["rows"]])
+    return "Every run:\n\n" + table(heads, [_run(row) for row in result["rows"]])
 
 
 def _run(row: Mapping[str, Any]) -> list[str]:
@@ -121,8 +124,8 @@ def _run(row: Mapping[str, Any]) -> list[str]:
         row["dataset"],
         row["name"],
         row["headline"],
-        _number(row["score"]),
-        f"{_number(ends['low'])} to {_number(ends['high'])}",
+        number(row["score"]),
+        f"{number(ends['low'])} to {number(ends['high'])}",
         row["verdict"],
         _ratio(found.get("score")),
         _share(kept["noise"]),
@@ -148,15 +151,6 @@ def _sizes(result: Mapping[str, Any]) -> str:
     return f"Not within {100 * NEAR:g} % of the baseline's number of parameters: {said}."
 
 
-def markdown(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A table with columns padded to equal width, so that it reads well as text too."""
-    widths = [max(map(len, column)) for column in zip(heads, *body, strict=True)]
-    lines = [heads, ["-" * width for width in widths], *body]
-    return "\n".join(
-        "| " + " | ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
-    )
-
-
 def _tested(ratio: Mapping[str, Any] | None) -> str:
     """A ratio with its interval and, where there is one, its probability."""
     if ratio is None or ratio.get("p_holm") is None:
@@ -175,11 +169,6 @@ def _ratio(ratio: Mapping[str, Any] | None) -> str:
 
 def _share(share: Mapping[str, Any] | None) -> str:
     return ABSENT if share is None else f"{100 * share['value']:.0f} %"
-
-
-def _number(value: float) -> str:
-    """Three digits behind the point; perplexities in the hundreds and above have fewer to show."""
-    return f"{value:,.{3 if abs(value) < 100 else 1}f}"
 
 
 def _percent(result: Mapping[str, Any]) -> str:

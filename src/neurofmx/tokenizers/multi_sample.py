@@ -25,7 +25,7 @@ class MultiSample:
             are never looked at.
         here: Which rows have each stream, (B,), bool.
         offset: Where the first sample of each stream lies on its row's clock, (B,), s.
-        session: Index of each row's session in the model's registry, (B,), int64.
+        session: Index of each row's session in the model's registry, (B,), int64; a negative one is nobody's.
         subject: The same of its subject, (B,), int64.
         species: The same of its species, (B,), int64.
 

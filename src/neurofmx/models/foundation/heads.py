@@ -25,8 +25,8 @@ class NeuroFMxHeads(nn.Module):
         behaviour: A decoder for each task that was added, by name.
         readout: Reconstruction (of masked units, times and modalities) and forecast.
         contrastive: Projection for contrastive losses.
-        species: Domain branch of species.
-        sessions: Domain branch of sessions.
+        species: Domain branch of species, in the order of `MultiSample.species`.
+        sessions: Domain branch of sessions, in the order of the model's.
     """
 
     def __init__(self, config: NeurofmxConfig, *, step_s: float) -> None:

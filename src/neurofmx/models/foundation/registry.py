@@ -96,11 +96,15 @@ class EmbeddingRegistry(nn.Module):
     def forward(self, index: Tensor) -> Tensor:
         """Vectors (..., dim) of indices (...,), int64; a negative index is nobody's, and gives 0.
 
+        A registry without any name, as of sessions where nobody tells them apart, gives 0 for all.
+
         Raises:
-            IndexError: If an index is too large.
+            ValueError: If an index is too large.
         """
         if not len(self.vectors):
             return self.vectors.new_zeros(*index.shape, self.vectors.shape[1])
+        if int(index.max()) >= len(self.vectors):
+            raise ValueError(f"index {int(index.max())} has no vector, there are {len(self)}; add its name first")
         found = nn.functional.embedding(index.clamp_min(0), self.vectors)
         return found.masked_fill((index < 0)[..., None], 0.0)
 

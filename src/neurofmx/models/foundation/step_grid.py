@@ -43,7 +43,9 @@ class StepGrid(NamedTuple):
     @property
     def time(self) -> Tensor:
         """End of each step on its row's clock (B, length), s, float64."""
-        steps = torch.arange(self.first + 1, self.first + self.length + 1, device=self.origin.device)
+        steps = torch.arange(
+            self.first + 1, self.first + self.length + 1, dtype=torch.float64, device=self.origin.device
+        )
         return self.origin[:, None] + steps * self.step_s
 
 

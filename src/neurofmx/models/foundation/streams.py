@@ -130,7 +130,7 @@ class Streams(nn.Module):
         """Tokens of one stream; the tokenizer is given the rows that have it alone."""
         stream, here = self[name], batch.here[name]
         values, mask, time = stream.tokenizer(_those(batch.samples[name], here))
-        values = values + self.modalities(torch.tensor(self.modalities.rows(stream.modality)[0], device=time.device))
+        values = values + self.modalities.vectors[self.modalities.rows(stream.modality)[0]]
         whole = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device) if mask is None else mask
         values, mask = _spread(values.masked_fill(~whole[..., None], 0.0), here), _spread(whole, here)
         if seen is not None:

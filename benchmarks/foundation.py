@@ -1,0 +1,190 @@
+"""NeuroFMx by size: time and memory of a pass, of a step of training and of a step of a stream.
+
+    python -m benchmarks.foundation tiny small --threads 2
+    python -m benchmarks.foundation small medium large --device cuda --precision bfloat16 --batch 32
+    python -m benchmarks.foundation large --device cuda --precision bfloat16 --recompute
+
+Rows hold two streams of made-up numbers: 96 units in bins of 20 ms (tokens of 100 ms) and 32 channels of LFP at 500 Hz
+(tokens of 50 ms). A row lasts `--duration` seconds in steps of 100 ms. Training answers a task of two values and
+reconstructs the units. `s` are medians of wall time after a warm-up; memory is the rise of the peak over weights and
+batch during one step of training, and of one pass; each size runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from benchmarks import machine, memory
+from neurofmx.models.configs import HeadConfig, NeurofmxConfig
+from neurofmx.models.foundation.heads import NeuroFMxHeads
+from neurofmx.models.foundation.targets import sample_times
+from neurofmx.models.neurofmx import NeuroFMx
+from neurofmx.task import Task
+from neurofmx.tokenizers.multi_sample import MultiSample
+from neurofmx.tokenizers.table import build_tokenizer
+from neurofmx.tokenizers.tokens import Layout, Sample
+
+STEP = 0.1  # s
+UNITS, LFP = "made_up/spikes", "made_up/lfp"
+RATES = {UNITS: (50.0, 96, 5), LFP: (500.0, 32, 25)}  # Hz, channels, samples a token
+
+
+def main() -> None:
+    """Print one row a size, as Markdown, and write all numbers as JSON where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sizes", nargs="+", choices=["tiny", "small", "medium", "large"])
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=8, help="rows (default: 8)")
+    parser.add_argument("--duration", type=float, default=2.0, help="of a row, s, whole steps (default: 2)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="time for a measurement (default: 5)")
+    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--recompute", action="store_true", help="make activations anew in the backward pass")
+    parser.add_argument("--out", type=Path, help="where to write the numbers as JSON")
+    asked = parser.parse_args()
+    print("| size | parameters | pass, rows/s | training, rows/s | stream step, ms | pass, MiB | training, MiB |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    rows, spawn = [], multiprocessing.get_context("spawn")
+    for size in asked.sizes:
+        with spawn.Pool(1) as pool:
+            rows.append(pool.apply(measured, (size, vars(asked) | {"out": None})))
+        row = rows[-1]
+        print(
+            f"| {size} | {row['parameters'] / 1e6:.1f} M | {asked.batch / row['pass_s']:.1f} | "
+            f"{asked.batch / row['training_s']:.1f} | {1e3 * row['stream_step_s']:.2f} | {row['pass_mib']:.0f} | "
+            f"{row['training_mib']:.0f} |",
+            flush=True,
+        )
+    if asked.out:
+        device = torch.cuda.get_device_name() if asked.device == "cuda" else "cpu"
+        facts = machine.facts() | {"device": device, "asked": vars(asked) | {"out": str(asked.out)}}
+        asked.out.write_text(json.dumps({"machine": facts, "rows": rows}, indent=1) + "\n")
+
+
+def measured(size: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """All numbers of one size, in a fresh process."""
+    torch.set_num_threads(asked["threads"])
+    torch.manual_seed(0)
+    device = torch.device(asked["device"])
+    config = NeurofmxConfig(size=size, precision=asked["precision"], recompute=asked["recompute"])
+    model, heads = (part.to(device) for part in built(config))
+    batch = rows_of(asked["batch"], asked["duration"]).to(device)
+    parameters = [*model.parameters(), *heads.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
+    target = torch.randn(len(batch), 2, device=device)
+
+    def train() -> None:
+        optimizer.zero_grad()
+        states = model.train()(batch)[0]
+        loss = heads.behaviour["task"].loss(heads.behaviour["task"](states.states, states.mask), target)
+        found = heads.readout.reconstruct(states, UNITS, sample_times(batch, UNITS, rate=RATES[UNITS][0]))
+        (loss + (found - batch.samples[UNITS].x).square().mean()).backward()
+        optimizer.step()
+
+    @torch.inference_mode()
+    def whole() -> None:
+        model.eval()(batch)
+
+    one = rows_of(1, asked["duration"]).to(device)
+    with torch.inference_mode():
+        _, state = model.eval()(one)
+
+    @torch.inference_mode()
+    def step() -> None:
+        model(later(one, asked["duration"]), state)
+
+    return {
+        "size": size,
+        "parameters": sum(p.numel() for p in parameters),
+        "training_s": timed(train, asked["seconds"], device),
+        "training_mib": rise(train, device),
+        "pass_s": timed(whole, asked["seconds"], device),
+        "pass_mib": rise(whole, device),
+        "stream_step_s": timed(step, asked["seconds"], device),
+    }
+
+
+def built(config: NeurofmxConfig) -> tuple[NeuroFMx, NeuroFMxHeads]:
+    """The model and its heads for the two streams."""
+    model, heads = NeuroFMx(config, step_s=STEP), NeuroFMxHeads(config, step_s=STEP)
+    for stream, (rate, channels, patch) in RATES.items():
+        kind, layout = stream.split("/")[1], Layout((round(2 * rate), channels), rate, patch, varied=stream == UNITS)
+        tokenizer = build_tokenizer("spikes" if stream == UNITS else "linear", layout, model.dim)
+        model.streams.add(stream, tokenizer, layout, modality=kind)
+        heads.readout.add(stream, channels=channels)
+    model.add_session("one")
+    heads.add_task("task", Task("regression", "xy", ("x", "y")), HeadConfig(pool="mean"))
+    return model, heads
+
+
+def rows_of(number: int, duration: float) -> MultiSample:
+    """Rows of both streams."""
+    samples = {
+        stream: Sample(torch.randn(number, round(duration * rate), channels))
+        for stream, (rate, channels, _) in RATES.items()
+    }
+    nobody = torch.zeros(number, dtype=torch.int64)
+    return MultiSample(
+        samples,
+        here={stream: torch.ones(number, dtype=torch.bool) for stream in samples},
+        offset={stream: torch.zeros(number, dtype=torch.float64) for stream in samples},
+        session=nobody,
+        subject=nobody - 1,
+        species=nobody,
+    )
+
+
+def later(batch: MultiSample, time_s: float) -> MultiSample:
+    """The first step's samples of a row, as if they came at another time."""
+    samples = {
+        stream: batch.samples[stream].with_x(batch.samples[stream].x[:, : round(STEP * rate)])
+        for stream, (rate, _, _) in RATES.items()
+    }
+    offset = {stream: torch.full_like(batch.offset[stream], time_s) for stream in samples}
+    return MultiSample(samples, batch.here, offset, batch.session, batch.subject, batch.species)
+
+
+def timed(call: Callable[[], None], seconds: float, device: torch.device) -> float:
+    """Median wall time of a call, s, after one that warms up; three calls at least."""
+    found: list[float] = []
+    waited(call, device)
+    began = time.perf_counter()
+    while len(found) < 3 or time.perf_counter() - began < seconds:
+        found.append(waited(call, device))
+    return median(found)
+
+
+def waited(call: Callable[[], None], device: torch.device) -> float:
+    """Wall time of one call until its result is there, s."""
+    began = time.perf_counter()
+    call()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def rise(call: Callable[[], None], device: torch.device) -> float:
+    """How far a call raises the peak of memory over what is held before it, MiB."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        call()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    memory.give_back()
+    before = memory.peak()
+    call()
+    return memory.peak() - before
+
+
+if __name__ == "__main__":
+    main()

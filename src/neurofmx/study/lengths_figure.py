@@ -1,0 +1,81 @@
+"""A study's scores against the length of the window: a panel a dataset, a line a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurofmx.atomic import atomic
+from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE
+from neurofmx.study.figure import MARKS
+from neurofmx.study.lengths import LOWER_IS_BETTER
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WIDTH, HEIGHT = 5.0, 3.6  # inches of a panel
+
+
+def lengths_figure(result: Mapping[str, Any], path: Path) -> None:
+    """Draw the scores of every run with their intervals; the same result draws the same bytes.
+
+    Args:
+        result: What `neurofmx.study.compare.compare` returned, with scores by length of at least one dataset.
+        path: PNG to write.
+
+    Raises:
+        ValueError: If no dataset has scores by length.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = [row for row in result["rows"] if row["by_length"]]
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    if not datasets:
+        raise ValueError("no dataset has scores by length: set evaluate.text_lengths, or take windows of several")
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH * len(datasets), HEIGHT), dpi=DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        panels = list(figure.subplots(1, len(datasets), squeeze=False).flat)
+        for panel, dataset in zip(panels, datasets, strict=True):
+            _panel(panel, [row for row in rows if row["dataset"] == dataset], names)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 4), frameon=False)
+        with atomic(path) as part:
+            figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
+
+
+def _panel(panel: Axes, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """One dataset: a line a run, its intervals as bars; chance dashed, where a logarithm would not hide the rest."""
+    metric, of = rows[0]["headline"], {row["name"]: row["by_length"] for row in rows}
+    for place, name in enumerate(names):  # also one that has no scores here, for the legend
+        scores = of.get(name, {})
+        value, low, high = ([each[end] for each in scores.values()] for end in ("value", "low", "high"))
+        lengths, colour = [int(length) for length in scores], COLOURS[place % len(COLOURS)]
+        line = "--" if place >= len(COLOURS) else "-"
+        panel.vlines(lengths, low, high, color=colour, linewidth=1.4)
+        panel.plot(lengths, value, line, marker=MARKS[place % len(MARKS)], color=colour, markersize=5, label=name)
+    if metric in LOWER_IS_BETTER:
+        panel.set_yscale("log")
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.yaxis.set_minor_formatter("{x:g}")
+    else:
+        panel.axhline(rows[0]["chance"], color=GREY, linestyle="--", linewidth=1.2)
+    _axes(panel, sorted({int(length) for row in rows for length in row["by_length"]}))
+    panel.set_title(f"{rows[0]['dataset']}, {metric}", loc="left", fontweight="bold", fontsize=10)
+
+
+def _axes(panel: Axes, lengths: Sequence[int]) -> None:
+    """The lengths that were asked, and no other, on a logarithmic axis."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    panel.set_xscale("log", base=2)
+    panel.xaxis.set_major_locator(FixedLocator(lengths))
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.set_xlabel("tokens of a window")
+    panel.grid(axis="y", color="#e5e5e5", linewidth=0.8)
+    panel.set_axisbelow(True)
