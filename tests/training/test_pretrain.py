@@ -96,10 +96,11 @@ def test_every_loss_by_name_is_asked_and_has_a_gradient(tmp_path: Path) -> None:
 
 def test_hidden_numbers_are_learnt_from_what_is_left(tmp_path: Path) -> None:
     """All numbers of a row follow one angle, so what is hidden can be told from what is left."""
-    options = {"losses": {"reconstruction": 1.0}, "num_epochs": 5, "steps": 25, "batch_size": 24}
-    curve = pretrainer(tmp_path, **options, learning_rate=1e-2, drop_modalities=0.0, mask={"time": 0.0}).fit().curve
+    options: dict = {"losses": {"reconstruction": 1.0}, "num_epochs": 7, "steps": 25, "batch_size": 24}
+    options |= {"learning_rate": 5e-3, "schedule": "constant", "warmup_fraction": 0.02, "mask": {"time": 0.0}}
+    curve = pretrainer(tmp_path, **options, drop_modalities=0.0).fit().curve
     assert curve[0].validation_loss > 0.9
-    assert curve[-1].validation_loss < 0.65  # 1 is what the mean says
+    assert curve[-1].validation_loss < 0.5  # 1 is what the mean says
 
 
 def test_streams_of_one_session_are_joined_and_others_are_not() -> None:
