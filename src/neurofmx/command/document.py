@@ -14,6 +14,7 @@ from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
 from neurofmx.params import STUDIED
 from neurofmx.plan import Download, Evaluate, Run, Simulate, Suite
+from neurofmx.plan_foundation import Multimodal, Pretrain, Transfer
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.tokenizers.table import TOKENIZERS
@@ -86,6 +87,8 @@ def _sections() -> Iterator[str]:
     yield from _each((name, entry.options) for name, entry in PREPROCESS.items())
     yield "\n## Datasets\n\nThe settings of each kind, under `datasets.<name>.options`.\n"
     yield from _each(DATASETS.items())
+    yield "\n## Pretraining, transfer and several modalities\n"
+    yield from _all((("pretrain", Pretrain), ("transfer", Transfer), ("multimodal", Multimodal)))
     yield "\n## Runs\n"
     yield from _all((("download", Download), ("simulate", Simulate), ("run", Run), ("suites.<suite>", Suite)))
 
