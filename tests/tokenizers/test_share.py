@@ -34,7 +34,8 @@ def test_a_smaller_share_lies_in_a_larger_one_and_holds_whole_blocks(whole: Wind
                     mine = (whole.split[fold] == kind) & (whole.group == recording)
                     blocks = np.unique(whole.block[mine])
                     drawn = np.unique(whole.block[mine & (part[fold] == kind)])
-                    assert len(drawn) == int(np.ceil(share * len(blocks) - 1e-9))
+                    assert len(drawn) in {int(np.ceil(share * len(blocks) - 1e-9)), 2}  # 2 where each has one class
+                    assert set(whole.y[mine & (part[fold] == kind)]) == set(whole.y[mine])
                     inside = mine & np.isin(whole.block, drawn)
                     assert (part[fold][inside] == kind).all()
 
@@ -51,6 +52,18 @@ def test_what_is_not_drawn_changes_nothing() -> None:
     train = (part.split[0] == TRAIN) & (whole.group == 1)
     np.testing.assert_allclose(part.mean[0, 1], whole.x[train].mean((0, 1)), rtol=1e-5)
     np.testing.assert_allclose(part.std[0, 1], whole.x[train].std((0, 1)), rtol=1e-5)
+
+
+def test_a_few_trials_of_one_class_each_hold_both_classes() -> None:
+    """A trial a block, one in ten of the rare class: an even draw of two would hold it once in five times."""
+    whole = synthetic_windows(windows=300)
+    y = (np.arange(300) % 10 == 0).astype(np.int64)
+    whole = replace(whole, y=y, block=np.arange(300))
+    for seed in range(5):
+        part = with_share(whole, 0.005, seed=seed).split
+        for row in part:
+            for kind in (TRAIN, VALIDATION):
+                assert sorted(y[row == kind]) == [0, 1]
 
 
 def test_draws_differ_by_seed_and_fold() -> None:

@@ -1,7 +1,8 @@
 """A share of the windows that a fold learns from, for learning curves: whole blocks, a smaller share within a larger.
 
-Blocks are drawn for each recording, for training and for validation apart, at least one of each. Who has a tenth of the
-trials has a tenth of them for everything: to train, to validate and to learn the scaling.
+Blocks are drawn for each recording, for training and for validation apart, at least one of each, and where classes are
+asked for so many that every class is there. Who has a tenth of the trials has a tenth of them for everything: to train,
+to validate and to learn the scaling.
 """
 
 from __future__ import annotations
@@ -39,15 +40,23 @@ def with_share(windows: Windows, share: float, *, seed: int = 0) -> Windows:
             for recording in np.unique(windows.group[row == part]):
                 members = np.flatnonzero((row == part) & (windows.group == recording))
                 rng = np.random.default_rng([seed, fold, int(part), int(recording)])
-                row[members[~_drawn(windows.block[members], share, rng)]] = GAP
+                label = windows.y[members] if windows.task.kind == "classification" else np.zeros(len(members))
+                row[members[~_drawn(windows.block[members], label, share, rng)]] = GAP
     fewer = replace(windows, split=split)
     return fewer if windows.tokens else _scaled_anew(fewer)
 
 
-def _drawn(block: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Which windows lie in the first blocks of a random order, as many as the share asks for, rounded up."""
+def _drawn(block: np.ndarray, label: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Which windows lie in the first blocks of a random order, as many as the share asks for, rounded up.
+
+    Of each class the first block that has it comes before all others, so that a few blocks hold every class; as the order
+    does not depend on the share, a smaller share still lies in a larger one.
+    """
     order = rng.permutation(np.unique(block))
-    return np.isin(block, order[: int(np.ceil(share * len(order) - 1e-9))])
+    of_class = [np.isin(order, block[label == each]) for each in np.unique(label)]
+    first = np.unique([int(np.flatnonzero(has)[0]) for has in of_class])
+    order = np.concatenate([order[first], np.delete(order, first)])
+    return np.isin(block, order[: max(len(first), int(np.ceil(share * len(order) - 1e-9)))])
 
 
 def _scaled_anew(windows: Windows) -> Windows:
