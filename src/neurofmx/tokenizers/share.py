@@ -49,8 +49,8 @@ def with_share(windows: Windows, share: float, *, seed: int = 0) -> Windows:
 def _drawn(block: np.ndarray, label: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     """Which windows lie in the first blocks of a random order, as many as the share asks for, rounded up.
 
-    Of each class the first block that has it comes before all others, so that a few blocks hold every class; as the order
-    does not depend on the share, a smaller share still lies in a larger one.
+    Of each class the first block that has it comes before all others, so that a few blocks hold every class; as the
+    order does not depend on the share, a smaller share still lies in a larger one.
     """
     order = rng.permutation(np.unique(block))
     of_class = [np.isin(order, block[label == each]) for each in np.unique(label)]
