@@ -17,7 +17,7 @@ from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.windows import Windows
 from neurofmx.training.feed import Feed
 from neurofmx.training.pretrain import Pretrained, Pretrainer, PretrainProgress
-from neurofmx.training.pretrain_job import PretrainRecipe, pretrain, save_pretrained
+from neurofmx.training.pretrain_job import PretrainRecipe, pretrain, save_pretrained, write_curve
 from neurofmx.training.pretrain_options import LOSSES, PretrainOptions
 from neurofmx.training.pretrained import load_pretrained
 from neurofmx.training.self_supervision import SELF_SUPERVISION
@@ -73,7 +73,11 @@ def test_a_pretraining_that_was_killed_ends_with_the_same_bits(tmp_path: Path, w
     whole = pretrainer(tmp_path / "whole", **options).fit()
     with pytest.raises(KeyboardInterrupt):
         pretrainer(tmp_path / "cut", stop_after=1, **options).fit()
-    assert same(pretrainer(tmp_path / "cut", **options).fit(), whole)
+    again = pretrainer(tmp_path / "cut", **options).fit()
+    assert same(again, whole)
+    for name, each in (("whole", whole), ("again", again)):
+        write_curve(tmp_path / f"{name}.csv", each.curve)
+    assert (tmp_path / "whole.csv").read_bytes() == (tmp_path / "again.csv").read_bytes()
     assert (whole.weights["species"] != 0.3) == (weighting != "fixed")
 
 

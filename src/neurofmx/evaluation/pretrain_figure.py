@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE, WIDTH, save_figure
-from neurofmx.training.pretrain import Point
+from neurofmx.training.pretrain import Point, loss_names
 
 
 def pretrain_figure(curve: Sequence[Point], path: Path) -> None:
@@ -32,7 +32,7 @@ def pretrain_figure(curve: Sequence[Point], path: Path) -> None:
         whole, each = figure.subplots(1, 2)
         whole.plot(epochs, [point.train_loss for point in curve], color=GREY, linewidth=1, label="training")
         whole.plot(epochs, [p.validation_loss for p in curve], color=COLOURS[0], linewidth=2, label="validation")
-        for number, name in enumerate(curve[0].losses):
+        for number, name in enumerate(loss_names(curve)):
             values = [point.losses.get(name, float("nan")) for point in curve]
             each.plot(epochs, values, color=COLOURS[number % len(COLOURS)], label=name)
         for panel, title in ((whole, "weighted sum of losses"), (each, "each loss in training")):

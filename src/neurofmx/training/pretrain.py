@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from neurofmx.training.feed import Feed
 from neurofmx.training.kept_state import Weights, decayed, load_optimizer, optimizer_tensors, under
 from neurofmx.training.mask_plans import mask
 from neurofmx.training.missing import drop_modalities
-from neurofmx.training.pretrain_options import PretrainOptions
+from neurofmx.training.pretrain_options import LOSSES, PretrainOptions
 from neurofmx.training.schedule import SCHEDULES
 from neurofmx.training.self_supervision import SELF_SUPERVISION, Step
 
@@ -41,6 +41,12 @@ class Point:
     train_loss: float
     validation_loss: float
     losses: dict[str, float]
+
+
+def loss_names(curve: Sequence[Point]) -> list[str]:
+    """The losses that a curve holds, in the order of `LOSSES`: that of a point is lost when a training is resumed."""
+    held = {name for point in curve for name in point.losses}
+    return [name for name in LOSSES if name in held]
 
 
 @dataclass

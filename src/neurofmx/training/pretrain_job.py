@@ -23,7 +23,7 @@ from neurofmx.training.feed import Feed
 from neurofmx.training.held_out import sessions_of
 from neurofmx.training.key import key_of
 from neurofmx.training.lock import locked
-from neurofmx.training.pretrain import Point, Pretrained, Pretrainer
+from neurofmx.training.pretrain import Point, Pretrained, Pretrainer, loss_names
 from neurofmx.training.pretrain_options import PretrainOptions
 from neurofmx.training.pretrained import WEIGHTS
 
@@ -113,7 +113,7 @@ def save_pretrained(folder: Path, finished: Finished) -> None:
 
 def write_curve(path: Path, curve: Sequence[Point]) -> None:
     """Write the losses of every epoch as CSV: `epoch`, `train_loss`, `validation_loss`, and each loss by its name."""
-    names = list(dict.fromkeys(name for point in curve for name in point.losses))
+    names = loss_names(curve)
     with atomic(path) as part, part.open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["epoch", "train_loss", "validation_loss", *names])
