@@ -98,6 +98,20 @@ def test_gradnorm_levels_gradients_up_to_the_rates_of_learning(alpha: float) -> 
     assert sum(join.weights().values()) == pytest.approx(2)
 
 
+def test_gradnorm_moves_a_weight_as_adam_would() -> None:
+    balance = GradNorm(("only",)).double()._of("only")
+    theirs = torch.ones((), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam([theirs], lr=0.03)
+    for slope in torch.randn(20, generator=torch.Generator().manual_seed(0)).double():
+        balance.step(slope, rate=0.03)
+        theirs.grad = slope
+        optimizer.step()
+        assert balance.weight.item() == pytest.approx(theirs.item(), rel=1e-12)
+    for _ in range(60):
+        balance.step(value(1.0), rate=0.5)
+    assert balance.weight.item() > 0  # at 0 it would stay for ever
+
+
 def test_gradnorm_brings_two_regressions_of_unlike_units_down_together() -> None:
     torch.manual_seed(0)
     x = torch.randn(64, 6, dtype=torch.float64)

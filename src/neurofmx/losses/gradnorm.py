@@ -23,7 +23,7 @@ LEAST_WEIGHT = 1e-3  # a loss with a weight of 0 would have a gradient of 0 for 
 
 
 class GradNorm(Weighting):
-    """Weights by the norms of gradients. It moves its weights itself, in training and by nothing but its own calls.
+    """Weights by the norms of gradients. Every call in training moves them; no optimiser does.
 
     It costs a backward pass for each loss down to `shared`; give the last layer that all losses go through.
 
