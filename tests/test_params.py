@@ -255,3 +255,52 @@ def test_what_a_task_of_its_own_cannot_have_is_refused(key: str, value: Any, mes
 def test_a_suite_has_references_of_its_own_datasets_alone() -> None:
     with pytest.raises(ParamsError, match=r"dataset of suites.core_v1.references .*'digit'; did you mean 'digits'"):
         check_params(changed("suites.core_v1.references", {"digit": 0.9}))
+
+
+PRETRAINED = {"names": ["base"], "datasets": {"dyer2017": {"kind": "dyer2017", "modality": "spikes"}}}
+TEXT = {"names": ["base"], "datasets": {"wikitext2": {"kind": "wikitext2", "modality": "text"}}}
+TWICE = {f"simulated{end}": {"kind": "simulated", "modality": "spikes"} for end in ("", "_lfp")}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (
+            "pretrain.names",
+            ["base"],
+            r"names=\['base'\], datasets=\[\]: a pretraining needs a name and a data",
+        ),
+        (
+            "pretrain.losses",
+            {"mmmd": 1.0},
+            r"unknown loss of a pretraining 'mmmd'; did you mean 'mmd'",
+        ),
+        ("pretrain.losses", {"mmd": 0.0}, r"pretrain.losses.*give one loss a weight above 0"),
+        ("pretrain.balance", "specie", r"pretrain.balance=specie: did you mean 'species'"),
+        ("pretrain.mask.share", 1.0, r"pretrain.mask.share=1.0: .*less than 1"),
+        ("pretrain", {"names": ["base"], "datasets": TWICE}, r"two of them are simulated/spikes; a pretraining takes"),
+        ("pretrain", TEXT, r"pretrain.datasets: wikitext2 is a text, of which nothing can be masked"),
+        ("transfer.datasets", ["digits"], r"transfer.datasets=\['digits'\]: needs a pretraining"),
+        (
+            "transfer.datasets",
+            ["digit"],
+            r"transfer.datasets in run.datasets 'digit'; did you mean 'digits'",
+        ),
+        ("transfer.shares", [0], r"transfer.shares.0=0: .*greater than or equal to 1"),
+        ("multimodal.sets", {"one": ["digits"]}, r"multimodal.sets.one=.*at least 2 items"),
+        ("multimodal.sets", {"two": ["digits", "fsdd"]}, r"dataset of multimodal.sets.two in run.datasets 'fsdd'"),
+    ],
+)
+def test_what_the_multimodal_model_cannot_learn_from_is_refused(key: str, value: Any, message: str) -> None:
+    with pytest.raises(ParamsError, match=message):
+        check_params(changed(key, value))
+
+
+def test_a_pretraining_has_datasets_that_the_run_does_not_name() -> None:
+    other = changed("pretrain", PRETRAINED)
+    other["transfer"] = {"datasets": ["digits"], "starts": ["scratch"], "shares": [50]}
+    params = check_params(other)
+    assert params.pretraining("dyer2017").dataset.name == "dyer2017"
+    assert params.pretrain.stream("dyer2017") == "dyer2017/spikes"
+    with pytest.raises(ValueError, match=r"unknown dataset in pretrain.datasets"):
+        params.pretraining("digits")

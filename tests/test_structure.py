@@ -32,6 +32,7 @@ LAYERS = (
     {"benchmark"},
     {"study"},
     {"plan", "prepared", "sections"},
+    {"plan_foundation"},
     {"variants"},
     {"params"},
     {"command"},
@@ -42,6 +43,8 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 TABLES = {"params", "datasets", "preprocessing", "models.table", "tokenizers", "models", "training", "evaluation"}
 NO_TRACE = {
     "atomic",
+    "plan",
+    "plan_foundation",
     "tables",
     "params",
     "prepared",
@@ -145,7 +148,7 @@ def stages() -> list[tuple[str, str, set[str], list[str]]]:
         for body in [stage.get("do", stage)]
         for script in re.findall(r"pipeline/\w+\.py", str(body["cmd"]))
         for model in (compared if name.startswith("compare_") else ["model"])
-        for kind, modality in (READ if name in ("download", "preprocess", "tokenize") else READ[:1])
+        for kind, modality in (READ if name in ("download", "preprocess", "tokenize", "pretrain_tokens") else READ[:1])
     ]
 
 
@@ -170,6 +173,11 @@ def points(stage: str, kind: str, modality: str, model: str) -> set[str]:
         "evaluate": network | {"models.hybrid"},
         "compare_train": network | {f"models.{model}"} | BUILT.get(model, set()),
         "compare_evaluate": network | {f"models.{model}"} | BUILT.get(model, set()),
+        "pretrain_tokens": {dataset, f"preprocessing.{modality}"},
+        "pretrain": network,
+        "transfer": network | {"models.neurofmx"},
+        "multimodal": network,
+        "transfer_linear": {"models.linear"},
     }
     return reached.get(stage, set())
 

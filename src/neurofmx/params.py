@@ -18,6 +18,7 @@ from neurofmx.datasets.base import Dataset
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
 from neurofmx.plan import FROZEN, Benchmark, Block, Download, Evaluate, Item, Run, Simulate, Suite
+from neurofmx.plan_foundation import Multimodal, Pretrain, Transfer
 from neurofmx.prepared import Prepared, check_prepared
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.sections import ParamsError, build, mapping, problems_of, say
@@ -53,6 +54,9 @@ class Params(BaseModel):
     evaluate: Evaluate = Evaluate()
     simulate: Simulate = Simulate()
     benchmark: Benchmark = Benchmark()
+    pretrain: Pretrain = Pretrain()
+    transfer: Transfer = Transfer()
+    multimodal: Multimodal = Multimodal()
     suites: dict[str, Suite] = Field(default={}, description="Named runs over many datasets.")
     run: Run
 
@@ -95,6 +99,38 @@ class Params(BaseModel):
             if pick(self.run.datasets, name, "dataset of simulate.datasets in run.datasets").kind != PLAYED:
                 raise ValueError(f"simulate.datasets: {name} is no recording of an expert; its kind must be {PLAYED}")
         return self
+
+    @model_validator(mode="after")
+    def _foundation_is_known(self) -> Params:
+        """Datasets of pretraining, transfer and joint answers are there and fit together."""
+        features = getattr(self.named("linear").config, "features", "auto")
+        for name, item in self.pretrain.datasets.items():
+            pick(self.datasets, name, "dataset in pretrain.datasets")
+            if item.modality == "text":
+                raise ValueError(f"pretrain.datasets: {name} is a text, of which nothing can be masked; leave it out")
+            check_prepared(name, self.pretraining(name), features=features)
+        for section, named in (
+            ("transfer.datasets", self.transfer.datasets),
+            *((f"multimodal.sets.{name}", datasets) for name, datasets in self.multimodal.sets.items()),
+        ):
+            for name in named:
+                pick(self.run.datasets, name, f"dataset of {section} in run.datasets")
+        if self.transfer.datasets and not self.pretrain.names:
+            raise ValueError(
+                f"transfer.datasets={list(self.transfer.datasets)}: needs a pretraining; name it in "
+                "pretrain.names and its datasets in pretrain.datasets"
+            )
+        if (self.transfer.datasets or self.multimodal.sets or self.pretrain.names) and "neurofmx" not in self.models:
+            raise ValueError("models.neurofmx: pretrain, transfer and multimodal read its settings; add the section")
+        return self
+
+    def pretraining(self, name: str) -> Prepared:
+        """A dataset that `pretrain` names, ready to be downloaded, cleaned and cut.
+
+        Raises:
+            ValueError: With the nearest name if there is none of that name.
+        """
+        return self._prepare(name, pick(self.pretrain.datasets, name, "dataset in pretrain.datasets of params.yaml"))
 
     def _run_is_known(self, section: str, run: Run) -> None:
         for name, item in run.datasets.items():

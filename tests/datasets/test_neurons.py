@@ -203,6 +203,18 @@ def test_steinmetz_leaves_trials_of_equal_contrast_unasked(tmp_path: Path) -> No
     assert recording.signal("spikes").duration == pytest.approx(2.4), "the signal keeps all trials"
 
 
+def test_steinmetz_last_sessions_are_taken_or_left_out() -> None:
+    """The mice of the description: Cori 1-3, Forssmann 4-7, Hench 8-11, Lederberg 12-18, by date."""
+    chosen = {last: Steinmetz2019(last=last) for last in ("with", "without", "only")}
+    assert chosen["only"].chosen == (3, 7, 11, 17)
+    assert chosen["without"].chosen == (1, 5, 9, 13, 15)
+    assert len({dataset.split.name for dataset in chosen.values()}) == 3
+    assert set(chosen["only"].checksums()) == {f"session{n}.rds" for n in (3, 7, 11, 17)}
+    assert Steinmetz2019(sessions=(15, 13, 9), last="only").chosen == (15, 9)
+    with pytest.raises(ValueError, match=r"last=without: none of the sessions \[9, 17\] is left"):
+        Steinmetz2019(sessions=(9, 17), last="without")
+
+
 def test_steinmetz_refuses_other_files(tmp_path: Path) -> None:
     dataset, path = Steinmetz2019(sessions=(1,)), tmp_path / "session1.rds"
     made = session()

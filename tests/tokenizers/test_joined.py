@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.raw_folders import raw
 
 from neurofmx.parts import GAP, TEST, TRAIN, VALIDATION
 from neurofmx.tokenizers.joined import ABSENT, Joined, join, nearest
 from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.windows import Windows, load_windows
 from synthetic import synthetic_windows
+
+__all__ = ["raw"]
 
 SESSION = (Origin("rat/1", "rat", ("aa",)),)
 
@@ -197,6 +200,25 @@ def test_a_row_that_lacks_a_stream_holds_zeros_and_says_so() -> None:
         x = batch.samples[name].x[1]
         expected = 1.0 + batch.offset[name][1] + torch.arange(len(x)) / rate
         torch.testing.assert_close(x[:, 0], expected.float())
+
+
+def test_spikes_and_lfp_of_a_rat_are_joined_row_by_row(raw: Callable[[str], Path]) -> None:
+    """As params.yaml cuts them: both every 125 ms, half a second and a quarter before the moment that is asked for."""
+    from tests.test_reference_scores import made
+
+    streams = {f"cao2021/{m}": made(f"cao2021_{m}", "cao2021", m, {}, raw("cao2021")) for m in ("spikes", "lfp")}
+    joined = join(streams, tolerance=0.06)
+    # fewer spikes: their windows reach further over both ends
+    assert [int(joined.here(name).sum()) for name in streams] == [2111, 2117]
+    assert len(joined) == 2117
+    for name, before in (("cao2021/spikes", 0.5), ("cao2021/lfp", 0.25)):
+        here = joined.here(name)
+        np.testing.assert_allclose(joined.offset(name)[here], -before)
+        np.testing.assert_array_equal(streams[name].y[joined.index[name][here]], joined.y[here])
+    whole = joined.complete()
+    tested = (whole.split == TEST).any(0).mean()
+    assert 0.99 < tested < 1  # at four borders of blocks the two disagree by a window or two
+    assert ((whole.split == TEST).sum(0) <= 1).all()
 
 
 def test_anchors_and_origins_come_back_from_a_file(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from neurofmx.tokenizers.tokens import Sample
 from neurofmx.tokenizers.windows import Windows
 from neurofmx.training.held_out import Seen, SeenError, check_unseen, sessions_of
 from neurofmx.training.missing import drop_modalities
-from neurofmx.training.sampling import Balance, BalancedDraws, weights
+from neurofmx.training.pretrain_options import Balance
+from neurofmx.training.sampling import BalancedDraws, weights
 from synthetic import synthetic_windows
 
 

@@ -14,6 +14,7 @@ from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
 from neurofmx.params import STUDIED
 from neurofmx.plan import Benchmark, Download, Evaluate, Run, Simulate, Suite
+from neurofmx.plan_foundation import Multimodal, Pretrain, Transfer
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.tokenizers.cut import CutOptions
 from neurofmx.tokenizers.table import TOKENIZERS
@@ -88,6 +89,8 @@ def _sections() -> Iterator[str]:
     yield from _each(DATASETS.items())
     yield "\n## Benchmark\n"
     yield from _table(of_section("benchmark", Benchmark, ""))
+    yield "\n## Pretraining, transfer and several modalities\n"
+    yield from _all((("pretrain", Pretrain), ("transfer", Transfer), ("multimodal", Multimodal)))
     yield "\n## Runs\n"
     yield from _all((("download", Download), ("simulate", Simulate), ("run", Run), ("suites.<suite>", Suite)))
 

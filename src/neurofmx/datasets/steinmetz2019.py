@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, final
 
 import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from neurofmx.datasets.access.repository import fetch_repository_files
 from neurofmx.datasets.base import Dataset, Expected, Modality, Split
@@ -24,6 +24,9 @@ CHECKSUMS = {
     15: "18ca16e04b41184080c856602d2c52aaffcce89e2ad7c704da88b77adffabfcf",
     17: "ea19d198931fdfc47e09945a1bc74f5df3518c4c284277c8987b44cfb63abcba",
 }
+MICE = {1: "Cori", 3: "Cori", 5: "Forssmann", 7: "Forssmann", 9: "Hench", 11: "Hench"} | dict.fromkeys(
+    (13, 15, 17), "Lederberg"
+)
 UNITS = {1: 734, 3: 619, 5: 1077, 7: 584, 9: 788, 11: 857, 13: 983, 15: 743, 17: 565}
 RATE = 100.0  # Hz: bins of 10 ms
 BINS = 40  # of a trial, from the onset of the stimulus
@@ -48,6 +51,8 @@ class Steinmetz2019(Dataset):
 
     Args:
         sessions: Which of the 9 odd-numbered sessions of 18, default all.
+        last: What is taken of these: all `with` the last session of each mouse, the others `without` it, or the last
+            ones `only`, so that a model can be pretrained on the earlier sessions of the mice that it is tested on.
 
     Source: Steinmetz et al., Distributed coding of choice, action and engagement across the mouse brain, Nature 576
     (2019), as cut for a course.
@@ -62,6 +67,23 @@ class Steinmetz2019(Dataset):
     source: ClassVar[str] = "repository zenman88/STA141Final, sessions"
 
     sessions: Annotated[tuple[Number, ...], Field(min_length=1), AfterValidator(_distinct)] = tuple(UNITS)  # type: ignore[assignment]
+    last: Literal["with", "without", "only"] = "with"
+
+    @model_validator(mode="after")
+    def _some_are_left(self) -> Steinmetz2019:
+        if not self.chosen:
+            raise ValueError(
+                f"last={self.last}: none of the sessions {list(self.sessions)} is left; each is its mouse's last"
+            )
+        return self
+
+    @property
+    def chosen(self) -> tuple[int, ...]:
+        """The sessions that are read, in the order of the option."""
+        if self.last == "with":
+            return self.sessions
+        final = {MICE[number]: number for number in sorted(self.sessions)}.values()  # they are numbered by date
+        return tuple(number for number in self.sessions if (number in final) == (self.last == "only"))
 
     @property
     def task(self) -> Task:
@@ -74,17 +96,19 @@ class Steinmetz2019(Dataset):
 
         Trials begin 3.5 s apart at least, so a gap of one trial is no less than that.
         """
-        return Split("blocks-5fold-v1", kind="blocks", folds=5, validation="tail", gap=BINS / RATE, block=BINS / RATE)
+        name = {"with": "blocks", "without": "earlier-sessions", "only": "held-out-last-session"}[self.last]
+        trial = BINS / RATE
+        return Split(f"{name}-5fold-v1", kind="blocks", folds=5, validation="tail", gap=trial, block=trial)
 
     @property
     def expected(self) -> Expected:
         """The chosen sessions."""
-        units = tuple(UNITS[number] for number in self.sessions)
+        units = tuple(UNITS[number] for number in self.chosen)
         return Expected("spikes", recordings=len(units), channels=units, rate=RATE)
 
     def checksums(self) -> dict[str, str]:
         """A file a session."""
-        return {f"session{number}.rds": CHECKSUMS[number] for number in self.sessions}
+        return {f"session{number}.rds": CHECKSUMS[number] for number in self.chosen}
 
     def retrieve(self, names: tuple[str, ...], *, folder: Path, cache: Path) -> tuple[str, ...]:
         """Take the files from the repository."""
@@ -100,7 +124,7 @@ class Steinmetz2019(Dataset):
 
     def parse(self, folder: Path, sources: dict[str, Source]) -> list[Recording]:
         """The chosen sessions, in the order of the option."""
-        return [_read(folder / f"session{n}.rds", n, sources[f"session{n}.rds"]) for n in self.sessions]
+        return [_read(folder / f"session{n}.rds", n, sources[f"session{n}.rds"]) for n in self.chosen]
 
 
 def _read(path: Path, number: int, source: Source) -> Recording:

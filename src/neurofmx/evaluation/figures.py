@@ -48,7 +48,7 @@ def comparison_figure(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
     figure, panels = _panels([0.9 + 0.34 * len(group) for group in groups])
     for panel, group in zip(panels, groups, strict=True):
         _compare(panel, group, colours)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def curves_figure(curves: Mapping[tuple[str, str], Points], path: Path, *, models: Iterable[str] = ()) -> None:
@@ -70,7 +70,7 @@ def curves_figure(curves: Mapping[tuple[str, str], Points], path: Path, *, model
             _say(panel, "No model was trained by gradient descent.")
         else:
             _learn(panel, name, {m: points for (d, m), points in sorted(curves.items()) if d == name}, colours)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _compare(panel: Axes, group: Sequence[Mapping[str, Any]], colours: Mapping[str, str]) -> None:
@@ -146,7 +146,7 @@ def _legend(panel: Axes) -> None:
     panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
     """Write without date or version, never half a file."""
     with atomic(path) as part:
         figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})

@@ -9,7 +9,7 @@ anchors fall between each other's samples, stay where they were recorded.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -108,6 +108,19 @@ class Joined:
         """Indices of the training, validation and test rows of fold `k`."""
         return Fold(*(np.flatnonzero(self.split[k] == part) for part in (TRAIN, VALIDATION, TEST)))
 
+    def complete(self) -> Joined:
+        """The rows that have every stream; raises ValueError if a fold is left without a part."""
+        rows = np.flatnonzero(np.all([self.here(name) for name in self.streams], axis=0))
+        split = self.split[:, rows]
+        for fold, row in enumerate(split):
+            if not {int(TRAIN), int(VALIDATION), int(TEST)} <= set(row.tolist()):
+                raise ValueError(
+                    f"{', '.join(self.streams)}: fold {fold} has no row with all streams to train on, to validate on "
+                    "or to test on; raise the tolerance of their anchors, or cut them over the same time"
+                )
+        index = {name: index[rows] for name, index in self.index.items()}
+        return replace(self, index=index, anchor=self.anchor[rows], group=self.group[rows], split=split)
+
     def sample(self, fold: int, rows: np.ndarray, known: Known | None = None) -> MultiSample:
         """Rows as a model reads them, each stream standardised with its own training windows of a fold.
 
@@ -179,6 +192,32 @@ def join(streams: Mapping[str, Windows], *, tolerance: float) -> Joined:
     index, anchor, group = _rows(streams, groups, len(origins), tolerance)
     split = _split(streams, index, group)
     return Joined(dict(streams), index, anchor, group, origins, split)
+
+
+def together(streams: Mapping[str, Windows], *, tolerance: float) -> list[Joined]:
+    """Join every stream with those of the same recordings; streams that share none stay sets of their own.
+
+    Args:
+        streams: Windows of each stream.
+        tolerance: As of `join`.
+
+    Returns:
+        Sets of joined windows, in the order of their first streams.
+    """
+    groups: list[dict[str, Windows]] = []
+    for name, windows in streams.items():
+        mine = {name: windows}
+        alike = [group for group in groups if any(_share_a_recording(windows, other) for other in group.values())]
+        for group in alike:
+            groups.remove(group)
+        groups.append({key: value for group in [*alike, mine] for key, value in group.items()})
+    order = list(streams)
+    return [join(group, tolerance=tolerance) for group in sorted(groups, key=lambda g: order.index(next(iter(g))))]
+
+
+def _share_a_recording(one: Windows, other: Windows) -> bool:
+    """Whether two streams have a recording in common, of which both name the files."""
+    return any(a.files and b.files and same_recording(a, b) for a in one.origins for b in other.origins)
 
 
 def _recordings(streams: Mapping[str, Windows]) -> tuple[tuple[Origin, ...], dict[str, np.ndarray]]:

@@ -6,7 +6,6 @@ anywhere goes on where it was. What is kept is found again by a key over all it 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -18,49 +17,78 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import BaseModel
 from tqdm import tqdm
 
-import neurofmx
 from neurofmx.atomic import atomic
 from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig
+from neurofmx.tokenizers.share import with_share
 from neurofmx.tokenizers.windows import Windows, load_windows, open_windows
 from neurofmx.training.activity import Activity
 from neurofmx.training.batches import Batches
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.footprint import step_memory
+from neurofmx.training.key import key_of
 from neurofmx.training.lock import locked
 from neurofmx.training.loop import Trainer
 from neurofmx.training.options import TrainOptions
+from neurofmx.training.pretrained import WEIGHTS
+
+# named, not imported: training from scratch depends on nothing of it
+BEGIN = "neurofmx.training.beginning:put_in"
+
+
+class Beginning(NamedTuple):
+    """Pretrained weights to begin with.
+
+    Args:
+        folder: Of a pretraining, see `pretrain_job`.
+        mode: Whether head and new embeddings alone are trained, or all.
+        stream: Pretrained stream to go on with where it fits, such as `steinmetz2019/spikes`.
+    """
+
+    folder: Path
+    mode: Literal["probe", "finetune"]
+    stream: str = ""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that fixes a model's weights beside fold and seed."""
+    """Everything that fixes a model's weights beside fold and seed.
+
+    Args:
+        windows: Token file.
+        family: Key of the table of models.
+        config: Its settings.
+        head: Settings of the head.
+        options: How to train.
+        share: Share of the windows to learn from, by whole blocks.
+        beginning: Pretrained weights; None for new ones.
+    """
 
     windows: Path
     family: str
     config: BaseModel
     head: HeadConfig
     options: TrainOptions
+    share: float = 1.0
+    beginning: Beginning | None = None
 
     def key(self) -> str:
         """Hash over windows, settings and the package's code; what it names was trained by exactly this."""
-        with self.windows.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
         options = self.options.model_dump(exclude={"workers", "use_cache"})
         settings = [self.family, self.config.model_dump(), self.head.model_dump(), options]
-        digest.update(json.dumps(settings, sort_keys=True).encode())
-        package = Path(neurofmx.__file__).parent
-        for source in sorted(package.rglob("*.py")):
-            digest.update(source.relative_to(package).as_posix().encode() + source.read_bytes())
-        return digest.hexdigest()[:16]
+        if self.beginning is None:
+            return key_of([self.windows], [*settings, self.share])
+        how = [self.share, self.beginning.mode, self.beginning.stream]
+        return key_of([self.windows, self.beginning.folder / WEIGHTS], [*settings, how])
 
 
 class Trained(NamedTuple):
@@ -148,8 +176,12 @@ def _fit(recipe: Recipe, fold: int, seed: int, home: Path) -> None:
 
 def _fit_on(windows: Windows, recipe: Recipe, fold: int, seed: int, home: Path) -> None:
     """Train on one fold of the windows."""
+    windows = with_share(windows, recipe.share)
     torch.manual_seed(seed * 1009 + fold)
     decoder = build_decoder(recipe.family, recipe.config, recipe.head, windows, fold=fold)
+    if recipe.beginning is not None:
+        module, name = BEGIN.split(":")
+        getattr(import_module(module), name)(decoder, recipe.beginning, windows)
     cuda = recipe.options.device != "cpu" and torch.cuda.is_available()
     batches = Batches(
         windows,

@@ -26,10 +26,9 @@ from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.class_weights import balanced
 from neurofmx.training.curriculum import beginnings, stage_is_over, stages
 from neurofmx.training.curves import Curve
+from neurofmx.training.kept_state import Weights, decayed, load_optimizer, optimizer_tensors, under
 from neurofmx.training.options import TrainOptions
 from neurofmx.training.schedule import SCHEDULES
-
-Weights = dict[str, Tensor]
 
 
 @dataclass
@@ -85,7 +84,7 @@ class Trainer:
             cpu=not _use_cuda(options.device),
             mixed_precision="bf16" if options.mixed_precision and _has_bf16(options.device) else "no",
         )
-        decay, plain = _decayed(model)
+        decay, plain = decayed(model)
         groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
@@ -130,9 +129,8 @@ class Trainer:
         generator = self._seed_epoch()
         self.model.train()
         total, accumulation = 0.0, self.options.gradient_accumulation
-        length = self.stages[self.progress.stage].length
         for index, batch in enumerate(self.batches.epoch(generator)):
-            sample, y = beginnings(*batch, share=length, unit=self.batches.unit)
+            sample, y = self._shortened(*batch)
             loss = self._loss(
                 self._corrupted(sample, generator), y, label_smoothing=self.options.label_smoothing, **self._weighted
             )
@@ -142,6 +140,10 @@ class Trainer:
             if (index + 1) % accumulation == 0 or index + 1 == len(self.batches):
                 self._step()
         return self._finite(total / self.batches.windows, "training")
+
+    def _shortened(self, sample: Sample, y: Tensor) -> tuple[Sample, Tensor]:
+        """As much of the windows as the curriculum allows."""
+        return beginnings(sample, y, share=self.stages[self.progress.stage].length, unit=self.batches.unit)
 
     def _corrupted(self, sample: Sample, generator: torch.Generator) -> Sample:
         """The windows with noise, and without some channels; numbers of tokens as they are."""
@@ -224,8 +226,7 @@ class Trainer:
         """Keep all that the next epoch depends on."""
         tensors = {f"last/{name}": value for name, value in self._weights().items()}
         tensors |= {f"best/{name}": value for name, value in self.best.items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{index}/{name}": torch.as_tensor(value) for name, value in state.items()}
+        tensors |= optimizer_tensors(self.optimizer)
         save_checkpoint(self.folder / "state.safetensors", tensors, **vars(self.progress))
 
     def _resume(self) -> None:
@@ -236,13 +237,9 @@ class Trainer:
         tensors, facts = load_checkpoint(path)
         facts["curve"] = [tuple(point) for point in facts["curve"]]
         self.progress = Progress(**facts)
-        self.model.load_state_dict(_under(tensors, "last/"))
-        self.best = _under(tensors, "best/")
-        state: dict[int, dict[str, Any]] = {}
-        for name, value in _under(tensors, "optimizer/").items():
-            index, key = name.split("/")
-            state.setdefault(int(index), {})[key] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        self.model.load_state_dict(under(tensors, "last/"))
+        self.best = under(tensors, "best/")
+        load_optimizer(self.optimizer, tensors)
 
 
 def _class_weights(options: TrainOptions, batches: Batches, model: Decoder) -> dict[str, Tensor]:
@@ -251,17 +248,6 @@ def _class_weights(options: TrainOptions, batches: Batches, model: Decoder) -> d
     if options.class_weights == "none" or task is None or task.kind != "classification":
         return {}
     return {"class_weights": balanced(batches.y, classes=task.width)}
-
-
-def _under(tensors: Weights, prefix: str) -> Weights:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _decayed(model: torch.nn.Module) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
-    """Parameters with weight decay (at least two dimensions) and without (biases, norms, time constants)."""
-    wanted = [p for p in model.parameters() if p.requires_grad]
-    kept = [p for p in wanted if p.ndim >= 2 and not getattr(p, "no_weight_decay", False)]
-    return kept, [p for p in wanted if p.ndim < 2 or getattr(p, "no_weight_decay", False)]
 
 
 def _use_cuda(device: str) -> bool:

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Balance = Literal["species", "datasets", "windows"]
+from neurofmx.training.pretrain_options import Balance
 
 
 def weights(windows: Sequence[int], species: Sequence[str], *, balance: Balance) -> np.ndarray:

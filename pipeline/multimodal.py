@@ -1,0 +1,84 @@
+"""Answer a task from several modalities at once, and from each alone; then take modalities away at test time."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from _stage import Params, kept, run, write_json
+from neurofmx.atomic import atomic
+from neurofmx.evaluation.joint import Told, joint_markdown, joint_report, linear_told, tested
+from neurofmx.tokenizers.joined import Joined, join
+from neurofmx.tokenizers.windows import load_windows
+
+
+def main(params: Params, name: str) -> None:
+    """Write metrics/multimodal/NAME.json and .md."""
+    section, evaluate, out = params.multimodal, params.evaluate, Path("metrics/multimodal")
+    if name not in section.sets:
+        raise ValueError(f"multimodal.sets: no set {name!r}; there are {', '.join(section.sets) or 'none'}")
+    items = params.run.datasets
+    files = {f"{items[d].kind}/{items[d].modality}": Path(f"data/tokens/{d}.h5") for d in section.sets[name]}
+    if len(files) < len(section.sets[name]):
+        raise ValueError(f"multimodal.sets.{name}: two datasets are one stream, {', '.join(files)}; name each once")
+    streams = {stream: load_windows(path) for stream, path in files.items()}
+    joined = join(streams, tolerance=section.tolerance).complete()
+    told = [linear_told(joined, params.named("linear").config, only=only) for only in subsets(joined)]  # type: ignore[arg-type]
+    told += networks(params, name, joined, files)
+    rows = tested(joined)
+    points = joint_report(
+        told,
+        joined.y[rows],
+        joined.block[rows],
+        joined.task,
+        draws=evaluate.draws,
+        confidence=evaluate.confidence,
+    )
+    facts: dict[str, Any] = {"set": name, "rows": len(rows), "seeds": list(evaluate.seeds), "points": points}
+    write_json(out / f"{name}.json", facts)
+    table = joint_markdown(points, headline=joined.task.headline)
+    with atomic(out / f"{name}.md") as part:
+        part.write_text(table)
+    print(table)
+
+
+def subsets(joined: Joined) -> list[tuple[str, ...]]:
+    """All streams together, and each alone."""
+    return [tuple(joined.streams), *((stream,) for stream in joined.streams)]
+
+
+def networks(params: Params, name: str, joined: Joined, files: dict[str, Path]) -> list[Told]:
+    """The multimodal model, trained with all streams and with each alone."""
+    from neurofmx.training.joint import JointRecipe, rows_of, train_joint
+
+    dataset, everything = params.multimodal.sets[name][0], tuple(joined.streams)
+    head, options = params.head_of(dataset), params.train_of(dataset)
+    config, seeds, rows, told = params.named("neurofmx").config, params.evaluate.seeds, tested(joined), list[Told]()
+    keep, recipes = kept(), []
+    for learnt in subsets(joined):
+        drop = params.multimodal.drop_modalities if len(learnt) > 1 else 0.0
+        recipe = JointRecipe(files, params.multimodal.tolerance, config, head, options, drop, learnt)  # type: ignore[arg-type]
+        recipes.append(recipe)
+        made = train_joint(recipe, joined, seeds=seeds, keep=keep, label=f"{name}: {', '.join(learnt)}")
+        # a model of all streams is asked with all, with each one missing, and with each alone
+        asked = [learnt] if learnt != everything else without_some(everything)
+        for read in asked:
+            outputs = np.full((len(seeds), len(joined), joined.task.width), np.nan)
+            for (fold, seed), decoder in made.items():
+                test = joined.fold(fold).test
+                outputs[seeds.index(seed), test] = decoder.predict(rows_of(joined, fold, test, only=read))
+            told.append(Told("neurofmx", learnt, read, outputs[:, rows]))
+    for recipe in recipes:
+        shutil.rmtree(keep / recipe.key())
+    return told
+
+
+def without_some(streams: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """All streams, all but one of them, and each alone, every choice once."""
+    less = [tuple(each for each in streams if each != gone) for gone in streams]
+    return list(dict.fromkeys([streams, *less, *((stream,) for stream in streams)]))
+
+
+if __name__ == "__main__":
+    run(main, name="a key of multimodal.sets in params.yaml")

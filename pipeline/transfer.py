@@ -1,0 +1,105 @@
+"""Train the multimodal model on a share of a dataset's windows, from scratch or pretrained, and score it.
+
+START is one of transfer.starts, or `linear` for the tuned linear model on the same windows.
+"""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from _stage import Params, kept, run, write_json
+from neurofmx.evaluation.answers import load_answers, out_of_fold, save_answers
+from neurofmx.evaluation.chance import chance_outputs
+from neurofmx.evaluation.report import Cost, Provenance, report
+from neurofmx.models.linear import LinearDecoder
+from neurofmx.models.per_recording import fit_decoder
+from neurofmx.tokenizers.share import with_share
+from neurofmx.tokenizers.windows import Windows, load_windows
+
+OUT = Path("data/transfer")
+
+
+def main(params: Params, dataset: str, start: str, share: str) -> None:
+    """Write data/transfer/DATASET/START-SHARE."""
+    tokens, out = Path(f"data/tokens/{dataset}.h5"), OUT / dataset / f"{start}-{share}"
+    windows = with_share(load_windows(tokens), int(share) / 100)
+    shutil.rmtree(out, ignore_errors=True)
+    if start == "linear":
+        return linear(params, windows, out)
+    return network(params, windows, tokens, start=start, share=int(share), out=out)
+
+
+def linear(params: Params, windows: Windows, out: Path) -> None:
+    """Fit the linear model and keep its answers."""
+    config = params.named("linear").config
+    folds = [fit_decoder(LinearDecoder, windows, fold, config) for fold in range(windows.folds)]
+    answers = out_of_fold(windows, lambda fold: folds[fold].answer(windows, fold, windows.fold(fold).test))
+    save_answers(out / "answers.h5", answers[None])
+
+
+def network(params: Params, windows: Windows, tokens: Path, *, start: str, share: int, out: Path) -> None:
+    """Train every fold and seed, and score them beside chance and the linear model."""
+    from neurofmx.evaluation.networks import network_answers
+    from neurofmx.training.held_out import check_unseen
+    from neurofmx.training.jobs import Beginning, Recipe, train_all
+    from neurofmx.training.pretrained import load_pretrained
+
+    dataset, asked = tokens.stem, params.evaluate
+    folder = Path("data/checkpoints/pretrained") / params.pretrain.names[0]
+    _, facts = load_pretrained(folder)
+    check_unseen(facts["seen"], windows)  # also where nothing is taken over: the comparison would mean nothing
+    config = params.named("neurofmx").config.model_copy(update={"step_s": facts["step_s"]})
+    item = params.run.datasets[dataset]
+    beginning = None if start == "scratch" else Beginning(folder, start, f"{item.kind}/{item.modality}")  # type: ignore[arg-type]
+    head, options = params.head_of(dataset), params.train_of(dataset)
+    recipe = Recipe(tokens, "neurofmx", config, head, options, share / 100, beginning)
+    label = f"{dataset} {start} {share} %"
+    with train_all(recipe, folds=windows.folds, seeds=asked.seeds, keep=kept(), label=label) as done:
+        out.mkdir(parents=True, exist_ok=True)
+        for job in done:
+            for kind in ("best", "last"):
+                shutil.copy(
+                    job.folder / f"{kind}.safetensors", out / f"{kind}_fold{job.fold}_seed{job.seed}.safetensors"
+                )
+        seconds, peak = sum(job.seconds for job in done), max(job.peak_memory_mib for job in done)
+    how = {"context": asked.text_context, "precision": asked.precision, "robustness": asked.robustness}
+    answered = network_answers("neurofmx", config, head, windows, out, seeds=asked.seeds, **how)
+    save_answers(out / "answers.h5", answered.outputs)
+    full = report(
+        answered.outputs,
+        windows.truth,
+        windows.block[windows.tested],
+        windows.task,
+        linear=load_answers(OUT / dataset / f"linear-{share}" / "answers.h5"),
+        chance=out_of_fold(windows, lambda fold: chance_outputs(windows, fold)),
+        provenance=Provenance(
+            dataset=dataset,
+            model=f"neurofmx {start}",
+            split=windows.split_name,
+            sha256=hashlib.sha256(tokens.read_bytes()).hexdigest(),
+            window=answered.window(windows, asked.text_context),
+            seeds=answered.seeds,
+            kernels=answered.kernels,
+            tokenizer=answered.tokenizer,
+            precision=answered.precision,
+        ),
+        cost=Cost(answered.parameters, round(seconds / len(asked.seeds), 2), round(peak, 1)),
+        draws=asked.draws,
+        confidence=asked.confidence,
+    )
+    learnt = [int(np.isin(row, (0, 1)).sum()) for row in windows.split]
+    facts = {"start": start, "share": share, "windows": float(np.mean(learnt)), "pretrained": folder.name}
+    write_json(out / "report.json", json.loads(json.dumps(full)) | facts)
+    print(f"{dataset} {start}, {share} % of the windows: {full['headline']} {full['score']:.3f}")
+
+
+if __name__ == "__main__":
+    run(
+        main,
+        dataset="an entry of transfer.datasets in params.yaml",
+        start="an entry of transfer.starts, or linear",
+        share="an entry of transfer.shares, %%",
+    )

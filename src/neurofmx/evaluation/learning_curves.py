@@ -1,0 +1,117 @@
+"""Learning curves: the score of every way to begin against the share of the windows it learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE, WIDTH, save_figure
+from neurofmx.evaluation.gate import interval, paired_difference
+from neurofmx.task import Task
+
+REFERENCE = "scratch"
+
+
+class Learnt(NamedTuple):
+    """Answers of one way to begin with one share.
+
+    Args:
+        start: `scratch`, `probe`, `finetune` or `linear`.
+        share: Share of the windows, %.
+        outputs: Answers `(seeds, n, width)`.
+        windows: Windows that a fold learnt from, mean over folds.
+    """
+
+    start: str
+    share: int
+    outputs: np.ndarray
+    windows: float
+
+
+def learning_curves(
+    learnt: Sequence[Learnt],
+    y: np.ndarray,
+    block: np.ndarray,
+    task: Task,
+    *,
+    draws: int = 2000,
+    confidence: float = 0.95,
+) -> list[dict[str, Any]]:
+    """A point for every start and share: its score, and its difference to scratch with the same windows.
+
+    Args:
+        learnt: Answers, all to the same windows.
+        y: Truth of these windows `(n, ...)`.
+        block: Exchangeable stretch each window lies in `(n,)`.
+        task: What was asked.
+        draws: Bootstrap draws over blocks and seeds.
+        confidence: Share of the draws inside the intervals.
+
+    Returns:
+        Points by start and share, with `score`, `low`, `high` and, where scratch was trained on the share,
+        `minus_scratch` with an interval of its own.
+
+    Raises:
+        ValueError: If nothing was learnt.
+    """
+    if not learnt:
+        raise ValueError("learnt is empty: give the answers of one start and share at least")
+    how = {"draws": draws, "confidence": confidence}
+    scratch = {each.share: each.outputs for each in learnt if each.start == REFERENCE}
+    points = []
+    for each in sorted(learnt, key=lambda one: (one.start, one.share)):
+        found = interval(each.outputs, y, block, task, **how)
+        point = {"start": each.start, "share": each.share, "windows": each.windows}
+        point |= {"score": found.value, "low": found.low, "high": found.high}
+        if each.start != REFERENCE and each.share in scratch:
+            gain = paired_difference(each.outputs, scratch[each.share], y, block, task, **how)
+            point["minus_scratch"] = {"value": gain.value, "low": gain.low, "high": gain.high}
+        points.append(point)
+    return points
+
+
+def curves_markdown(points: Sequence[Mapping[str, Any]], *, headline: str) -> str:
+    """A table with a row for every point of `learning_curves`."""
+    lines = [f"| start | share, % | windows | {headline} | minus scratch |", "|---|---:|---:|---:|---:|"]
+    for point in points:
+        gain = point.get("minus_scratch")
+        said = f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]" if gain else "-"
+        score = f"{point['score']:.3f} [{point['low']:.3f}, {point['high']:.3f}]"
+        lines.append(f"| {point['start']} | {point['share']} | {point['windows']:.0f} | {score} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def curves_plot(points: Sequence[Mapping[str, Any]], path: Path, *, headline: str, title: str) -> None:
+    """Draw the score of every start against the share, with intervals; the same input draws the same bytes.
+
+    Args:
+        points: Of `learning_curves`.
+        path: PNG to write.
+        headline: Name of the score.
+        title: Above the panel.
+    """
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH * 0.7, 3.6), dpi=DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        panel = figure.subplots()
+        for number, start in enumerate(dict.fromkeys(point["start"] for point in points)):
+            mine = [point for point in points if point["start"] == start]
+            share, score = [p["share"] for p in mine], [p["score"] for p in mine]
+            colour = GREY if start == "linear" else COLOURS[number % len(COLOURS)]
+            panel.plot(
+                share, score, marker="o", color=colour, linestyle="--" if start == "linear" else "-", label=start
+            )
+            panel.fill_between(share, [p["low"] for p in mine], [p["high"] for p in mine], color=colour, alpha=0.12)
+        panel.set_title(title, loc="left", fontsize=10)
+        panel.set_xlabel("share of the windows to learn from, %")
+        panel.set_ylabel(headline)
+        panel.set_xticks(sorted({point["share"] for point in points}))
+        panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
+        save_figure(figure, path)

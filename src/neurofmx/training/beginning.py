@@ -1,0 +1,35 @@
+"""Pretrained weights into a decoder that is about to be trained; `jobs` calls it by name."""
+
+from __future__ import annotations
+
+from neurofmx.models.decoder import Decoder
+from neurofmx.models.foundation.decoder import NeuroFMxDecoder
+from neurofmx.models.foundation.start import Taken, begin
+from neurofmx.tokenizers.windows import Windows
+from neurofmx.training.held_out import check_unseen
+from neurofmx.training.jobs import Beginning
+from neurofmx.training.pretrained import load_pretrained
+
+
+def put_in(decoder: Decoder, beginning: Beginning, windows: Windows) -> Taken:
+    """Put pretrained weights in, unless they have seen a session of the windows.
+
+    Args:
+        decoder: Freshly built for the windows; changed in place.
+        beginning: Which weights, and what of the decoder is trained.
+        windows: What it will be trained and scored on.
+
+    Returns:
+        What was taken over.
+
+    Raises:
+        FileNotFoundError: If there are no such weights.
+        SeenError: If they were pretrained on a session of the windows.
+        ValueError: If the decoder is of another family, or was built otherwise.
+    """
+    if not isinstance(decoder, NeuroFMxDecoder):
+        raise ValueError("pretrained weights are those of neurofmx; another family begins from scratch")
+    weights, facts = load_pretrained(beginning.folder)
+    check_unseen(facts["seen"], windows)
+    what = {"modality": windows.modality, "channels": windows.channels, "stream": beginning.stream}
+    return begin(decoder, weights, facts, mode=beginning.mode, **what)

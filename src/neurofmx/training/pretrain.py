@@ -1,0 +1,246 @@
+"""Pretraining of the multimodal model by self-supervision, over several sets of windows at once.
+
+As in `loop.py` every epoch starts from a seed of its own and its end is kept, so that a training that is killed and
+goes on ends with the same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neurofmx.layers.gradient_reversal import reversal_strength
+from neurofmx.losses.multi_task import MultiTaskLossManager
+from neurofmx.models.foundation.assembled import Assembled
+from neurofmx.models.neurofmx import NeuralStates
+from neurofmx.tokenizers.masking import Masked
+from neurofmx.tokenizers.multi_sample import MultiSample
+from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
+from neurofmx.training.curves import Curve
+from neurofmx.training.feed import Feed
+from neurofmx.training.kept_state import Weights, decayed, load_optimizer, optimizer_tensors, under
+from neurofmx.training.mask_plans import mask
+from neurofmx.training.missing import drop_modalities
+from neurofmx.training.pretrain_options import LOSSES, PretrainOptions
+from neurofmx.training.schedule import SCHEDULES
+from neurofmx.training.self_supervision import SELF_SUPERVISION, Step
+
+
+@dataclass
+class Point:
+    """Where the losses stand after an epoch: step, mean weighted loss of a step, the mean of each loss by name."""
+
+    step: int
+    train_loss: float
+    validation_loss: float
+    losses: dict[str, float]
+
+
+def loss_names(curve: Sequence[Point]) -> list[str]:
+    """The losses that a curve holds, in the order of `LOSSES`: that of a point is lost when a training is resumed."""
+    held = {name for point in curve for name in point.losses}
+    return [name for name in LOSSES if name in held]
+
+
+@dataclass
+class PretrainProgress:
+    """Where a pretraining stands after an epoch."""
+
+    epoch: int = 0
+    step: int = 0
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    seconds: float = 0.0
+    curve: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A finished pretraining: best and last weights and the curve, a point an epoch."""
+
+    best: Weights
+    last: Weights
+    curve: list[Point]
+    best_epoch: int
+    weights: dict[str, float]
+
+
+class Pretrainer:
+    """Pretrain one model.
+
+    Args:
+        network: Model and heads, freshly initialised, on the feed's device; trained in place.
+        feed: Training and validation rows.
+        options: How to train.
+        folder: Where the state to resume from is kept while it runs.
+        on_epoch: Called after every epoch, e.g. to move a progress bar.
+    """
+
+    def __init__(
+        self,
+        network: Assembled,
+        feed: Feed,
+        options: PretrainOptions,
+        *,
+        folder: Path,
+        on_epoch: Callable[[PretrainProgress], None] = lambda progress: None,
+    ) -> None:
+        self.network, self.feed, self.options, self.folder, self.on_epoch = network, feed, options, folder, on_epoch
+        how = {"weights": options.losses} if options.weighting == "fixed" else {}
+        self.manager = MultiTaskLossManager(list(options.losses), weighting=options.weighting, **how)
+        self.manager.to(next(network.parameters()).device)
+        decay, plain = decayed(network)
+        plain = [*plain, *self.manager.parameters()]
+        groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
+        self.total = options.num_epochs * len(feed)
+        self.progress, self.best = PretrainProgress(), Weights()
+
+    def fit(self) -> Pretrained:
+        """Train until the epochs are used up, resuming if a state is there.
+
+        Raises:
+            FloatingPointError: If a loss is no longer finite.
+        """
+        self._resume()
+        self.on_epoch(self.progress)
+        with Curve(self.folder / "live", resumed=self.progress.epoch > 0) as curve:
+            while self.progress.epoch < self.options.num_epochs:
+                began = time.perf_counter()
+                point = self._epoch()
+                self._note(point)
+                self.progress.seconds += time.perf_counter() - began
+                curve.log(point.step, point.train_loss, point.validation_loss, {})
+                self._save()
+                self.on_epoch(self.progress)
+        points = [Point(**point) for point in self.progress.curve]
+        return Pretrained(self.best, self._weights(), points, self.progress.best_epoch, self.manager.weights())
+
+    def _epoch(self) -> Point:
+        """One epoch and its validation."""
+        generator = self._seeded(self.progress.epoch)
+        self.network.train()
+        total, sums, counts = 0.0, dict[str, float](), dict[str, int]()
+        for batch, anchor in self.feed.epoch(generator):
+            kept = drop_modalities(batch, share=self.options.drop_modalities, generator=generator)
+            losses = self._losses(kept, anchor, generator)
+            loss = self.manager(losses, shared=self._shared())
+            loss.backward()
+            self._move()
+            total += float(loss.detach())
+            for name, each in losses.items():
+                if each is not None:
+                    sums[name], counts[name] = sums.get(name, 0.0) + float(each.detach()), counts.get(name, 0) + 1
+        means = {name: value / counts[name] for name, value in sums.items()}
+        train_loss = self._finite(total / len(self.feed), "training")
+        return Point(self.progress.step, train_loss, self.validate(), means)
+
+    def _losses(
+        self, batch: MultiSample, anchor: Tensor, generator: torch.Generator, *, validating: bool = False
+    ) -> dict[str, Tensor | None]:
+        """Every loss that is asked for, of one batch."""
+        masked, states = self._read(batch, generator)
+        done = min(1.0, self.progress.step / self.total)
+        step = Step(
+            self.network,
+            batch,
+            masked,
+            states,
+            lambda: self._read(batch, generator)[1],
+            anchor,
+            torch.tensor(self.options.ahead_s, dtype=torch.float64, device=anchor.device),
+            reversal_strength(done, gamma=self.options.reversal_gamma),
+        )
+        asked = [name for name in self.options.losses if not validating or SELF_SUPERVISION[name].validated]
+        return {name: SELF_SUPERVISION[name].loss(step) for name in asked}
+
+    def _read(self, batch: MultiSample, generator: torch.Generator) -> tuple[Masked, NeuralStates]:
+        """Hide something, and read the rest."""
+        masked = mask(batch, self.network.rates, self.options.mask, generator=generator)
+        return masked, self.network.model(masked.batch, seen=masked.seen)[0]
+
+    def _shared(self) -> list[Tensor]:
+        """What all losses go through, for weights that follow gradients: the norm behind the last Mamba block."""
+        return list(self.network.model.dynamics.norm.parameters()) if self.options.weighting == "gradnorm" else []
+
+    def _move(self) -> None:
+        """Move the weights once."""
+        warmup = round(self.options.warmup_fraction * self.total)
+        factor = SCHEDULES[self.options.schedule](self.progress.step, total=self.total, warmup=warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.options.learning_rate * factor
+        if self.options.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.gradient_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.progress.step += 1
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """Weighted mean over sets, each with its share of a step, of the losses that say how good states are.
+
+        The same rows are hidden in every epoch, so that epochs can be compared; the weights are those of `losses`.
+        """
+        self.network.eval()
+        generator = torch.Generator().manual_seed(self.options.seed)
+        sums, rows = [0.0] * len(self.feed.weights), [0] * len(self.feed.weights)
+        for number, batch, anchor in self.feed.validation():
+            losses = self._losses(batch, anchor, generator, validating=True)
+            said = [self.options.losses[name] * float(each) for name, each in losses.items() if each is not None]
+            sums[number], rows[number] = sums[number] + sum(said) * len(batch), rows[number] + len(batch)
+        total = sum(float(w) * s / n for w, s, n in zip(self.feed.weights, sums, rows, strict=True) if n)
+        return self._finite(total, "validation")
+
+    def _finite(self, loss: float, part: str) -> float:
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the {part} loss became {loss} in epoch {self.progress.epoch + 1}; lower "
+                f"pretrain.learning_rate={self.options.learning_rate} or "
+                f"pretrain.gradient_clip={self.options.gradient_clip}"
+            )
+        return loss
+
+    def _seeded(self, epoch: int) -> torch.Generator:
+        """Randomness of one epoch alone."""
+        seed = self.options.seed * 100_003 + epoch
+        torch.manual_seed(seed)
+        return torch.Generator().manual_seed(seed)
+
+    def _note(self, point: Point) -> None:
+        """Count the epoch and keep the weights if they are the best so far."""
+        self.progress.epoch += 1
+        self.progress.curve.append(vars(point))
+        if point.validation_loss < self.progress.best_loss:
+            self.progress.best_loss, self.progress.best_epoch = point.validation_loss, self.progress.epoch
+            self.best = self._weights()
+
+    def _weights(self) -> Weights:
+        return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
+
+    def _save(self) -> None:
+        """Keep all that the next epoch depends on."""
+        tensors = {f"last/{name}": value for name, value in self._weights().items()}
+        tensors |= {f"best/{name}": value for name, value in self.best.items()}
+        tensors |= {f"manager/{name}": value for name, value in self.manager.state_dict().items()}
+        save_checkpoint(
+            self.folder / "state.safetensors", tensors | optimizer_tensors(self.optimizer), **vars(self.progress)
+        )
+
+    def _resume(self) -> None:
+        """Take up a pretraining that was cut off."""
+        path = self.folder / "state.safetensors"
+        if not path.is_file():
+            return
+        tensors, facts = load_checkpoint(path)
+        self.progress = PretrainProgress(**facts)
+        self.network.load_state_dict(under(tensors, "last/"))
+        self.manager.load_state_dict(under(tensors, "manager/"))
+        self.best = under(tensors, "best/")
+        load_optimizer(self.optimizer, tensors)

@@ -1,0 +1,96 @@
+"""How the multimodal model is pretrained. Section `pretrain` of params.yaml, without its datasets.
+
+Nothing here needs torch, so reading params stays fast.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
+
+from neurofmx.tables import pick
+
+# keys of `self_supervision.SELF_SUPERVISION`, which needs torch; a test holds the two together
+LOSSES = ("reconstruction", "forecast", "contrast", "temporal", "species", "sessions", "confusion", "mmd")
+Balance = Literal["species", "datasets", "windows"]
+Weight = Annotated[float, Field(ge=0)]
+
+
+class MaskOptions(BaseModel):
+    """What is hidden. Part `mask` of section `pretrain`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    units: float = Field(default=1.0, ge=0, description="Weight of rows in which units or channels are hidden.")
+    time: float = Field(default=1.0, ge=0, description="Weight of rows in which stretches of time are hidden.")
+    modality: float = Field(
+        default=1.0, ge=0, description="Weight of rows in which a modality is hidden; rows of one modality count none."
+    )
+    share: float = Field(default=0.3, gt=0, lt=1, description="Share of the units, or of the time, that is hidden.")
+    span_s: float = Field(default=0.2, gt=0, description="Length of a hidden stretch of time, s.")
+
+    @model_validator(mode="after")
+    def _something_is_hidden(self) -> MaskOptions:
+        if not self.units + self.time:
+            raise ValueError("units=0, time=0: rows with one modality need a plan; set one of them above 0")
+        return self
+
+
+class PretrainOptions(BaseModel):
+    """Settings of a pretraining."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    fold: int = Field(
+        default=0, ge=0, description="Fold of each dataset whose training and validation windows are read."
+    )
+    tolerance: float = Field(
+        default=0.06, ge=0, description="Greatest distance of two modalities' anchors that are one moment, s."
+    )
+    balance: Balance = Field(
+        default="species", description="What counts alike in a step: species, datasets or single windows."
+    )
+    drop_modalities: float = Field(
+        default=0.2, ge=0, lt=1, description="Probability that a row loses a modality, never all of them."
+    )
+    mask: MaskOptions = Field(default=MaskOptions(), description="What is hidden to be reconstructed.")
+    losses: dict[str, Weight] = Field(
+        default={"reconstruction": 1.0, "forecast": 0.5, "contrast": 0.1},
+        min_length=1,
+        description="What the network is asked for, each with its weight (of `fixed`): "
+        "keys of `neurofmx.training.self_supervision.SELF_SUPERVISION`.",
+    )
+    weighting: Literal["fixed", "uncertainty", "gradnorm"] = Field(
+        default="fixed", description="How several losses become one; the other two learn the weights."
+    )
+    ahead_s: tuple[PositiveFloat, ...] = Field(
+        default=(0.1, 0.2), min_length=1, description="How far ahead forecasts go, s, shortest first."
+    )
+    reversal_gamma: float = Field(
+        default=10.0, gt=0, description="How soon the reversed gradients of the domain branches rise to full strength."
+    )
+    learning_rate: float = Field(default=1e-3, gt=0, description="Highest learning rate of AdamW.")
+    schedule: Literal["cosine", "constant", "linear", "inverse_sqrt", "one_cycle", "stable_decay"] = Field(
+        default="cosine", description="How the rate falls after the warm-up; see `neurofmx.training.schedule`."
+    )
+    warmup_fraction: float = Field(default=0.1, ge=0, lt=1, description="Share of all steps with a rising rate.")
+    batch_size: int = Field(default=64, ge=2, description="Rows of a step, of all datasets together.")
+    steps: int = Field(default=50, ge=1, description="Steps of an epoch; after each the state is kept.")
+    num_epochs: int = Field(default=20, ge=1, description="Epochs.")
+    weight_decay: float = Field(default=0.05, ge=0, description="Decoupled weight decay of AdamW.")
+    gradient_clip: float | None = Field(
+        default=1.0, gt=0, description="Longest gradient, Euclidean norm over all weights; null for any length."
+    )
+    seed: int = Field(default=42, ge=0, description="Seed of weights, order, masks and dropout.")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where to train; auto prefers CUDA.")
+    threads: int = Field(default=1, ge=1, description="CPU threads; part of what fixes the bits.")
+
+    @field_validator("losses")
+    @classmethod
+    def _are_known(cls, losses: dict[str, float]) -> dict[str, float]:
+        for name in losses:
+            pick(dict.fromkeys(LOSSES), name, "loss of a pretraining")
+        if not any(losses.values()):
+            raise ValueError("all weights are 0: give one loss a weight above 0")
+        return losses

@@ -1,0 +1,181 @@
+"""What a pretraining asks of the network, by name: each entry makes one loss of a step, or none where nothing is asked.
+
+reconstruction   what was hidden (`mask_plans.py`), squared error in standardised units
+forecast         every stream some time after the end of each step, from that step's latents alone
+contrast         the same rows with other things hidden: which belong together?
+temporal         rows of one session near in time are alike, those far apart are not
+species          a classifier of species behind a reversed gradient
+sessions         the same of sessions
+confusion        states of which a classifier of species is as unsure as can be
+mmd              distance of the clouds of states of two species
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from neurofmx.losses.domain_adversarial import domain_adversarial, domain_cross_entropy
+from neurofmx.losses.domain_confusion import domain_confusion
+from neurofmx.losses.forecast import forecast_loss
+from neurofmx.losses.info_nce import info_nce
+from neurofmx.losses.masked_reconstruction import masked_reconstruction
+from neurofmx.losses.mmd import domain_mmd
+from neurofmx.losses.temporal_contrastive import apart_in_time, temporal_contrastive
+from neurofmx.models.foundation.assembled import Assembled
+from neurofmx.models.foundation.domain import DomainBranch
+from neurofmx.models.foundation.targets import sample_times, samples_at
+from neurofmx.models.neurofmx import NeuralStates
+from neurofmx.tokenizers.masking import Masked
+from neurofmx.tokenizers.multi_sample import MultiSample
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A batch, what was hidden of it, and what the network made of the rest.
+
+    Args:
+        network: Model and heads.
+        batch: The rows before anything was hidden.
+        masked: The rows that the network read.
+        states: What it made of them.
+        other: Makes states of the same rows with other things hidden, for contrasts.
+        anchor: Moment of each row in its recording (B,), s, float64.
+        ahead: How far ahead forecasts go (H,), s.
+        strength: Of the reversed gradients.
+    """
+
+    network: Assembled
+    batch: MultiSample
+    masked: Masked
+    states: NeuralStates
+    other: Callable[[], NeuralStates]
+    anchor: Tensor
+    ahead: Tensor
+    strength: float
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean state of each row (B, D)."""
+        return self.network.heads.mean(self.states)
+
+    @property
+    def duration(self) -> float:
+        """Length of the longest window, s."""
+        return max(self.network.model.streams[name].duration for name in self.batch.streams)
+
+
+class Asked(NamedTuple):
+    """One entry of `SELF_SUPERVISION`.
+
+    Args:
+        loss: Of a step; None where it asks nothing.
+        validated: Whether it counts in the validation loss: what is learnt against another part of the network says
+            nothing of how good the states are.
+    """
+
+    loss: Callable[[Step], Tensor | None]
+    validated: bool
+
+
+def reconstruction(step: Step) -> Tensor | None:
+    """Mean over streams of the squared error of what was hidden."""
+    losses = []
+    for name, hidden in step.masked.hidden.items():
+        if bool(hidden.any()):
+            time = sample_times(step.batch, name, rate=step.network.rates[name])
+            sample = step.batch.samples[name]
+            said = step.network.heads.readout.reconstruct(step.states, name, time, recording=sample.recording)
+            losses.append(masked_reconstruction(said, sample.x.flatten(2), hidden=hidden))
+    return torch.stack(losses).mean() if losses else None
+
+
+def forecast(step: Step) -> Tensor | None:
+    """Mean over streams of the squared error of forecasts; what lies behind a window is not asked."""
+    losses = []
+    rows, steps = step.states.mask.shape
+    for name in step.batch.streams:
+        time = (step.states.time[..., None] + step.ahead).flatten(1)
+        target, there = samples_at(step.batch, name, time, rate=step.network.rates[name])
+        shape = (rows, steps, len(step.ahead), -1)
+        asked = there.reshape(shape) & step.states.mask[..., None, None]
+        if bool(asked.any()):
+            recording = step.batch.samples[name].recording
+            said = step.network.heads.readout.forecast(step.states, name, step.ahead, recording=recording)
+            losses.append(forecast_loss(said, target.reshape(shape), mask=asked))
+    return torch.stack(losses).mean() if losses else None
+
+
+def contrast(step: Step) -> Tensor | None:
+    """InfoNCE of two views of the rows; rows that share time are nobody's negatives."""
+    heads, session = step.network.heads, step.batch.session
+    one, other = (heads.contrastive(heads.mean(states)) for states in (step.states, step.other()))
+    return info_nce(one, other, negatives=apart_in_time(step.anchor, distance=step.duration, session=session))
+
+
+def temporal(step: Step) -> Tensor | None:
+    """Rows that begin within a window's length are alike, those two lengths apart are not."""
+    duration = step.duration
+    how = {"near": duration, "apart": 2 * duration, "duration": duration, "session": step.batch.session}
+    return temporal_contrastive(step.network.heads.contrastive(step.mean), step.anchor, **how)
+
+
+def species(step: Step) -> Tensor | None:
+    """Cross-entropy of naming the species, its gradient reversed in the states."""
+    return _adversarial(step, step.network.heads.species, step.batch.species)
+
+
+def sessions(step: Step) -> Tensor | None:
+    """Cross-entropy of naming the session, its gradient reversed in the states."""
+    return _adversarial(step, step.network.heads.sessions, step.batch.session)
+
+
+def confusion(step: Step) -> Tensor | None:
+    """How sure a classifier of species is; it learns from states that it cannot move."""
+    branch = step.network.heads.species
+    if len(branch.domains) < 2:
+        return None
+    learnt = domain_cross_entropy(branch.logits(step.mean.detach()), step.batch.species)
+    return learnt + step.strength * domain_confusion(step.mean, _Logits(branch))
+
+
+def mmd(step: Step) -> Tensor | None:
+    """Squared discrepancy of the species in the batch."""
+    if len(step.batch.species.unique()) < 2:
+        return None
+    return domain_mmd(step.mean, step.batch.species)
+
+
+def _adversarial(step: Step, branch: DomainBranch, domain: Tensor) -> Tensor | None:
+    """The loss of a domain branch; none where there is one domain only."""
+    if len(branch.domains) < 2:
+        return None
+    return domain_adversarial(step.mean, domain, _Logits(branch), strength=step.strength)
+
+
+class _Logits(nn.Module):
+    """A domain branch as a plain classifier: the loss itself turns the gradient round."""
+
+    def __init__(self, branch: DomainBranch) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (N, D) to logits (N, domains)."""
+        return self.branch.logits(features)
+
+
+SELF_SUPERVISION: dict[str, Asked] = {
+    "reconstruction": Asked(reconstruction, True),
+    "forecast": Asked(forecast, True),
+    "contrast": Asked(contrast, True),
+    "temporal": Asked(temporal, True),
+    "species": Asked(species, False),
+    "sessions": Asked(sessions, False),
+    "confusion": Asked(confusion, False),
+    "mmd": Asked(mmd, False),
+}

@@ -1,0 +1,69 @@
+"""Learning curves of answers whose scores are known, their table, and figures that are drawn the same twice."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neurofmx.evaluation.learning_curves import Learnt, curves_markdown, curves_plot, learning_curves
+from neurofmx.evaluation.pretrain_figure import pretrain_figure
+from neurofmx.task import Task
+from neurofmx.training.pretrain import Point
+
+TASK = Task("regression", "place", ("place",))
+BLOCK = np.arange(400) // 10
+Y = np.random.default_rng(0).normal(size=(400, 1))
+
+
+def answers(error: float, seed: int) -> np.ndarray:
+    """Two seeds that are off by noise of a known size: R2 is about 1 - error^2."""
+    return Y + error * np.random.default_rng(seed).normal(size=(2, 400, 1))
+
+
+LEARNT = [
+    Learnt("scratch", 10, answers(0.9, 1), 40.0),
+    Learnt("finetune", 10, answers(0.5, 2), 40.0),
+    Learnt("scratch", 100, answers(0.3, 3), 400.0),
+    Learnt("finetune", 100, answers(0.3, 4), 400.0),
+    Learnt("linear", 50, answers(0.4, 5)[:1], 200.0),
+]
+
+
+def test_points_have_the_scores_of_their_answers_and_the_gain_over_scratch() -> None:
+    points = {(p["start"], p["share"]): p for p in learning_curves(LEARNT, Y, BLOCK, TASK, draws=200)}
+    for start, share, error in (("scratch", 10, 0.9), ("finetune", 10, 0.5), ("linear", 50, 0.4)):
+        point = points[start, share]
+        assert point["score"] == pytest.approx(1 - error**2, abs=0.06)
+        assert point["low"] < point["score"] < point["high"]
+    gain = points["finetune", 10]["minus_scratch"]
+    assert gain["value"] == pytest.approx(points["finetune", 10]["score"] - points["scratch", 10]["score"])
+    assert gain["low"] > 0.3
+    same = points["finetune", 100]["minus_scratch"]
+    assert same["low"] < 0 < same["high"]
+    assert "minus_scratch" not in points["scratch", 10]
+    assert "minus_scratch" not in points["linear", 50]  # scratch never learnt from half
+    with pytest.raises(ValueError, match="learnt is empty"):
+        learning_curves([], Y, BLOCK, TASK)
+
+
+def test_the_table_holds_every_point(tmp_path: Path) -> None:
+    points = learning_curves(LEARNT, Y, BLOCK, TASK, draws=100)
+    rows = curves_markdown(points, headline="r2").splitlines()[2:]
+    assert [re.findall(r"\w+", row)[:2] for row in rows] == [[p["start"], str(p["share"])] for p in points]
+    for path in (tmp_path / "a.png", tmp_path / "b.png"):
+        curves_plot(points, path, headline="r2", title="made")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_figure_of_a_pretraining_follows_its_curve(tmp_path: Path) -> None:
+    curve = [Point(k, 2 / k, 1.8 / k, {"reconstruction": 1 / k}) for k in (1, 2, 3)]
+    for name, points in (("a", curve), ("b", curve), ("c", curve[:2])):
+        pretrain_figure(points, tmp_path / f"{name}.png")
+    drawn = [(tmp_path / f"{name}.png").read_bytes() for name in "abc"]
+    assert drawn[0] == drawn[1] != drawn[2]
+    with pytest.raises(ValueError, match="curve is empty"):
+        pretrain_figure([], tmp_path / "d.png")
