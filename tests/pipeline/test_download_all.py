@@ -183,7 +183,7 @@ def test_a_suite_is_one_command_that_dvc_understands(toys: Checkout) -> None:
     shown = toys.run("make", "-s", "suite", "SUITE=small", "DRY=1").stdout.strip()
     assert shown == (
         "dvc exp run --keep-going -m 'suite small' -S '+run.datasets.toy_c={kind: toy, modality: eeg}' "
-        "-S 'run.compare=[lstm]' -S 'evaluate.seeds=[1,2]' -S train.num_epochs=3"
+        "-S 'run.compare=[lstm]' -S 'evaluate.seeds=[1,2]' -S ++train.num_epochs=3"
     )
     words = shlex.split(shown)
     apply_overrides(toys.root / "params.yaml", [after for word, after in pairwise(words) if word == "-S"])

@@ -42,7 +42,7 @@ def full_precision(kernel: Callable[Arguments, Result]) -> Callable[Arguments, R
     def widened(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         values = [*args, *kwargs.values()]
         device = next(value.device.type for value in values if isinstance(value, Tensor))
-        if not torch.is_autocast_enabled(device):
+        if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
             if not any(map(_is_half, values)):  # the usual case, which costs a stream a call a layer
                 return compute(*args, **kwargs)
             return compute(*map(_widen, args), **{name: _widen(value) for name, value in kwargs.items()})
