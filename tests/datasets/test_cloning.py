@@ -37,7 +37,7 @@ def test_the_reacher_is_pushed_to_where_its_tip_meets_the_target() -> None:
 
 
 def test_the_observations_are_those_the_experts_read() -> None:
-    seen = SMALL["reacher"].record()[0].signal("trajectory").data
+    seen = SMALL["reacher"].generate()[0].signal("trajectory").data
     for row in seen[[0, 20, 49]]:
         angles = np.arctan2(row[2:4], row[:2])
         np.testing.assert_allclose(looking_at(angles, row[4:6], row[6:8]), row, atol=2e-3)
@@ -61,7 +61,7 @@ def test_the_expert_earns_far_more_than_random_commands(robot: str) -> None:
 
 def test_recordings_hold_what_the_expert_would_do_and_the_same_seed_gives_the_same() -> None:
     dataset = MujocoCloning(episodes=5)
-    first, again, other = dataset.record(), dataset.record(), MujocoCloning(episodes=5, seed=1).record()
+    first, again, other = dataset.generate(), dataset.generate(), MujocoCloning(episodes=5, seed=1).generate()
     assert len(first) == 5
     for a, b, c in zip(first, again, other, strict=True):
         seen, commanded = (a.signal(name).data for name in ("trajectory", "action"))
@@ -85,7 +85,7 @@ def test_a_window_ends_with_the_newest_observation_and_begins_at_rest() -> None:
 def cut_windows(dataset: MujocoCloning) -> Windows:
     options = CutOptions(anchor="sample", start=-0.06, stop=0.02)
     asked = {"task": dataset.task, "split": dataset.split, "modality": "trajectory", "dataset": "made"}
-    return cut(dataset.record(), signal="trajectory", options=options, **asked)
+    return cut(dataset.generate(), signal="trajectory", options=options, **asked)
 
 
 def test_a_cloned_policy_steers_as_it_answers_windows() -> None:

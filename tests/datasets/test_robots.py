@@ -99,7 +99,7 @@ def test_a_simulated_robot_moves_as_its_physics_say(robot: str) -> None:
     import gymnasium
 
     dataset = Mujoco(robot=robot, **SMALL)
-    recordings = dataset.record()
+    recordings = dataset.generate()
     assert [r.session for r in recordings] == [f"episode-00{k}" for k in range(5)]
     signal, change = (recordings[0].signal(name) for name in ("trajectory", "change"))
     width = dataset.expected.channels

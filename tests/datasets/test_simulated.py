@@ -11,18 +11,18 @@ from neurofmx.recording import Recording
 
 @pytest.fixture(scope="module")
 def session() -> Recording:
-    return Simulated(minutes=10, units=6).generate()
+    return Simulated(minutes=10, units=6).generate()[0]
 
 
 def test_the_seed_alone_decides(session: Recording) -> None:
-    again, other = Simulated(minutes=10, units=6).generate(), Simulated(minutes=10, units=6, seed=1).generate()
+    again, other = Simulated(minutes=10, units=6).generate()[0], Simulated(minutes=10, units=6, seed=1).generate()[0]
     for name, signal in session.signals.items():
         np.testing.assert_array_equal(again.signal(name).data, signal.data)
         assert (other.signal(name).data != signal.data).any()
 
 
 def test_more_units_leave_the_latents_alone(session: Recording) -> None:
-    more = Simulated(minutes=10, units=9).generate()
+    more = Simulated(minutes=10, units=9).generate()[0]
     for name in ("head_direction", "latent", "emg"):
         np.testing.assert_array_equal(more.signal(name).data, session.signal(name).data)
 
@@ -59,14 +59,14 @@ def test_field_potentials_are_the_mixture_plus_noise(session: Recording, name: s
     state = np.column_stack([latent, np.cos(heading), np.sin(heading)])
     rest = session.signal(name).data - state @ session.array(f"{name}_mixing").T
     np.testing.assert_allclose(rest.std(axis=0), 0.5, rtol=0.02)
-    silent = Simulated(minutes=1, noise=0).generate()
+    silent = Simulated(minutes=1, noise=0).generate()[0]
     heading, latent = silent.signal("head_direction").data, silent.signal("latent").data
     state = np.column_stack([latent, np.cos(heading), np.sin(heading)])
     np.testing.assert_allclose(silent.signal(name).data, state @ silent.array(f"{name}_mixing").T, atol=1e-5)
 
 
 def test_calcium_is_the_decaying_sum_of_the_spikes() -> None:
-    silent = Simulated(minutes=0.5, units=2, noise=0).generate()
+    silent = Simulated(minutes=0.5, units=2, noise=0).generate()[0]
     calcium = silent.signal("calcium")
     spikes = silent.event("spikes")
     edges = np.arange(len(calcium.data) + 1) / RATE

@@ -132,7 +132,7 @@ def test_a_cell_without_a_baseline_is_named() -> None:
 
 def test_the_simulated_cells_follow_their_spikes() -> None:
     """The generated session holds its truth: fluorescence is the spikes through a decay, and noise."""
-    made = DATASETS["simulated"](minutes=1, units=4, noise=0.1).generate()
+    made = DATASETS["simulated"](minutes=1, units=4, noise=0.1).generate()[0]
     shining = made.signal("calcium")
     bright = made.with_signal("calcium", Signal(20 + shining.data, shining.rate, "a.u.", shining.channels))
     found = clean(bright, baseline_s=10.0, rate=50.0)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.recording import Recording, Signal, Source, Trials, load, save
+from neurofmx.datasets.base import Expected, Modality, Split
+from neurofmx.datasets.generated import Generated
+from neurofmx.recording import Recording, Signal, Trials
 from neurofmx.task import Task
 
-FILE = "windows.h5"
 TRAINING, HELD = "train", "valid"
 
 
-class MemoryTask(Dataset):
+class MemoryTask(Generated):
     """Generated windows, one trial each, of the training length and of other lengths to test on.
 
     Signal `text` holds symbols as code points, one a second by convention; `preprocess: {unit: character}` numbers
@@ -38,6 +36,7 @@ class MemoryTask(Dataset):
     species: ClassVar[str] = "none (generated)"
     licence: ClassVar[str] = "the package's own"
     local: ClassVar[bool] = True
+    file: ClassVar[str] = "windows.h5"
 
     length: int = Field(default=64, ge=4)
     test_lengths: tuple[Annotated[int, Field(ge=4)], ...] = Field(default=(64, 256, 1024), min_length=1)
@@ -80,19 +79,6 @@ class MemoryTask(Dataset):
     def expected(self) -> Expected:
         """Training, validation and one recording a length."""
         return Expected("text", recordings=2 + len(self.test_lengths), channels=1, rate=1.0)
-
-    def checksums(self) -> dict[str, str]:
-        """None: the bytes follow from the options."""
-        return {}
-
-    def retrieve(self, names: tuple[str, ...], *, folder: Path, cache: Path) -> tuple[str, ...]:
-        """Draw all windows."""
-        save(folder / FILE, self.generate())
-        return (FILE,)
-
-    def parse(self, folder: Path, sources: dict[str, Source]) -> list[Recording]:
-        """Read the windows."""
-        return [replace(made, sources=tuple(sources.values())) for made in load(folder / FILE)]
 
     def generate(self) -> list[Recording]:
         """Draw all windows from the options.

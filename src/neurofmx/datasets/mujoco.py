@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, final
 
 import numpy as np
 from pydantic import Field
 
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
+from neurofmx.datasets.base import Expected, Modality, Split
+from neurofmx.datasets.generated import Generated
 from neurofmx.datasets.simulator import environment
-from neurofmx.recording import Recording, Signal, Source, load, save
+from neurofmx.recording import Recording, Signal
 from neurofmx.task import Task
 
-FILE = "episodes.h5"
 LINGER = 0.9  # share of a motor's command that stays from one step to the next
 
 
@@ -35,7 +33,7 @@ ROBOTS = {
 
 
 @final
-class Mujoco(Dataset):
+class Mujoco(Generated):
     """Episodes of a robot whose motors follow smooth noise.
 
     A recording is an episode. Signal `trajectory` is `(steps, observations + actions)`, what the robot's sensors say
@@ -59,6 +57,7 @@ class Mujoco(Dataset):
     citation: ClassVar[str] = "Todorov et al. 2012, IROS:5026-5033; Towers et al. 2024, arXiv:2407.17032"
     homepage: ClassVar[str] = "https://gymnasium.farama.org"
     source: ClassVar[str] = "simulated on this machine"
+    file: ClassVar[str] = "episodes.h5"
 
     robot: Literal["pusher", "reacher", "swimmer"] = "swimmer"
     episodes: int = Field(default=10, ge=5)
@@ -81,20 +80,7 @@ class Mujoco(Dataset):
         robot = ROBOTS[self.robot]
         return Expected("trajectory", self.episodes, robot.observations + robot.actions, robot.rate)
 
-    def checksums(self) -> dict[str, str]:
-        """None: the bytes follow from the options."""
-        return {}
-
-    def retrieve(self, names: tuple[str, ...], *, folder: Path, cache: Path) -> tuple[str, ...]:
-        """Let the robot move; raises ImportError where the simulator is missing."""
-        save(folder / FILE, self.record())
-        return (FILE,)
-
-    def parse(self, folder: Path, sources: dict[str, Source]) -> list[Recording]:
-        """Read the episodes."""
-        return [replace(made, sources=tuple(sources.values())) for made in load(folder / FILE)]
-
-    def record(self) -> list[Recording]:
+    def generate(self) -> list[Recording]:
         """Simulate all episodes.
 
         Returns:

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, final
 
 import numpy as np
 from pydantic import Field
 
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
+from neurofmx.datasets.base import Expected, Modality, Split
 from neurofmx.datasets.experts import reach, swim
+from neurofmx.datasets.generated import Generated
 from neurofmx.datasets.simulator import environment
-from neurofmx.recording import Recording, Signal, Source, load, save
+from neurofmx.recording import Recording, Signal
 from neurofmx.task import Task
 
-FILE = "episodes.h5"
 Policy = Callable[
     [np.ndarray], np.ndarray
 ]  # observations so far (episodes, steps, sensors) -> commands (episodes, motors)
@@ -81,7 +79,7 @@ class Played(NamedTuple):
 
 
 @final
-class MujocoCloning(Dataset):
+class MujocoCloning(Generated):
     """Episodes that an expert steers, with noise on its commands so that it is also seen to make good for errors.
 
     A recording is an episode. Signal `trajectory` is `(steps, observations)`, what the sensors say; signal `action` is
@@ -106,6 +104,7 @@ class MujocoCloning(Dataset):
     citation: ClassVar[str] = "Todorov et al. 2012, IROS:5026-5033; Towers et al. 2024, arXiv:2407.17032"
     homepage: ClassVar[str] = "https://gymnasium.farama.org"
     source: ClassVar[str] = "simulated on this machine"
+    file: ClassVar[str] = "episodes.h5"
 
     robot: Literal["reacher", "swimmer"] = "reacher"
     episodes: int = Field(default=40, ge=5)
@@ -128,20 +127,7 @@ class MujocoCloning(Dataset):
         robot = ROBOTS[self.robot]
         return Expected("trajectory", self.episodes, robot.observations, robot.rate)
 
-    def checksums(self) -> dict[str, str]:
-        """None: the bytes follow from the options."""
-        return {}
-
-    def retrieve(self, names: tuple[str, ...], *, folder: Path, cache: Path) -> tuple[str, ...]:
-        """Let the expert steer; raises ImportError where the simulator is missing."""
-        save(folder / FILE, self.record())
-        return (FILE,)
-
-    def parse(self, folder: Path, sources: dict[str, Source]) -> list[Recording]:
-        """Read the episodes."""
-        return [replace(made, sources=tuple(sources.values())) for made in load(folder / FILE)]
-
-    def record(self) -> list[Recording]:
+    def generate(self) -> list[Recording]:
         """Simulate all episodes.
 
         Returns:

@@ -19,13 +19,13 @@ from neurofmx.kernels.lif_neuron import NeuronState
 from neurofmx.kernels.lif_readout import Readout, weighted
 from neurofmx.layers.population_decoder import PopulationMean
 from neurofmx.layers.spike_code import SCHEMES, EncodingScheme
-from neurofmx.layers.spike_encoder import SpikeEncoder
+from neurofmx.layers.spike_encoder import AnySpikeEncoder
 from neurofmx.layers.spiking_neurons import SpikingNeurons
 from neurofmx.layers.threshold_distributions import ThresholdDistribution, threshold_factors
 from neurofmx.tables import pick
 
 
-class PopulationSpikingEncoder(nn.Module):
+class PopulationSpikingEncoder(AnySpikeEncoder):
     """Encodes tokens as spikes, each value by a population of neurons that share one current.
 
     Stands in for `SpikeEncoder`: the same calls, and outputs of the same shapes. They are weighted means over the
@@ -58,33 +58,17 @@ class PopulationSpikingEncoder(nn.Module):
         threshold_spread: float = 0.5,
         **neurons: Any,
     ) -> None:
-        super().__init__()
         factors = threshold_factors(threshold_distribution, population_size, spread=threshold_spread)
-        self.encoding_scheme = encoding_scheme
-        self.scheme = pick(SCHEMES, encoding_scheme, "encoding_scheme")
-        self.neurons = SpikingNeurons(
+        sized = SpikingNeurons(
             population_size * spike_units,
             num_spike_steps=num_steps,
             factors=factors.repeat_interleave(spike_units),
             **neurons,
         )
-        self.current = nn.Linear(input_dim, spike_units)
+        super().__init__(sized, nn.Linear(input_dim, spike_units))
+        self.encoding_scheme = encoding_scheme
+        self.scheme = pick(SCHEMES, encoding_scheme, "encoding_scheme")
         self.mean = PopulationMean(spike_units, population_size)
-
-    @property
-    def num_spike_steps(self) -> int:
-        """Spike steps per token, S."""
-        return self.neurons.num_spike_steps
-
-    @property
-    def beta(self) -> Tensor:
-        """Decay per step of every neuron (P * U,), within 0 and 1."""
-        return self.neurons.beta
-
-    @property
-    def threshold(self) -> Tensor:
-        """Firing threshold of every neuron (P * U,), above 0."""
-        return self.neurons.threshold
 
     def forward(
         self, x: Tensor, state: NeuronState | None = None, *, mask: Tensor | None = None
@@ -155,6 +139,3 @@ class PopulationSpikingEncoder(nn.Module):
         traces, trace = weighted(self.mean(self.scheme.worth(spikes)), trace, weights, carry, mask)
         sent = self.scheme.sent(spikes.detach()).sum((1, 2))
         return Readout(traces, self.mean(potentials[:, :, -1]), last, trace, sent)
-
-
-AnySpikeEncoder = SpikeEncoder | PopulationSpikingEncoder

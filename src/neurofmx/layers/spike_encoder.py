@@ -5,6 +5,7 @@ Shapes: B batch, L tokens, S spike steps per token, N neurons.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,7 +15,55 @@ from neurofmx.kernels.lif_readout import Readout
 from neurofmx.layers.spiking_neurons import SpikingNeurons
 
 
-class SpikeEncoder(nn.Module):
+class AnySpikeEncoder(nn.Module, ABC):
+    """What every spike encoder has: a current from each token, neurons that it drives, and two ways to be read.
+
+    Args:
+        neurons: The spiking neurons.
+        current: Token (B, L, input_dim) to current (B, L, values).
+    """
+
+    def __init__(self, neurons: SpikingNeurons, current: nn.Linear) -> None:
+        super().__init__()
+        self.neurons = neurons
+        self.current = current
+
+    @property
+    def num_spike_steps(self) -> int:
+        """Spike steps per token, S."""
+        return self.neurons.num_spike_steps
+
+    @property
+    def beta(self) -> Tensor:
+        """Decay per step of every neuron (neurons,), within 0 and 1."""
+        return self.neurons.beta
+
+    @property
+    def threshold(self) -> Tensor:
+        """Firing threshold of every neuron (neurons,), above 0."""
+        return self.neurons.threshold
+
+    @abstractmethod
+    def forward(
+        self, x: Tensor, state: NeuronState | None = None, *, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, NeuronState]:
+        """Encodes a stretch of tokens as spikes and potentials of every step, and returns the last state with them."""
+
+    @abstractmethod
+    def readout(
+        self,
+        x: Tensor,
+        state: NeuronState | None = None,
+        trace: Tensor | None = None,
+        *,
+        weights: list[float],
+        carry: float,
+        mask: Tensor | None = None,
+    ) -> Readout:
+        """Encodes a stretch of tokens, and keeps a weighted sum of each token's spikes in place of the spikes."""
+
+
+class SpikeEncoder(AnySpikeEncoder):
     """Encodes tokens as spikes of leaky integrate-and-fire neurons.
 
     Each token becomes one current per neuron, held for `num_spike_steps` steps. The membrane potential runs on from
@@ -33,24 +82,7 @@ class SpikeEncoder(nn.Module):
     """
 
     def __init__(self, input_dim: int, spiking_units: int, **neurons: Any) -> None:
-        super().__init__()
-        self.neurons = SpikingNeurons(spiking_units, **neurons)
-        self.current = nn.Linear(input_dim, spiking_units)
-
-    @property
-    def num_spike_steps(self) -> int:
-        """Spike steps per token, S."""
-        return self.neurons.num_spike_steps
-
-    @property
-    def beta(self) -> Tensor:
-        """Decay per step of every neuron (N,), within 0 and 1."""
-        return self.neurons.beta
-
-    @property
-    def threshold(self) -> Tensor:
-        """Firing threshold of every neuron (N,), above 0."""
-        return self.neurons.threshold
+        super().__init__(SpikingNeurons(spiking_units, **neurons), nn.Linear(input_dim, spiking_units))
 
     def forward(
         self, x: Tensor, state: NeuronState | None = None, *, mask: Tensor | None = None

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from neurofmx.kernels.lif_neuron import NeuronState
 from neurofmx.kernels.lif_readout import weighted
-from neurofmx.layers.population_encoder import AnySpikeEncoder
+from neurofmx.layers.spike_encoder import AnySpikeEncoder
 from neurofmx.tables import pick
 
 Method = Literal["rate", "temporal", "potential"]

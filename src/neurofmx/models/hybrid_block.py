@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from neurofmx.kernels.lif_neuron import NeuronState
 from neurofmx.layers.attention import CrossModalState
 from neurofmx.layers.mamba import MambaState
-from neurofmx.layers.mixture import MixtureOfExperts
-from neurofmx.layers.population_encoder import AnySpikeEncoder, PopulationSpikingEncoder
-from neurofmx.layers.spike_encoder import SpikeEncoder
 from neurofmx.layers.spike_to_mamba import Encoded, SpikeToMambaAdapter
+from neurofmx.models import block_parts as parts
 from neurofmx.models.configs import HybridConfig
 from neurofmx.models.integration import BidirectionalState, PairState, integrate
 
@@ -53,7 +51,7 @@ class HybridBlock(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(config.hidden_dim, eps=config.layer_norm_eps)
         if config.use_spikes:
-            self.encoder = _encoder(config)
+            self.encoder = parts.encoder(config)
             self.adapter = SpikeToMambaAdapter(
                 config.spiking_units,
                 config.hidden_dim,
@@ -64,7 +62,7 @@ class HybridBlock(nn.Module):
         self.spikes = config.use_spikes
         self.integration = integrate(config)
         self.dropout = nn.Dropout(config.dropout)
-        self.experts = _experts(config) if config.moe_experts else None
+        self.experts = parts.experts(config) if config.moe_experts else None
 
     def forward(self, x: Tensor, state: BlockState | None = None) -> tuple[Tensor, BlockState, Tensor]:
         """Runs the block over a stretch of tokens.
@@ -95,45 +93,3 @@ class HybridBlock(nn.Module):
         """The paths behind the spikes, and their state."""
         y, after = self.integration(self.token_norm(encoded.tokens), paths)
         return y, after, {}
-
-
-def _encoder(config: HybridConfig) -> AnySpikeEncoder:
-    """The spike encoder of the config."""
-    neurons: dict[str, Any] = {
-        "beta": config.beta,
-        "threshold": config.spike_threshold,
-        "reset": config.reset,
-        "surrogate": config.surrogate,
-        "slope": config.surrogate_slope,
-        "learn_beta": config.learn_beta,
-        "learn_threshold": config.learn_threshold,
-        "synaptic_tau": config.synaptic_tau,
-        "threshold_adaptation": config.threshold_adaptation,
-        "adaptation_tau": config.adaptation_tau,
-        "path": config.kernels,
-    }
-    if not config.use_population_coding:
-        steps = config.num_spike_steps
-        return SpikeEncoder(config.hidden_dim, config.spiking_units, num_spike_steps=steps, **neurons)
-    return PopulationSpikingEncoder(
-        config.hidden_dim,
-        config.spiking_units,
-        config.num_spike_steps,
-        config.population_size,
-        threshold_distribution=config.threshold_distribution,
-        threshold_spread=config.threshold_spread,
-        encoding_scheme=config.encoding_scheme,
-        **neurons,
-    )
-
-
-def _experts(config: HybridConfig) -> MixtureOfExperts:
-    """The experts of the config."""
-    return MixtureOfExperts(
-        config.hidden_dim,
-        experts=config.moe_experts,
-        top_k=config.moe_top_k,
-        expand=config.moe_expand,
-        dropout=config.dropout,
-        eps=config.layer_norm_eps,
-    )

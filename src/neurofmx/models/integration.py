@@ -23,19 +23,14 @@ behind it, so that a block can let the liquid path look elsewhere in between.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from neurofmx.layers.attention import AttentionType, CrossModalAttention, CrossModalState
-from neurofmx.layers.exchange import BidirectionalStateExchange
-from neurofmx.layers.gating import AdaptiveGating
-from neurofmx.layers.liquid import LiquidCell, liquid_cell
-from neurofmx.layers.mamba import Mamba, MambaState
-from neurofmx.layers.multi_scale_mamba import MultiScaleMamba
-from neurofmx.layers.temporal_attention import TemporalCrossModalAttention
+from neurofmx.layers.attention import AttentionType, CrossModalState
+from neurofmx.layers.mamba import MambaState
+from neurofmx.models import block_parts as parts
 from neurofmx.models.configs import HybridConfig
 
 # the layer is named after its use between liquid and spikes; here Mamba's features stand in the spikes' place
@@ -74,24 +69,10 @@ class BidirectionalState(NamedTuple):
     attention: CrossModalState
 
 
-class MeanOfPaths(nn.Module):
-    """Merges paths with equal weights."""
-
-    def forward(self, paths: Sequence[Tensor]) -> Tensor:
-        """Averages the paths.
-
-        Args:
-            paths: The paths, each (batch, length, dim).
-
-        Returns:
-            Their mean (batch, length, dim).
-        """
-        return torch.stack(tuple(paths)).mean(0)
-
-
-class Integration(nn.Module):
+class Integration(nn.Module, ABC):
     """How the paths meet: tokens (batch, length, hidden_dim) in, the same out, and the state of every recurrence."""
 
+    @abstractmethod
     def start(self, c: Tensor, state: Any = None) -> tuple[Tensor, Tensor]:
         """Runs the liquid cell over the tokens.
 
@@ -102,8 +83,8 @@ class Integration(nn.Module):
         Returns:
             Liquid states (batch, length, units), and the last one of the cell.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self, c: Tensor, liquid: Tensor, after: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Does all that follows the liquid cell's first look.
 
@@ -116,7 +97,6 @@ class Integration(nn.Module):
         Returns:
             Tokens (batch, length, hidden_dim), and the state at their end.
         """
-        raise NotImplementedError
 
     def forward(self, c: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Runs both halves over tokens (batch, length, hidden_dim)."""
@@ -132,7 +112,7 @@ class LiquidIntegration(Integration):
 
     def __init__(self, config: HybridConfig) -> None:
         super().__init__()
-        self.liquid = _liquid(config)
+        self.liquid = parts.liquid(config)
         self.readout = nn.Linear(config.liquid_units, config.hidden_dim)
 
     def start(self, c: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -153,7 +133,7 @@ class MambaIntegration(nn.Module):
 
     def __init__(self, config: HybridConfig) -> None:
         super().__init__()
-        self.mamba = _mamba(config)
+        self.mamba = parts.mamba(config)
 
     def forward(self, c: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
         """Runs the Mamba block over tokens (batch, length, hidden_dim)."""
@@ -169,9 +149,9 @@ class SequentialIntegration(Integration):
 
     def __init__(self, config: HybridConfig) -> None:
         super().__init__()
-        self.liquid = _liquid(config)
+        self.liquid = parts.liquid(config)
         self.between = nn.Linear(config.liquid_units, config.hidden_dim)
-        self.mamba = _mamba(config)
+        self.mamba = parts.mamba(config)
 
     def start(self, c: Tensor, state: PairState | None = None) -> tuple[Tensor, Tensor]:
         """Runs the liquid cell."""
@@ -194,10 +174,10 @@ class ParallelIntegration(Integration):
 
     def __init__(self, config: HybridConfig) -> None:
         super().__init__()
-        self.liquid = _liquid(config)
+        self.liquid = parts.liquid(config)
         self.readout = nn.Linear(config.liquid_units, config.hidden_dim)
-        self.mamba = _mamba(config)
-        self.merge = _merger(config)
+        self.mamba = parts.mamba(config)
+        self.merge = parts.merger(config)
 
     def start(self, c: Tensor, state: PairState | None = None) -> tuple[Tensor, Tensor]:
         """Runs the liquid cell."""
@@ -220,18 +200,20 @@ class BidirectionalIntegration(Integration):
 
     def __init__(self, config: HybridConfig) -> None:
         super().__init__()
-        self.liquid = _liquid(config)
+        self.liquid = parts.liquid(config)
         self.again = nn.Linear(config.liquid_units, config.hidden_dim)
         self.readout = nn.Linear(config.liquid_units, config.hidden_dim)
-        self.mamba = _mamba(config)
+        self.mamba = parts.mamba(config)
         inner = config.mamba_expand * config.hidden_dim
         self.attention = (
-            cross_attention(config, inner, heads=config.cross_attn_heads, direction=DIRECTIONS[config.attention_type])
+            parts.cross_attention(
+                config, inner, heads=config.cross_attn_heads, direction=DIRECTIONS[config.attention_type]
+            )
             if config.attends
             else None
         )
-        self.exchange = _exchange(config) if config.use_state_exchange else None
-        self.merge = _merger(config)
+        self.exchange = parts.exchange(config) if config.use_state_exchange else None
+        self.merge = parts.merger(config)
 
     def start(self, c: Tensor, state: BidirectionalState | None = None) -> tuple[Tensor, Tensor]:
         """Runs the liquid cell's first look."""
@@ -261,57 +243,6 @@ class BidirectionalIntegration(Integration):
             return liquid, features, {}
         liquid, features, info = self.attention(liquid, features, seen)
         return liquid, features, info.state
-
-
-def _liquid(config: HybridConfig) -> LiquidCell:
-    """The liquid cell of the config."""
-    return liquid_cell(
-        config.liquid_backbone,
-        config.hidden_dim,
-        config.liquid_units,
-        backbone_units=config.backbone_units,
-        cfc_mode=config.cfc_mode,
-        path=config.kernels,
-    )
-
-
-def _mamba(config: HybridConfig) -> Mamba:
-    """The Mamba block of the config."""
-    sizes = {"d_state": config.mamba_d_state, "d_conv": config.mamba_d_conv, "expand": config.mamba_expand}
-    if config.mamba_scales > 1:
-        return MultiScaleMamba(config.hidden_dim, scales=config.mamba_scales, path=config.kernels, **sizes)
-    return Mamba(config.hidden_dim, path=config.kernels, **sizes)
-
-
-def cross_attention(config: HybridConfig, dim: int, *, heads: int, direction: AttentionType) -> CrossModalAttention:
-    """The attention of the config between liquid states and another path.
-
-    Args:
-        config: The network's settings.
-        dim: Channels of the other path, Mamba's features or spikes.
-        heads: Number of heads.
-        direction: Which path looks at which.
-
-    Returns:
-        The attention, at several time scales where the config asks for it.
-    """
-    settings = {"dropout": config.attention_dropout, "window": config.cross_attn_window, "path": config.kernels}
-    if config.temporal_attention:
-        scales = config.temporal_scales
-        return TemporalCrossModalAttention(config.liquid_units, dim, heads, direction, scales=scales, **settings)
-    return CrossModalAttention(config.liquid_units, dim, heads, direction, **settings)
-
-
-def _exchange(config: HybridConfig) -> BidirectionalStateExchange:
-    """The state exchange of the config."""
-    return BidirectionalStateExchange(config.liquid_units, config.hidden_dim, config.mamba_d_state)
-
-
-def _merger(config: HybridConfig) -> nn.Module:
-    """What makes one path of two."""
-    if not config.use_adaptive_gating:
-        return MeanOfPaths()
-    return AdaptiveGating(config.hidden_dim, num_gate_heads=config.num_gate_heads, temperature=config.gate_temperature)
 
 
 INTEGRATIONS: dict[str, type[Integration]] = {
