@@ -174,6 +174,11 @@ def test_the_figure_has_four_panels_and_the_same_bytes_each_time(found: Benchmar
             assert (image[rows, columns] < 128).mean() > 0.002  # ink in each quarter
 
 
+def test_the_figure_shows_names_that_matplotlib_would_read_as_formulas_or_hide(found: Benchmark) -> None:
+    text = json.dumps(found.facts).replace('"plain"', '"_a$x_{$"').replace('"one"', '"$^"')
+    assert figure(json.loads(text))  # warnings are errors: a label that is left out would warn
+
+
 def test_the_table_has_a_row_for_each_model_and_dataset(found: Benchmark) -> None:
     table = markdown(found.facts)
     decoding = table.split("## Behaviour decoding")[1].split("\n## ")[0]
