@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.stats import norm, t
 
 from known_models import SMALL, Forwards, Leaking, Plain, material, with_samples
 from neurofmx.benchmark import one
@@ -17,7 +18,7 @@ from neurofmx.benchmark.asked.co_smoothing import bits_of, bits_terms, positive
 from neurofmx.benchmark.asked.few_shot import accuracies, episodes, shots_of
 from neurofmx.benchmark.asked.latent import labels, space
 from neurofmx.benchmark.asked.transfer import chosen, numbers_of
-from neurofmx.benchmark.drawn import Draws, r2_of, r2_terms
+from neurofmx.benchmark.drawn import Draws, mean_of, r2_of, r2_terms
 from neurofmx.benchmark.metrics.bits_per_spike import bits_per_spike
 from neurofmx.benchmark.metrics.silhouette import silhouette
 from neurofmx.benchmark.probe import fit_probe
@@ -39,6 +40,19 @@ def test_draws_are_those_of_the_gate() -> None:
     expected = interval(answers, truth, block, task, draws=200, seed=3)
     drawn = Draws(block, seeds=3, draws=200, seed=3).drawn(r2_terms(truth[:, None], answers[:, :, None]), r2_of)
     np.testing.assert_allclose(drawn.interval, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("blocks", [4, 10, 20])
+def test_an_interval_of_blocks_holds_the_truth_as_often_as_its_closed_form_says(blocks: int) -> None:
+    """Of a mean of K normal blocks percentiles are 1.96 spreads of K, where Student has K - 1 and wider tails."""
+    rng, held = np.random.default_rng(blocks), []
+    for case in range(600):
+        values = np.repeat(rng.normal(size=blocks), 3)
+        drawn = Draws(np.repeat(np.arange(blocks), 3), draws=200, seed=case).drawn(*mean_of(values[None]))
+        held.append(drawn.interval.low <= 0 <= drawn.interval.high)
+    expected = 1 - 2 * t.sf(norm.isf(0.025) * np.sqrt((blocks - 1) / blocks), blocks - 1)
+    assert expected == pytest.approx({4: 0.81, 10: 0.90, 20: 0.93}[blocks], abs=0.006)  # what the docs say
+    assert np.mean(held) == pytest.approx(expected, abs=0.04)
 
 
 def test_r2_is_of_all_channels_together_and_undefined_where_none_changes() -> None:
