@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import norm, t
 
 from known_models import SMALL, Forwards, Leaking, Plain, material, with_samples
+from neurofmx.benchmark import one
 from neurofmx.benchmark.asked import reconstruction
-from neurofmx.benchmark.asked.co_smoothing import bits_of, bits_terms
+from neurofmx.benchmark.asked.co_smoothing import bits_of, bits_terms, positive
 from neurofmx.benchmark.asked.few_shot import accuracies, episodes, shots_of
 from neurofmx.benchmark.asked.latent import labels, space
 from neurofmx.benchmark.asked.transfer import chosen, numbers_of
-from neurofmx.benchmark.drawn import Draws, r2_of, r2_terms
+from neurofmx.benchmark.drawn import Draws, mean_of, r2_of, r2_terms
 from neurofmx.benchmark.metrics.bits_per_spike import bits_per_spike
-from neurofmx.benchmark.metrics.silhouette import silhouette
+from neurofmx.benchmark.metrics.silhouette import silhouettes
 from neurofmx.benchmark.probe import fit_probe
 from neurofmx.benchmark.protocol import States, encode
 from neurofmx.benchmark.reading import read
@@ -37,6 +40,19 @@ def test_draws_are_those_of_the_gate() -> None:
     expected = interval(answers, truth, block, task, draws=200, seed=3)
     drawn = Draws(block, seeds=3, draws=200, seed=3).drawn(r2_terms(truth[:, None], answers[:, :, None]), r2_of)
     np.testing.assert_allclose(drawn.interval, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("blocks", [4, 10, 20])
+def test_an_interval_of_blocks_holds_the_truth_as_often_as_its_closed_form_says(blocks: int) -> None:
+    """Of a mean of K normal blocks percentiles are 1.96 spreads of K, where Student has K - 1 and wider tails."""
+    rng, held = np.random.default_rng(blocks), []
+    for case in range(600):
+        values = np.repeat(rng.normal(size=blocks), 3)
+        drawn = Draws(np.repeat(np.arange(blocks), 3), draws=200, seed=case).drawn(*mean_of(values[None]))
+        held.append(drawn.interval.low <= 0 <= drawn.interval.high)
+    expected = 1 - 2 * t.sf(norm.isf(0.025) * np.sqrt((blocks - 1) / blocks), blocks - 1)
+    assert expected == pytest.approx({4: 0.81, 10: 0.90, 20: 0.93}[blocks], abs=0.006)  # what the docs say
+    assert np.mean(held) == pytest.approx(expected, abs=0.04)
 
 
 def test_r2_is_of_all_channels_together_and_undefined_where_none_changes() -> None:
@@ -158,7 +174,7 @@ def test_silhouettes_are_those_of_the_metric() -> None:
     groups = labels(given, 0)[tested]
     values = np.random.default_rng(0).normal(size=(len(tested), 2, 3)) + groups[:, None, None]
     found = space(given, 0, States(values, np.full(len(tested), 2)))
-    assert found.silhouettes.mean() == pytest.approx(silhouette(values.reshape(len(tested), -1), groups))
+    np.testing.assert_allclose(found.silhouettes, silhouettes(values.reshape(len(tested), -1), groups))
     assert found.silhouettes.mean() > found.shuffled.mean() + 0.1
 
 
@@ -301,3 +317,38 @@ def test_a_models_own_reconstruction_takes_the_place_of_a_readout() -> None:
     reading = read(Knowing(), given, fold=0, seed=0, name="knowing")
     found = reconstruction.read_back(given, reading, name="knowing")
     np.testing.assert_allclose(found.values, truth[..., given.hidden])
+
+
+def test_a_rate_is_held_above_a_share_of_the_units_own_mean_in_each_recording() -> None:
+    """Column 0 is a unit of 10 spikes a bin in one recording and of 0.1 in the other: no floor is of their mean."""
+    recording = [np.arange(n) % 2 for n in (40, 20, 6)]
+    mean = np.array([10.0, 0.1])
+    counted = [np.random.default_rng(0).poisson(mean[of][:, None, None], (len(of), 5, 1)) for of in recording[:2]]
+    mean = np.array([counted[0][recording[0] == each].mean() for each in (0, 1)])
+    said = [np.full((len(of), 5, 1), -1.0) for of in recording[1:]]  # of a readout that is far off below
+    rates = positive(*said, counted, recording)
+    np.testing.assert_allclose(rates, 0.4 * mean[recording[2]][:, None, None] * np.ones((6, 5, 1)))
+
+
+@pytest.mark.parametrize("part", ["own", "shuffled"])
+def test_a_probe_that_fails_on_a_later_fold_does_not_hand_on_the_fold_before(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a fold's probe answered must not stand for the next fold, whose test windows are as many."""
+    windows = synthetic_windows(folds=3)
+    given = benchmark(Plain(), {"known": windows}, options=SMALL.model_copy(update={"folds": 3}))
+    whole = given.line("model", "known")["decoding"]
+    asked, probe = [], one.probe_few
+
+    def failing(*of: Any, **control: Any) -> Any:
+        asked.append(of)
+        if len(asked) > 1:
+            raise ValueError("a class has no training window")
+        return probe(*of, **control)
+
+    monkeypatch.setattr(one, "probe_few", failing)
+    broken = benchmark(Plain(), {"known": windows}, options=SMALL.model_copy(update={"folds": 3}))
+    line = broken.line("model", "known")
+    assert line["transfer"]["absent"]
+    name = {"own": "score", "shuffled": "shuffled"}[part]
+    assert line["decoding"][name] == whole[name]

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
-from sklearn.metrics import silhouette_samples
 
 from neurofmx.benchmark.metrics.dimensionality import dimensions_for, explained_variance, participation_ratio, spectrum
-from neurofmx.benchmark.metrics.silhouette import silhouette
+from neurofmx.benchmark.metrics.silhouette import silhouettes
 
 
 def states_with(variances: list[float], n: int = 40) -> np.ndarray:
@@ -58,28 +57,16 @@ def test_states_that_say_nothing_are_refused(states: np.ndarray, message: str) -
 def test_silhouette_by_hand() -> None:
     states = np.array([[0.0], [1.0], [4.0], [6.0]])
     by_hand = [(5 - 1) / 5, (4 - 1) / 4, (3.5 - 2) / 3.5, (5.5 - 2) / 5.5]
-    assert silhouette(states, np.array([0, 0, 1, 1])) == pytest.approx(np.mean(by_hand))
-
-
-def test_silhouette_of_a_draw_is_near_that_of_all() -> None:
-    rng = np.random.default_rng(7)
-    labels = rng.choice(3, p=[0.5, 0.3, 0.2], size=900)
-    states = rng.normal(size=(900, 4)) + 2 * labels[:, None]
-    whole = silhouette_samples(states, labels).mean()
-    assert silhouette(states, labels) == pytest.approx(whole)
-    drawn = silhouette(states, labels, most=300)
-    assert drawn == silhouette(states, labels, most=300) != pytest.approx(whole, abs=1e-9)
-    assert drawn == pytest.approx(whole, abs=0.05)
-    rare = np.arange(900) < 3
-    assert np.isfinite(silhouette(states, rare, most=10))  # without a member of it there would be one group
+    np.testing.assert_allclose(silhouettes(states, np.array([0, 0, 1, 1])), by_hand)
+    np.testing.assert_allclose(silhouettes(states, np.array([0, 0, 0, 1]))[3], 0)  # a group of one
 
 
 def test_labels_that_make_no_groups_are_refused() -> None:
     states = np.arange(8.0).reshape(4, 2)
     for labels in (np.zeros(4), np.arange(4)):
         with pytest.raises(ValueError, match="groups of 4 states"):
-            silhouette(states, labels)
+            silhouettes(states, labels)
     with pytest.raises(ValueError, match="give"):
-        silhouette(states, np.zeros(3))
+        silhouettes(states, np.zeros(3))
     with pytest.raises(ValueError, match="not finite"):
-        silhouette(states * np.nan, np.array([0, 0, 1, 1]))
+        silhouettes(states * np.nan, np.array([0, 0, 1, 1]))

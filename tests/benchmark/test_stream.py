@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,12 @@ from neurofmx.headline import headline
 from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig, LstmConfig, NeurofmxConfig, TransformerConfig
 from neurofmx.models.pca import PcaConfig, PcaDecoder
+from neurofmx.models.per_recording import fit_decoder
+from neurofmx.parts import TRAIN, VALIDATION
 from neurofmx.tokenizers.tokens import Sample
+from neurofmx.tokenizers.windows import Windows
 from neurofmx.training.checkpoint import save_checkpoint
-from synthetic import synthetic_windows
+from synthetic import ragged_windows, synthetic_windows
 
 CONFIGS: dict[str, Any] = {
     "lstm": LstmConfig(hidden_dim=8, num_layers=1),
@@ -172,3 +176,32 @@ def test_a_model_that_was_not_trained_leaves_the_others_to_be_asked(trained: Pat
     found = benchmark({"gone": gone, "plain": Plain()}, {"synthetic": synthetic_windows()}, options=SMALL)
     assert "no checkpoint at" in found.line("gone", "synthetic")["decoding"]["absent"]
     assert not found.line("plain", "synthetic")["decoding"]["absent"]
+
+
+def test_a_model_without_common_states_has_its_kept_answers_scored_and_the_others_are_asked(tmp_path: Path) -> None:
+    """PCA fits recordings with channels of their own one by one, which makes no common space of states."""
+    held = ragged_windows([synthetic_windows(seed=1), synthetic_windows(seed=2, channels=5)])
+    fitted = fit_decoder(PcaDecoder, held, 0, PcaConfig(components=(3,), strengths=(1.0,)))
+    save_checkpoint(tmp_path / "synthetic/pca/best_fold0.safetensors", fitted.arrays())
+    perfect = out_of_fold(held, lambda fold: 9.0 * np.eye(2)[held.y[held.fold(fold).test]])
+    save_answers(tmp_path / "scores/synthetic/pca/answers.h5", perfect[None])
+    models = {"pca": FittedModel("pca", "pca", tmp_path, tmp_path / "scores"), "plain": Plain()}
+    found = benchmark(models, {"synthetic": held}, options=SMALL)
+    line = found.line("pca", "synthetic")
+    assert line["decoding"]["score"] == 1.0
+    assert "a decoder of its own" in line["transfer"]["absent"]
+    assert not found.line("plain", "synthetic")["transfer"]["absent"]
+
+
+def test_windows_without_a_validation_part_say_so_and_kept_answers_are_scored() -> None:
+    base = synthetic_windows()
+    held = replace(base, split=np.where(base.split == VALIDATION, TRAIN, base.split))
+    perfect = out_of_fold(held, lambda fold: 9.0 * np.eye(2)[held.y[held.fold(fold).test]])
+
+    class Kept(Plain):
+        def stored_answers(self, windows: Windows) -> np.ndarray:
+            return perfect[None]
+
+    found = benchmark({"plain": Plain(), "kept": Kept()}, {"bare": held}, options=SMALL, linear={"bare": perfect})
+    assert "fold 0 has no validation window" in found.line("plain", "bare")["decoding"]["absent"]
+    assert found.line("kept", "bare")["decoding"]["score"] == 1.0

@@ -78,6 +78,7 @@ def test_each_deviation_names_the_dataset_and_what_differs(suite: FrozenSuite) -
         assert said.startswith(f"one: {what} is ")
     assert differing(suite, windows, seeds={"lstm": (1, 3)}) == ["seeds of lstm is 1, 3, the suite has 1, 2"]
     assert differing(suite, windows, seeds={"pca": (0,)}) == []
+    assert differing(suite, windows, seeds={"lstm": (0,)}, run=(0,)) == ["seeds is 0, the suite has 1, 2"]
     options = SMALL.model_copy(update={"draws": 200})
     assert differing(suite, windows, options=options) == ["draws is 200, the suite has 100"]
 
@@ -96,6 +97,14 @@ def test_a_run_that_deviates_says_so_in_every_output(tokens: Path, suite: Frozen
         assert all(each.encode() in text for each in said)
     for text in (table, html):
         assert b"NOT the frozen suite test-v1" in text
+
+
+def test_a_run_with_another_seed_says_so_even_where_it_is_0(suite: FrozenSuite, tokens: Path) -> None:
+    class Trained(Plain):
+        seeds = (0,)  # what `evaluate.seeds: [0]` gives a network
+
+    result = benchmark(Trained(), suite, tokens=tokens, seeds=(0,))
+    assert result.deviations == ["seeds is 0, the suite has 1, 2"]
 
 
 def test_a_suite_is_read_as_it_was_written_and_a_wrong_name_is_answered(suite: FrozenSuite, tmp_path: Path) -> None:
@@ -165,6 +174,11 @@ def test_the_figure_has_four_panels_and_the_same_bytes_each_time(found: Benchmar
             assert (image[rows, columns] < 128).mean() > 0.002  # ink in each quarter
 
 
+def test_the_figure_shows_names_that_matplotlib_would_read_as_formulas_or_hide(found: Benchmark) -> None:
+    text = json.dumps(found.facts).replace('"plain"', '"_a$x_{$"').replace('"one"', '"$^"')
+    assert figure(json.loads(text))  # warnings are errors: a label that is left out would warn
+
+
 def test_the_table_has_a_row_for_each_model_and_dataset(found: Benchmark) -> None:
     table = markdown(found.facts)
     decoding = table.split("## Behaviour decoding")[1].split("\n## ")[0]
@@ -213,14 +227,22 @@ def test_over_datasets_the_planted_winner_wins() -> None:
     assert summed["pairs"][0]["p"] == pytest.approx(2 / 2**8)
 
 
+def test_models_are_ranked_where_they_answered_the_same_windows() -> None:
+    """One whose answers are kept is scored on all folds, another on those that were read: no pair."""
+    results = [line(model, f"d{k}", 0.5, 0.4) for k in range(3) for model in ("kept", "read")]
+    for each in results:
+        each["parts"]["decoding"]["windows"] = 90 if each["model"] == "kept" and each["dataset"] == "d2" else 30
+    assert across(results, "decoding", draws=100, confidence=0.95)["datasets"] == ["d0", "d1"]
+
+
 def test_a_model_is_not_asked_about_what_it_was_pretrained_on() -> None:
     known = replace(synthetic_windows(), origins=(Origin("m/1", "m", ("aa",)),))
     other = replace(synthetic_windows(), origins=(Origin("m/2", "m", ("bb",)),))
 
     class Pretrained(Plain):
-        pretrained_on = tuple(sessions_of(known))
+        pretrained_on = (each for each in sessions_of(known))  # read once for all datasets
 
-    result = benchmark({"big": Pretrained()}, {"known": known, "other": other}, options=SMALL)
+    result = benchmark({"big": Pretrained()}, {"other": other, "known": known}, options=SMALL)
     assert all("pretrained on" in part["absent"] for part in result.line("big", "known").values())
     assert not result.line("big", "other")["decoding"]["absent"]
     assert "big is not asked about known" in markdown(result.facts)

@@ -36,7 +36,7 @@ def across(results: Sequence[Mapping[str, Any]], part: str, *, draws: int, confi
     """
     table = shares(results, part)
     if table is None or len(table["datasets"]) < LEAST:
-        return {"absent": f"fewer than {LEAST} datasets were answered by all models"}
+        return {"absent": f"fewer than {LEAST} datasets were answered by all models on the same windows"}
     scores: dict[str, np.ndarray] = table["scores"]
     ranks, tests = mean_ranks(scores), compare_over_datasets(scores, reference=LINEAR)
     return {
@@ -71,16 +71,27 @@ def _by_modality(
 
 
 def shares(results: Sequence[Mapping[str, Any]], part: str) -> dict[str, Any] | None:
-    """Datasets that all models answered in a part, and each model's shares there, the linear one's among them."""
+    """Datasets that all models answered in a part, and each model's shares there, the linear one's among them.
+
+    Kept answers are scored on more windows than are read; where only some models have them a dataset is left out, as
+    shares of other windows can be neither ranked nor paired.
+    """
     names = list(dict.fromkeys(line["model"] for line in results))
     found = {(line["model"], line["dataset"]): line["parts"][part] for line in results if _usable(line["parts"][part])}
-    datasets = [name for name in dict.fromkeys(d for _, d in found) if all((model, name) in found for model in names)]
+    datasets = [
+        name for name in dict.fromkeys(d for _, d in found) if _all_alike([found.get((m, name)) for m in names])
+    ]
     if not datasets or not names:
         return None
     scores = {model: _held([found[model, dataset]["share"] for dataset in datasets]) for model in names}
     # the linear model's share is the same beside every model
     linear = _held([found[names[0], dataset]["linear_share"] for dataset in datasets])
     return {"datasets": datasets, "scores": scores if LINEAR in scores else {**scores, LINEAR: linear}}
+
+
+def _all_alike(lines: Sequence[Mapping[str, Any] | None]) -> bool:
+    """Whether all models have a line, of as many windows."""
+    return None not in lines and len({line.get("windows") for line in lines if line}) == 1
 
 
 def _held(values: Sequence[float]) -> np.ndarray:

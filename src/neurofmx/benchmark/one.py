@@ -11,11 +11,11 @@ from neurofmx.benchmark.asked.decoding import Shuffled, decoding, head_answers, 
 from neurofmx.benchmark.asked.few_shot import few_shot, shots_of
 from neurofmx.benchmark.asked.latent import latent, space
 from neurofmx.benchmark.asked.reconstruction import read_back, reconstruction, unasked
-from neurofmx.benchmark.asked.transfer import probe_few, transfer
+from neurofmx.benchmark.asked.transfer import Learnt, probe_few, transfer
 from neurofmx.benchmark.drawn import Draws
 from neurofmx.benchmark.entry import absent
 from neurofmx.benchmark.material import Material
-from neurofmx.benchmark.protocol import Answers, Stored, Streams, as_array, seeds_of
+from neurofmx.benchmark.protocol import Answers, NoStatesError, Stored, Streams, as_array, seeds_of
 from neurofmx.benchmark.reading import Reading, readings, reread
 from neurofmx.benchmark.reference import Reference
 from neurofmx.benchmark.stream import evaluate_stream, looks_ahead
@@ -51,7 +51,10 @@ class Asked:
         if why := self._material.read:
             self._failed |= dict.fromkeys(PARTS, why) | {"decoding": f"{why}, and none are kept"}
         else:
-            self._read()
+            try:
+                self._read()
+            except NoStatesError as error:
+                self._failed |= dict.fromkeys(PARTS, str(error))
         return self._facts() | {
             "parts": {part: self._part(part, make) for part, make in self._makers().items()},
             "streaming": self._streamed,
@@ -138,15 +141,20 @@ class Asked:
         if isinstance(reading.encoder, Answers):
             self._read_by = "own head"
             return head_answers(self._material, reading)
-        learnt = self._found["transfer"][number][-1].by_number[0] if self._found["transfer"][number] else None
+        probe = self._probe(number)
+        learnt = None if probe is None else probe.by_number[0]
         return probed(self._material, reading) if learnt is None else learnt
+
+    def _probe(self, number: int) -> Learnt | None:
+        """What the part before learnt on this fold; where it has failed the last there is would be another fold's."""
+        return None if "transfer" in self._failed else self._found["transfer"][number][-1]
 
     def _control(self, again: Reading) -> np.ndarray:
         """The same of the model that was prepared on windows with each other's answers."""
         if isinstance(again.encoder, Answers):
             return head_answers(self._material, again)
-        found = self._found["transfer"][0]
-        learnt = found[-1].shuffled if found else None
+        probe = self._probe(0)
+        learnt = None if probe is None else probe.shuffled
         return probed(self._material, again, windows=self._material.shuffled) if learnt is None else learnt
 
     def _streaming(self, reading: Reading) -> dict[str, Any]:

@@ -37,6 +37,10 @@ class NotTrainedError(ValueError):
     """A model has no weights for a dataset; it is left out there, and the others are asked."""
 
 
+class NoStatesError(ValueError):
+    """A model answers a dataset but has no states of it; its kept answers are scored, the other parts left out."""
+
+
 @runtime_checkable
 class Encoder(Protocol):
     """A model as the benchmark sees it.

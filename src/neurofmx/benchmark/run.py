@@ -16,7 +16,7 @@ from neurofmx.benchmark.one import PARTS, Asked
 from neurofmx.benchmark.protocol import NotTrainedError, seeds_of
 from neurofmx.benchmark.reference import Reference
 from neurofmx.benchmark.settings import BenchmarkOptions
-from neurofmx.benchmark.suite import Deviation, FrozenDataset, FrozenSuite, deviations, frozen, load_suite
+from neurofmx.benchmark.suite import Deviation, FrozenSuite, deviations, frozen, load_suite
 from neurofmx.evaluation.report import rounded
 from neurofmx.tokenizers.windows import Windows, load_windows
 from neurofmx.training.held_out import check_unseen
@@ -92,6 +92,7 @@ def benchmark(
         ValueError: no dataset of the suite has windows in data/tokens: make them with `dvc repro tokenize`
     """
     named = models if isinstance(models, Mapping) else {getattr(models, "name", "model"): models}
+    known = {name: tuple(getattr(model, "pretrained_on", ())) for name, model in named.items()}  # a generator ends
     held = None if isinstance(suite, Mapping) else suite if isinstance(suite, FrozenSuite) else load_suite(suite)
     options = options or (held.options if held else BenchmarkOptions())
     seeds = seeds or (held.seeds if held else SEEDS)
@@ -108,19 +109,20 @@ def benchmark(
         for name, model in named.items():
             _log.info("benchmark: %s on %s", name, dataset)
             asked = Asked(model, name, material, reference, seeds=seeds)
-            if why := seen(model, windows):
+            if why := seen(known[name], windows):
                 unsure.append(
                     {"model": name, "dataset": dataset, "said": f"{name} is not asked about {dataset}: {why}"}
                 )
             results.append(asked.left_out(why) if why else _line(asked))
-    differ = _differ(held, found, {name: seeds_of(model, seeds) for name, model in named.items()}, options)
+    of = {name: seeds_of(model, seeds) for name, model in named.items()}
+    differ = [] if held is None else _said(deviations(held, found, seeds=of, options=options, run=seeds))
     differ += _unasked(held, results)
     facts = {
         "suite": held.name if held else "own windows",
         "frozen": held is not None and not differ,
         "deviations": differ,
         "options": options.model_dump(mode="json"),
-        "models": {name: {"seeds": list(seeds_of(model, seeds))} for name, model in named.items()},
+        "models": {name: {"seeds": list(each)} for name, each in of.items()},
         "datasets": {name: each.model_dump(mode="json") for name, each in found.items()},
         "pretraining": unsure,
         "results": results,
@@ -146,9 +148,8 @@ def _line(asked: Asked) -> dict[str, Any]:
         return asked.left_out(str(error))
 
 
-def seen(model: Any, windows: Windows) -> str:
-    """Why a pretrained model is not asked about some windows: it has seen their recordings, or that cannot be known."""
-    known = list(getattr(model, "pretrained_on", ()))
+def seen(known: Sequence[Any], windows: Windows) -> str:
+    """Why a model is not asked about some windows: it was pretrained on their recordings, or that cannot be known."""
     try:
         if known:
             check_unseen(known, windows)
@@ -164,7 +165,7 @@ def _unasked(suite: FrozenSuite | None, results: Sequence[Mapping[str, Any]]) ->
         for line in results
         if suite is not None and all(part["absent"] for part in line["parts"].values())
     ]
-    return [{**gap._asdict(), "said": str(gap)} for gap in gaps]
+    return _said(gaps)
 
 
 def _there(suite: FrozenSuite | None, tokens: Path) -> dict[str, Path]:
@@ -179,13 +180,6 @@ def _kind(dataset: str, suite: FrozenSuite | None, kinds: Mapping[str, str] | No
     return suite.datasets[dataset].kind if suite and dataset in suite.datasets else dataset
 
 
-def _differ(
-    suite: FrozenSuite | None,
-    found: Mapping[str, FrozenDataset],
-    seeds: Mapping[str, tuple[int, ...]],
-    options: BenchmarkOptions,
-) -> list[dict[str, str]]:
-    """Deviations from the frozen suite; windows of one's own are no suite, which is not a deviation."""
-    if suite is None:
-        return []
-    return [{**each._asdict(), "said": str(each)} for each in deviations(suite, found, seeds=seeds, options=options)]
+def _said(differing: Sequence[Deviation]) -> list[dict[str, str]]:
+    """Deviations, each with its sentence."""
+    return [{**each._asdict(), "said": str(each)} for each in differing]

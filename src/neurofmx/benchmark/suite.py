@@ -158,6 +158,7 @@ def deviations(
     *,
     seeds: Mapping[str, Sequence[int]],
     options: BenchmarkOptions,
+    run: Sequence[int] | None = None,
 ) -> list[Deviation]:
     """Hold a run against the suite that it says it is.
 
@@ -166,6 +167,7 @@ def deviations(
         found: The datasets of the run.
         seeds: Seeds of each model; `(0,)` is right for a model that draws nothing.
         options: How the parts were asked.
+        run: Seeds of models that name none; None for those of the suite.
 
     Returns:
         What differs; empty where nothing does. A file with other bytes and the same windows is no deviation.
@@ -173,12 +175,13 @@ def deviations(
     differing = [Deviation(name, "the dataset", "it", "missing") for name in suite.datasets if name not in found]
     differing += [Deviation(name, "the dataset", "no such", "there") for name in found if name not in suite.datasets]
     for name, each in found.items():
-        was = suite.datasets.get(name)
-        same_file = was is not None and each.file_sha256 == was.file_sha256 != ""
-        if was is not None and not same_file:
+        if (was := suite.datasets.get(name)) is not None:
             differing += _differing(name, was, each, leave={"file_sha256"})
+    asked = suite.seeds if run is None else tuple(run)
+    if asked != suite.seeds:  # (0,) would pass for a model that draws nothing
+        differing.append(Deviation("", "seeds", said(suite.seeds), said(asked)))
     for model, those in seeds.items():
-        if tuple(those) not in (suite.seeds, NO_SEED):
+        if tuple(those) not in (suite.seeds, asked, NO_SEED):
             differing.append(Deviation("", f"seeds of {model}", said(suite.seeds), said(those)))
     return differing + _differing("", suite.options, options)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from neurofmx.benchmark.adapters.stored import stored_answers
+from neurofmx.benchmark.protocol import NoStatesError
 from neurofmx.models.per_recording import PerRecording, load_decoder
 from neurofmx.models.table import MODELS
 from neurofmx.tokenizers.tokens import Sample
@@ -32,10 +33,10 @@ class FrozenFeatures:
         """Features `(B, 1, features)`.
 
         Raises:
-            ValueError: If each recording has features of its own, which do not make one space.
+            NoStatesError: If each recording has features of its own, which do not make one space.
         """
         if isinstance(self._decoder, PerRecording):
-            raise ValueError("each recording is read by a decoder of its own, whose features are no common states")
+            raise NoStatesError("each recording is read by a decoder of its own, whose features are no common states")
         return self._decoder.features.transform(np.asarray(sample.cleared().numpy(), np.float64))[:, None]
 
     def answer(self, sample: Sample) -> np.ndarray:

@@ -22,24 +22,30 @@ from neurofmx.benchmark.metrics.bits_per_spike import LEAST_RATE, spike_metric_n
 FLOORS = (0.01, 0.05, 0.1, 0.2, 0.4)  # of a unit's mean rate, under which no predicted rate may fall
 
 
-def positive(validation: np.ndarray, test: np.ndarray, counted: Sequence[np.ndarray]) -> np.ndarray:
+def positive(
+    validation: np.ndarray, test: np.ndarray, counted: Sequence[np.ndarray], recording: Sequence[np.ndarray]
+) -> np.ndarray:
     """Rates of the test windows, held above the share of each unit's mean that suits the validation windows.
 
     Args:
         validation: What a readout says of the validation windows, `(n, T, units)`, spikes a bin.
         test: The same of the test windows.
         counted: Counts of training and validation windows.
+        recording: Whose units a window's are, of training, validation and test windows: a unit's mean is over the
+            training windows of its recording.
 
     Returns:
         Shape of `test`, above 0.
     """
-    mean = np.maximum(counted[0].mean((0, 1)), 1e-6)
+    mean = {each: np.maximum(counted[0][recording[0] == each].mean((0, 1)), 1e-6) for each in np.unique(recording[0])}
+    mine = np.isin(recording[1], recording[2])  # nothing was learnt of recordings that are not tested
+    held, asked = (np.stack([mean[k] for k in part])[:, None] for part in (recording[1][mine], recording[2]))
 
     def likelihood(floor: float) -> float:
-        rates = np.maximum(validation, floor * mean)
-        return float(np.sum(xlogy(counted[1], rates) - rates))
+        rates = np.maximum(validation[mine], floor * held)
+        return float(np.sum(xlogy(counted[1][mine], rates) - rates))
 
-    return np.maximum(test, max(FLOORS, key=likelihood) * mean)
+    return np.maximum(test, max(FLOORS, key=likelihood) * asked)
 
 
 def co_smoothing(
@@ -62,9 +68,10 @@ def co_smoothing(
         bin_s: Width of a bin, s.
     """
     mine, theirs = (draws.drawn(bits_terms(counts, rates, recording), bits_of) for rates in (ours, [linear]))
-    return entry(
+    line = entry(
         spike_metric_name("co_smoothing", bin_s=bin_s), mine, linear=theirs, chance=0.0, metrics={"bits": mine.value}
     )
+    return line | {"share": None, "linear_share": None}  # no number of bits is perfect
 
 
 def bits_terms(counts: np.ndarray, rates: Sequence[np.ndarray], recording: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from neurofmx.benchmark.drawn import Draws, mean_of
 from neurofmx.benchmark.entry import entry
 from neurofmx.benchmark.material import Material
 from neurofmx.benchmark.metrics.dimensionality import dimensions_for, explained_variance, participation_ratio
+from neurofmx.benchmark.metrics.silhouette import silhouettes
 from neurofmx.benchmark.probe import pooled
 from neurofmx.benchmark.protocol import States
 from neurofmx.tokenizers.windows import Windows
@@ -71,8 +72,8 @@ def space(material: Material, fold: int, states: States) -> Space:
     shares = explained_variance(rows)[:COMPONENTS]
     features, groups = pooled(states, material.options.steps), labels(material, fold)[material.parts[fold].test]
     return Space(
-        _silhouettes(features, groups),
-        _silhouettes(features, generator.permutation(groups)),
+        silhouettes(features, groups),
+        silhouettes(features, generator.permutation(groups)),
         {
             "participation_ratio": participation_ratio(rows),
             "participation_ratio_shuffled": participation_ratio(apart),
@@ -82,15 +83,6 @@ def space(material: Material, fold: int, states: States) -> Space:
         },
         np.pad(shares, (0, COMPONENTS - len(shares)), constant_values=1.0),
     )
-
-
-def _silhouettes(features: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Silhouette of each row; of a group of one 0."""
-    from sklearn.metrics import silhouette_samples
-
-    if not 2 <= len(np.unique(groups)) < len(groups):
-        raise ValueError(f"test windows hold {len(np.unique(groups))} groups: a silhouette needs two or more")
-    return np.asarray(silhouette_samples(features, groups))
 
 
 def latent(

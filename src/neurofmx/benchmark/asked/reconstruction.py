@@ -138,7 +138,7 @@ def _learnt(material: Material, fold: int, inputs: Sequence[Sequence[np.ndarray]
     if counts is not None:
         counted = [counts[index][..., hidden] for index in parts]
         told = best(counted)
-        rates = positive(told.validation, told.test, counted)
+        rates = positive(told.validation, told.test, counted, _recordings(material, fold))
     if shuffle:
         others = [material.generator("others", fold, part).permutation(truth[part]) for part in (0, 1)]
         shuffled = best([*others, truth[2]]).test
@@ -150,8 +150,7 @@ def _ridge(material: Material, fold: int, inputs: Sequence[np.ndarray], truth: S
 
     Where recordings have channels of their own a readout of one says nothing of another: each gets its own.
     """
-    own = material.windows.montage == "own"
-    groups = [material.windows.group[i] if own else np.zeros(len(i), int) for i in material.parts[fold]]
+    groups = _recordings(material, fold)
     said = [np.zeros_like(each) for each in truth]
     errors = []
     for recording in np.unique(groups[2]):
@@ -168,6 +167,12 @@ def _ridge(material: Material, fold: int, inputs: Sequence[np.ndarray], truth: S
         said[2][mine[2]] = probe.readout(rows[2]).reshape(truth[2][mine[2]].shape)
         errors.append(probe.error * len(rows[1]))
     return Told(sum(errors), said[1], said[2])
+
+
+def _recordings(material: Material, fold: int) -> list[np.ndarray]:
+    """Whose channels each window of a fold has; all are of one where recordings share their channels."""
+    own = material.windows.montage == "own"
+    return [material.windows.group[i] if own else np.zeros(len(i), int) for i in material.parts[fold]]
 
 
 def _rows(values: np.ndarray, groups: int | None = None) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 The states are those of a model that was trained elsewhere or earlier and stays as it is; a probe learns from `n_train`
 training windows, chosen alike for all models, each number of them holding the smaller ones. Its penalty is tuned on at
-most as many validation windows. The linear model beside it is the pipeline's, with its own features, given the same
-windows. Where a dataset has several recordings, a probe also learns from all but one and is asked about that one.
+most as many validation windows, which then join the fit. The linear model beside it is the pipeline's, with its own
+features, given the same windows. Where a dataset has several recordings, a probe also learns from all but one and is
+asked about that one.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ The same results draw the same bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -48,16 +49,26 @@ def figure(facts: Mapping[str, Any]) -> bytes:
         _reconstruction(panels[0, 1], facts, looks)
         _latent(panels[1, 0], facts, looks)
         _few_labels(panels[1, 1], facts, looks)
-        handles = [Line2D([], [], color=c, marker=m, linewidth=1.8, label=n) for n, (c, m) in looks.items()]
+        handles = [Line2D([], [], color=c, marker=m, linewidth=1.8, label=plain(n)) for n, (c, m) in looks.items()]
         handles.append(Line2D([], [], color=GREY, linestyle="--", linewidth=1.2, label="linear, or the windows"))
         drawn.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 7), frameon=False)
-        drawn.supxlabel(notices(facts)[0], fontsize=8.5, color=GREY)
+        drawn.supxlabel(plain(notices(facts)[0]), fontsize=8.5, color=GREY)
         page = BytesIO()
         drawn.savefig(page, format="png", dpi=DPI, metadata={"Software": None})
     return page.getvalue()
 
 
 Looks = Mapping[str, tuple[str, str]]
+
+
+def plain(name: str) -> str:
+    """A name as matplotlib shows it letter by letter: no formula between dollars, no leading _ that hides it.
+
+    Example:
+        >>> plain("_a$b")
+        ' _a\\\\$b'
+    """
+    return re.sub(r"^_", " _", name.replace("$", r"\$"))
 
 
 def _of(facts: Mapping[str, Any], dataset: str, part: str) -> dict[str, Mapping[str, Any]]:
@@ -84,7 +95,7 @@ def _decoding(panel: Axes, facts: Mapping[str, Any], datasets: Sequence[str], lo
             panel.plot([low, high], [y, y], color=looks[name][0], linewidth=1.5, solid_capstyle="butt")
             panel.plot(line["share"] - line["linear_share"], y, looks[name][1], color=looks[name][0], markersize=4)
     panel.axvline(0, color=GREY, linestyle="--", linewidth=1.2)
-    panel.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=8)
+    panel.set_yticks(range(len(rows)), [plain(name) for name, _ in rows], fontsize=8)
     panel.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     panel.set_xlim(*_middle(panel.get_xlim()))
     for height in range(1, len(rows)):
@@ -143,7 +154,8 @@ def _latent(panel: Axes, facts: Mapping[str, Any], looks: Looks) -> None:
             mean, some = np.mean(curves, axis=0), True
             ratio = np.mean([line["metrics"]["participation_ratio"] for line in lines if not line["absent"]])
             panel.plot(np.arange(1, len(mean) + 1), mean, color=colour, marker=mark, markersize=3.5, linewidth=1.8)
-            panel.annotate(f"{name}: participation ratio {ratio:.1f}", *_place(looks, name), color=colour, fontsize=8.5)
+            said = f"{plain(name)}: participation ratio {ratio:.1f}"
+            panel.annotate(said, *_place(looks, name), color=colour, fontsize=8.5)
     panel.axhline(0.95, color=GREY, linestyle=":", linewidth=1.0)
     panel.set_xticks([1, 5, 10, 15, 20])
     panel.set_ylim(0, 1.03)

@@ -46,12 +46,13 @@ nav a { color: inherit; margin-right: 1rem; }
 .notice.warn { border-color: var(--noteline); background: var(--note); }
 .notice ul { margin: .3rem 0 0; padding-left: 1.2rem; }
 figure { margin: 1rem 0; padding: .6rem; background: #ffffff; border: 1px solid var(--line); border-radius: 6px; }
-figure img { display: block; width: 100%; height: auto; }
+figure { overflow-x: auto; }
+figure img { display: block; width: 100%; min-width: 46rem; height: auto; }
 .wide { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; margin: .4rem 0 1rem; }
 table { border-collapse: collapse; width: 100%; font-size: .87rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--line); }
-td.n, th.n { text-align: right; } td.why { white-space: normal; }
-th { position: sticky; top: 0; background: var(--band); }
+td.n, th.n { text-align: right; } td.why { white-space: normal; min-width: 18rem; }
+th { background: var(--band); }
 th button { all: unset; cursor: pointer; font-weight: 600; }
 th button:focus-visible { outline: 2px solid currentColor; }
 th[aria-sort=ascending] button::after { content: " \\25B2"; }
@@ -61,7 +62,19 @@ tbody tr:hover { background: var(--band); }
 .leak { color: var(--bad); font-weight: 700; }
 details > summary { cursor: pointer; margin: .4rem 0; }
 label { display: inline-block; margin: .8rem 0; } input { font: inherit; padding: .2rem .5rem; color: inherit;
-  background: var(--paper); border: 1px solid var(--line); border-radius: 4px; }
+  background: var(--paper); border: 1px solid var(--line); border-radius: 4px; max-width: 100%; }
+.notice, p { overflow-wrap: anywhere; }
+@media (max-width: 40rem) { body { padding: .8rem; } nav a { display: inline-block; padding: .35rem 0; }
+  /* the dataset stays in sight while a table is moved sideways */
+  .wide th:first-child, .wide td:first-child { position: sticky; left: 0; background: var(--paper); } }
+@page { size: A4 landscape; margin: 12mm; }
+@media print { :root { color-scheme: light; --ink: #000000; --soft: #444444; --paper: #ffffff; --line: #bbbbbb;
+    --band: #f3f5f7; --good: #1a7f37; --bad: #b3261e; --note: #fff4d6; --noteline: #d4a72c; }
+  body { max-width: none; padding: 0; font-size: 10px; } nav, label { display: none; }
+  .wide { overflow: visible; border: 0; } figure { overflow: visible; } figure img { min-width: 0; }
+  table { font-size: 7.5px; } th, td { padding: .15rem .3rem; white-space: normal; overflow-wrap: anywhere; }
+  td.why { min-width: 0; } thead { display: table-header-group; } tr, figure { break-inside: avoid; }
+  h2, h3, summary { break-after: avoid; } }
 """
 
 SCRIPT = """
@@ -94,6 +107,12 @@ function keep(text) {
 }
 for (const button of document.querySelectorAll("th button")) button.addEventListener("click", () => sort(button));
 document.getElementById("keep").addEventListener("input", (event) => keep(event.target.value));
+let folded = [];  // paper has nothing to unfold
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")];
+  for (const each of folded) each.open = true;
+});
+addEventListener("afterprint", () => { for (const each of folded) each.open = false; });
 """
 
 
