@@ -122,6 +122,18 @@ def test_targets_by_hand() -> None:
     torch.testing.assert_close(middles[0], torch.arange(8, dtype=torch.float64) / 4 - 0.375)
 
 
+@pytest.mark.parametrize("begin", [0.0, 0.1, -0.3, 0.7])
+def test_a_time_on_a_border_is_in_the_sample_that_begins_there(begin: float) -> None:
+    """Offsets of joined rows are in single precision, times in double: 0.1 s is not the same number in both."""
+    batch = rows_of(POSE, rows=1)
+    batch = replace(
+        with_x(batch, POSE, torch.arange(20.0, dtype=torch.float64)[None, :, None]),
+        offset={POSE: torch.tensor([begin], dtype=torch.float32)},
+    )
+    times = begin + 0.1 * torch.arange(20, dtype=torch.float64)
+    assert samples_at(batch, POSE, times[None], rate=10.0)[0][0, :, 0].tolist() == list(range(20))
+
+
 def test_the_domain_branch_turns_gradients_round_for_the_states_alone() -> None:
     model, batch = model_of(), rows_of()
     heads = heads_of(model)
