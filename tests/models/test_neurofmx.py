@@ -30,9 +30,10 @@ def states(model: NeuroFMx, batch: MultiSample) -> Tensor:
 
 def without(batch: MultiSample, stream: str, rows: Any, filler: float = 0.0) -> MultiSample:
     """Some rows lack a stream, and hold a number in its place."""
-    here, x = batch.here[stream].clone(), batch.samples[stream].x.clone()
-    here[rows], x[rows] = False, filler
-    return with_x(replace(batch, here=batch.here | {stream: here}), stream, x)
+    here, x, offset = batch.here[stream].clone(), batch.samples[stream].x.clone(), batch.offset[stream].clone()
+    here[rows], x[rows], offset[rows] = False, filler, filler
+    batch = replace(batch, here=batch.here | {stream: here}, offset=batch.offset | {stream: offset})
+    return with_x(batch, stream, x)
 
 
 @pytest.mark.parametrize("filler", [7.0, torch.nan])
@@ -247,18 +248,35 @@ def test_growing_leaves_everything_else_bit_for_bit() -> None:
     assert not torch.allclose(states(model, new), old.states)
     sample = replace(batch.samples[SPIKES], recording=torch.full((4,), 4))  # the second of its new recordings
     assert states(model, replace(new, samples=batch.samples | {SPIKES: sample})).isfinite().all()
-    with pytest.raises(ValueError, match="no embeddings of recordings"):
-        model.add_session("fourth", recordings={LFP: 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "recordings", "message"),
+    [
+        ("third", {SPIKES: 1, LFP: 1}, "no embeddings of recordings"),
+        ("third", {SPIKES: 1, "toy/eeg": 1}, "'toy/eeg' is unknown"),
+        ("third", {SPIKES: 0}, "1 recording or more"),
+        ("first", {SPIKES: 1}, "has vectors already"),
+    ],
+)
+def test_a_session_that_is_refused_leaves_nothing_behind(name: str, recordings: dict, message: str) -> None:
+    model = model_of()
+    before = {key: value.shape for key, value in model.state_dict().items()}
+    with pytest.raises(ValueError, match=message):
+        model.add_session(name, recordings=recordings)
+    assert {key: value.shape for key, value in model.state_dict().items()} == before
 
 
 def test_a_grown_model_is_saved_and_loaded(tmp_path: Path) -> None:
     model, batch = model_of(), rows_of()
-    index = model.add_session("third")
+    index = model.add_session("third", recordings={SPIKES: 2})
     save_file(model.state_dict(), tmp_path / "model.safetensors")
     other = model_of(seed=5)
     other.load_state_dict(load_file(tmp_path / "model.safetensors"))
     assert other.sessions.names == ("first", "second", "third")
     new = replace(batch, session=torch.full((4,), index))
+    sample = replace(batch.samples[SPIKES], recording=torch.tensor([0, 3, 4, 1]))
+    new = replace(new, samples=batch.samples | {SPIKES: sample})
     torch.testing.assert_close(states(other, new), states(model, new), rtol=0, atol=0)
 
 

@@ -82,6 +82,10 @@ def test_channels_are_read_in_any_order_and_only_where_there_are_some() -> None:
     torch.testing.assert_close(wider[:3, :, :5], after[:3], **CLOSE)
     assert (wider[:3, :, 5:] == 0).all()
     assert (wider[3, :, 5:] != 0).all()
+    for wrong in ({"channels": 0}, {"channels": 2, "recordings": 0}):
+        with pytest.raises(ValueError, match="1 of each or more"):
+            heads.readout.add("toy/eeg", **wrong)
+    assert "toy/eeg" not in heads.readout.streams
 
 
 @pytest.mark.parametrize("hidden", [0.0, torch.nan])

@@ -13,7 +13,7 @@ With `causal` a state depends on nothing later than the end of its step, as far 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -137,14 +137,25 @@ class NeuroFMx(nn.Module):
             Index of the session, for `MultiSample.session`.
 
         Raises:
-            ValueError: If the name is taken, a stream is unknown, or its tokenizer has no embeddings of recordings.
+            ValueError: If the name is taken, a stream is unknown, its tokenizer has no embeddings of recordings, or it is
+                to get none; nothing has grown then.
         """
+        growing = {stream: self._growing(stream, number) for stream, number in (recordings or {}).items()}
+        index = self.sessions.add(name)[0]  # all that may be refused is refused before anything grows
         for stream, number in (recordings or {}).items():
-            grow = getattr(self.streams[stream].tokenizer, "add_recordings", None)
-            if grow is None:
-                raise ValueError(f"recordings={{{stream!r}: {number}}}: its tokenizer has no embeddings of recordings")
-            grow(number)
-        return self.sessions.add(name)[0]
+            growing[stream](number)
+        return index
+
+    def _growing(self, stream: str, number: int) -> Callable[[int], None]:
+        """What makes embeddings for further recordings of a stream."""
+        grow = getattr(self.streams[stream].tokenizer, "add_recordings", None)
+        if grow is None or number < 1:
+            raise ValueError(
+                f"recordings={{{stream!r}: {number}}}: "
+                + ("a session brings 1 recording or more" if grow else "its tokenizer has no embeddings of recordings")
+                + "; leave the stream out"
+            )
+        return grow
 
     def add_subject(self, name: str) -> int:
         """The same for a subject; returns its index, for `MultiSample.subject`."""

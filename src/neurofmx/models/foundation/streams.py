@@ -137,7 +137,7 @@ class Streams(nn.Module):
             middle = (time * stream.layout.rate).long().clamp(max=seen.shape[1] - 1)
             mask = mask & seen[:, middle]
             values = values.masked_fill(~mask[..., None], 0.0)
-        clock = time.double() + batch.offset[name].double()[:, None]
+        clock = time.double() + batch.offset[name].double().masked_fill(~here, 0.0)[:, None]
         return TokenSet(values, mask, clock, clock + stream.spacing / 2)
 
 
