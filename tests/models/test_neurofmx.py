@@ -183,6 +183,29 @@ def test_a_stream_equals_the_whole_window(steps: int, window: int) -> None:
         model(part, state)
 
 
+def test_a_stream_that_began_before_the_others_is_known_from_the_first_stretch_on() -> None:
+    """The pose begins first and its first token of 0.5 s is complete in the second stretch of 0.4 s alone."""
+    model, batch = model_of(), rows_of(LFP, POSE)
+    batch = replace(batch, offset=batch.offset | {POSE: batch.offset[POSE] - 0.4})
+    whole = model(batch)[0]
+    first, second = (stretch(batch, time, time + 0.4) for time in (-0.4, 0.0))
+    late = model(*first[:1], seen=first[1])[1]
+    with pytest.raises(ValueError, match="begins before its row's grid"):
+        model(second[0], late, seen=second[1])
+    pose = batch.samples[POSE].x[:, : LAYOUTS[POSE].patch]  # of which nothing is shown: it may not be there yet
+    early = replace(
+        first[0],
+        samples=first[0].samples | {POSE: Sample(torch.zeros_like(pose))},
+        here=batch.here,
+        offset=first[0].offset | {POSE: batch.offset[POSE]},
+    )
+    made, state = model(early, seen=first[1] | {POSE: torch.zeros(4, LAYOUTS[POSE].patch, dtype=torch.bool)})
+    after, _ = model(second[0], state, seen=second[1])
+    found = torch.cat([made.states, after.states], 1)
+    torch.testing.assert_close(found, whole.states[:, : found.shape[1]], rtol=0, atol=1e-6)
+    assert found.shape[1] == 4
+
+
 def test_long_windows_are_read_in_parts_with_the_same_states(monkeypatch: pytest.MonkeyPatch) -> None:
     model, batch = model_of(window=3), without(rows_of(), LFP, [0])
     whole = states(model, batch)
@@ -255,7 +278,7 @@ def test_growing_leaves_everything_else_bit_for_bit() -> None:
     [
         ("third", {SPIKES: 1, LFP: 1}, "no embeddings of recordings"),
         ("third", {SPIKES: 1, "toy/eeg": 1}, "'toy/eeg' is unknown"),
-        ("third", {SPIKES: 0}, "1 recording or more"),
+        ("third", {SPIKES: 0}, "brings 1 or more"),
         ("first", {SPIKES: 1}, "has vectors already"),
     ],
 )

@@ -56,6 +56,11 @@ class Stream(nn.Module):
         """Length of a whole window, s."""
         return self.layout.shape[0] / self.layout.rate
 
+    @property
+    def samples(self) -> int:
+        """Samples from one token to the next."""
+        return max(1, round(self.spacing * self.layout.rate))
+
 
 class Streams(nn.Module):
     """All streams of a model, and the embeddings that tell their tokens apart.
