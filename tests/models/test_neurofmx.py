@@ -16,10 +16,11 @@ from multi_samples import LAYOUTS, LFP, POSE, SPIKES, STEP, heads_of, model_of, 
 from neurofmx.models.configs import NeurofmxConfig
 from neurofmx.models.foundation.heads import NeuroFMxHeads
 from neurofmx.models.foundation.step_grid import lay_out, origins, visible
+from neurofmx.models.foundation.streams import Stream
 from neurofmx.models.neurofmx import NeuroFMx
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.table import build_tokenizer
-from neurofmx.tokenizers.tokens import Sample
+from neurofmx.tokenizers.tokens import Layout, Sample
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 
@@ -151,6 +152,36 @@ def test_a_state_depends_on_nothing_later(stream: str) -> None:
     before = made.time[0] < complete - 1e-6
     torch.testing.assert_close(changed[:, before], made.states[:, before], rtol=0, atol=1e-12)
     assert (changed[:, ~before] - made.states[:, ~before]).abs().amax((0, 2)).min() > 1e-4  # and every one from there
+
+
+@pytest.mark.parametrize(("tokenizer", "options"), [("eeg", {"spectrum_s": 0.2}), ("audio", {}), ("vocalization", {})])
+def test_a_token_that_looks_ahead_is_known_when_all_it_reads_is_over(tokenizer: str, options: dict) -> None:
+    """Spectra over the neighbours, convolutions over frames, an LSTM from both ends: no state sees what is to come."""
+    model, batch = model_of(SPIKES), rows_of(LFP)
+    read = build_tokenizer(tokenizer, LAYOUTS[LFP], model.dim, options=options).double()
+    model.streams.add(LFP, read, LAYOUTS[LFP], modality="lfp")
+    model.double().eval()
+    whole = tokenizer == "vocalization"
+    assert model.streams[LFP].ahead == pytest.approx(1.9 if whole else 0.1)
+    sample = replace(batch.samples[LFP], length=torch.tensor([80, 80, 80, 60]))
+    batch = replace(batch, samples={LFP: sample})
+    made, x = model(batch)[0], sample.x.clone()
+    x[:, 44:] += 1.0  # 1.0 s on the clock
+    found = states(model, with_x(batch, LFP, x))
+    before = made.time[0] < 1.0 + 1e-6
+    torch.testing.assert_close(found[:, before], made.states[:, before], rtol=0, atol=1e-9)
+    assert (found - made.states)[:, ~before].abs().amax() > 1e-4
+    longer = torch.cat([sample.x, torch.full((4, 20, 3), torch.nan, dtype=torch.float64)], 1)
+    padded = replace(sample, x=longer, length=sample.length)
+    torch.testing.assert_close(model(replace(batch, samples={LFP: padded}))[0].states, made.states, rtol=0, atol=1e-6)
+
+
+def test_frames_of_sound_that_are_centred_on_a_sample_read_to_the_end_of_the_window() -> None:
+    """Frames of 25 ms every 10 ms, and four frames more on both sides: the last is centred 10 ms before the end."""
+    layout = Layout((1600, 1), rate=8000.0)
+    stream = Stream(build_tokenizer("audio", layout, 16), layout, "audio")
+    assert stream.tail == pytest.approx(0.005)
+    assert stream.ahead == pytest.approx(0.055)
 
 
 def test_a_model_that_is_not_causal_sees_the_whole_window() -> None:

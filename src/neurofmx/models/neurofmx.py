@@ -7,8 +7,8 @@ Shapes: B rows, N tokens, K steps, L latents, D channels.
             -> latents (B, K, L, D) Mamba blocks along the steps, one sequence for each latent
             -> states (B, K, D)     what the latents of a step say together (PopT)
 
-With `causal` a state depends on nothing later than the end of its step, as far as the tokenizers do not look ahead
-(those that read patch by patch do not); then a stream can be read stretch by stretch with the same states.
+With `causal` a state depends on nothing later than the end of its step. Where the tokenizers do not look ahead (those
+that read patch by patch do not), a stream can be read stretch by stretch with the same states.
 """
 
 from __future__ import annotations
