@@ -142,13 +142,14 @@ def trace_naive(spikes, tau):
 
 
 def info_nce_naive(queries, keys, temperature, negatives):
-    """Minus the mean log probability of each query's own key, pair by pair."""
-    total = 0.0
+    """Minus the mean log probability of each query's own key, pair by pair, of queries that have a rival."""
+    total, asked = 0.0, 0
     for i, q in enumerate(queries):
         odds = [math.exp(float(q @ k / q.norm() / k.norm()) / temperature) for k in keys]
-        rivals = sum(odds[j] for j in range(len(keys)) if j != i and negatives[i, j])
-        total -= math.log(odds[i] / (odds[i] + rivals))
-    return total / len(queries)
+        rivals = [odds[j] for j in range(len(keys)) if j != i and negatives[i, j]]
+        if rivals:
+            total, asked = total - math.log(odds[i] / (odds[i] + sum(rivals))), asked + 1
+    return total / asked
 
 
 def temporal_contrastive_naive(z, start, session, near, apart, duration, temperature):

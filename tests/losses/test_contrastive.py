@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 
 from losses.nan_checks import assert_blind
-from neurofmx.losses.info_nce import LOWEST_TEMPERATURE, InfoNCE, info_nce
+from neurofmx.losses.info_nce import LOWEST_TEMPERATURE, InfoNCE, has_negatives, info_nce
 from neurofmx.losses.temporal_contrastive import apart_in_time, temporal_contrastive
 from neurofmx.losses.tri_modal import tri_modal_contrastive
 from reference import info_nce_naive, temporal_contrastive_naive
@@ -80,6 +80,33 @@ def test_pairs_left_out_are_nobodys_negatives() -> None:
     hidden = torch.where(mask[:, None], k, torch.nan)
     assert_blind(lambda x: info_nce(x, hidden, mask=mask), q, mask)
     assert info_nce(q, k, mask=torch.zeros(9, dtype=torch.bool)).item() == 0
+
+
+def test_a_query_without_a_wrong_key_is_not_asked() -> None:
+    """It would be sure of its own key whatever it is: of 9 pairs three can be told apart, and no more count."""
+    q, k = embeddings(), embeddings(seed=1)
+    negatives = torch.zeros(9, 9, dtype=torch.bool)
+    negatives[:3, :3] = True
+    torch.testing.assert_close(info_nce(q, k, negatives=negatives), info_nce(q[:3], k[:3]))
+    assert has_negatives(9, negatives=negatives)
+    assert not has_negatives(9, negatives=torch.eye(9, dtype=torch.bool))
+    assert not has_negatives(9, negatives=negatives, mask=torch.arange(9) > 1)
+    assert has_negatives(9, mask=torch.arange(9) > 6)
+    assert not has_negatives(9, mask=torch.arange(9) > 7)
+    assert not has_negatives(1)
+    q.requires_grad_()
+    alone = info_nce(q, k, negatives=torch.eye(9, dtype=torch.bool))
+    assert alone.item() == 0
+    assert not torch.autograd.grad(alone, q)[0].any()
+
+
+def test_tri_modal_leaves_out_pairs_that_cannot_be_told_apart() -> None:
+    z = {name: embeddings(seed=seed) for seed, name in enumerate(("neural", "behaviour", "stimulus"))}
+    here = {"stimulus": torch.arange(9) < 2}  # two rows, which share time
+    negatives = torch.ones(9, 9, dtype=torch.bool)
+    negatives[:2, :2] = False
+    found = tri_modal_contrastive(**z, here=here, negatives=negatives)
+    torch.testing.assert_close(found, info_nce(z["neural"], z["behaviour"], negatives=negatives))
 
 
 def test_tri_modal_is_the_mean_over_the_pairs_that_there_are() -> None:

@@ -134,6 +134,15 @@ def test_equal_clouds_have_no_discrepancy_and_others_have() -> None:
     assert 1.9 < mmd_biased(x, x + 1e3, bandwidth=50.0).item() <= 2
 
 
+def test_what_is_nearly_nothing_is_never_below_nothing() -> None:
+    """Rounding in single precision; weighting by uncertainty refuses a loss below 0, which would end a training."""
+    for seed in range(60):
+        x = features(12, 16, seed=seed).float()
+        assert mmd_biased(x, x.flip(0) + 1e-6 * features(12, 16, seed=100 + seed)).item() >= 0
+    for domains in range(2, 12):
+        assert missing_entropy(torch.zeros(5, domains)).item() >= 0
+
+
 def test_mmd_draws_clouds_together() -> None:
     x, y = features(30), (features(30, seed=1) + 2).requires_grad_()
     assert torch.autograd.gradcheck(lambda b: mmd_biased(x[:4], b, bandwidth=1.3), y.detach()[:3].requires_grad_())

@@ -16,10 +16,11 @@ from multi_samples import LAYOUTS, LFP, POSE, SPIKES, STEP, heads_of, model_of, 
 from neurofmx.models.configs import NeurofmxConfig
 from neurofmx.models.foundation.heads import NeuroFMxHeads
 from neurofmx.models.foundation.step_grid import lay_out, origins, visible
+from neurofmx.models.foundation.streams import Stream
 from neurofmx.models.neurofmx import NeuroFMx
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.table import build_tokenizer
-from neurofmx.tokenizers.tokens import Sample
+from neurofmx.tokenizers.tokens import Layout, Sample
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 
@@ -30,9 +31,10 @@ def states(model: NeuroFMx, batch: MultiSample) -> Tensor:
 
 def without(batch: MultiSample, stream: str, rows: Any, filler: float = 0.0) -> MultiSample:
     """Some rows lack a stream, and hold a number in its place."""
-    here, x = batch.here[stream].clone(), batch.samples[stream].x.clone()
-    here[rows], x[rows] = False, filler
-    return with_x(replace(batch, here=batch.here | {stream: here}), stream, x)
+    here, x, offset = batch.here[stream].clone(), batch.samples[stream].x.clone(), batch.offset[stream].clone()
+    here[rows], x[rows], offset[rows] = False, filler, filler
+    batch = replace(batch, here=batch.here | {stream: here}, offset=batch.offset | {stream: offset})
+    return with_x(batch, stream, x)
 
 
 @pytest.mark.parametrize("filler", [7.0, torch.nan])
@@ -152,6 +154,36 @@ def test_a_state_depends_on_nothing_later(stream: str) -> None:
     assert (changed[:, ~before] - made.states[:, ~before]).abs().amax((0, 2)).min() > 1e-4  # and every one from there
 
 
+@pytest.mark.parametrize(("tokenizer", "options"), [("eeg", {"spectrum_s": 0.2}), ("audio", {}), ("vocalization", {})])
+def test_a_token_that_looks_ahead_is_known_when_all_it_reads_is_over(tokenizer: str, options: dict) -> None:
+    """Spectra over the neighbours, convolutions over frames, an LSTM from both ends: no state sees what is to come."""
+    model, batch = model_of(SPIKES), rows_of(LFP)
+    read = build_tokenizer(tokenizer, LAYOUTS[LFP], model.dim, options=options).double()
+    model.streams.add(LFP, read, LAYOUTS[LFP], modality="lfp")
+    model.double().eval()
+    whole = tokenizer == "vocalization"
+    assert model.streams[LFP].ahead == pytest.approx(1.9 if whole else 0.1)
+    sample = replace(batch.samples[LFP], length=torch.tensor([80, 80, 80, 60]))
+    batch = replace(batch, samples={LFP: sample})
+    made, x = model(batch)[0], sample.x.clone()
+    x[:, 44:] += 1.0  # 1.0 s on the clock
+    found = states(model, with_x(batch, LFP, x))
+    before = made.time[0] < 1.0 + 1e-6
+    torch.testing.assert_close(found[:, before], made.states[:, before], rtol=0, atol=1e-9)
+    assert (found - made.states)[:, ~before].abs().amax() > 1e-4
+    longer = torch.cat([sample.x, torch.full((4, 20, 3), torch.nan, dtype=torch.float64)], 1)
+    padded = replace(sample, x=longer, length=sample.length)
+    torch.testing.assert_close(model(replace(batch, samples={LFP: padded}))[0].states, made.states, rtol=0, atol=1e-6)
+
+
+def test_frames_of_sound_that_are_centred_on_a_sample_read_to_the_end_of_the_window() -> None:
+    """Frames of 25 ms every 10 ms, and four frames more on both sides: the last is centred 10 ms before the end."""
+    layout = Layout((1600, 1), rate=8000.0)
+    stream = Stream(build_tokenizer("audio", layout, 16), layout, "audio")
+    assert stream.tail == pytest.approx(0.005)
+    assert stream.ahead == pytest.approx(0.055)
+
+
 def test_a_model_that_is_not_causal_sees_the_whole_window() -> None:
     model, batch = model_of(causal=False), rows_of()
     x = batch.samples[POSE].x.clone()
@@ -180,6 +212,29 @@ def test_a_stream_equals_the_whole_window(steps: int, window: int) -> None:
         torch.testing.assert_close(ours, its, **rounded)
     with pytest.raises(ValueError, match=r"before step \d+, and steps up to there are answered"):
         model(part, state)
+
+
+def test_a_stream_that_began_before_the_others_is_known_from_the_first_stretch_on() -> None:
+    """The pose begins first and its first token of 0.5 s is complete in the second stretch of 0.4 s alone."""
+    model, batch = model_of(), rows_of(LFP, POSE)
+    batch = replace(batch, offset=batch.offset | {POSE: batch.offset[POSE] - 0.4})
+    whole = model(batch)[0]
+    first, second = (stretch(batch, time, time + 0.4) for time in (-0.4, 0.0))
+    late = model(*first[:1], seen=first[1])[1]
+    with pytest.raises(ValueError, match="begins before its row's grid"):
+        model(second[0], late, seen=second[1])
+    pose = batch.samples[POSE].x[:, : LAYOUTS[POSE].patch]  # of which nothing is shown: it may not be there yet
+    early = replace(
+        first[0],
+        samples=first[0].samples | {POSE: Sample(torch.zeros_like(pose))},
+        here=batch.here,
+        offset=first[0].offset | {POSE: batch.offset[POSE]},
+    )
+    made, state = model(early, seen=first[1] | {POSE: torch.zeros(4, LAYOUTS[POSE].patch, dtype=torch.bool)})
+    after, _ = model(second[0], state, seen=second[1])
+    found = torch.cat([made.states, after.states], 1)
+    torch.testing.assert_close(found, whole.states[:, : found.shape[1]], rtol=0, atol=1e-6)
+    assert found.shape[1] == 4
 
 
 def test_long_windows_are_read_in_parts_with_the_same_states(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,18 +302,35 @@ def test_growing_leaves_everything_else_bit_for_bit() -> None:
     assert not torch.allclose(states(model, new), old.states)
     sample = replace(batch.samples[SPIKES], recording=torch.full((4,), 4))  # the second of its new recordings
     assert states(model, replace(new, samples=batch.samples | {SPIKES: sample})).isfinite().all()
-    with pytest.raises(ValueError, match="no embeddings of recordings"):
-        model.add_session("fourth", recordings={LFP: 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "recordings", "message"),
+    [
+        ("third", {SPIKES: 1, LFP: 1}, "no embeddings of recordings"),
+        ("third", {SPIKES: 1, "toy/eeg": 1}, "'toy/eeg' is unknown"),
+        ("third", {SPIKES: 0}, "brings 1 or more"),
+        ("first", {SPIKES: 1}, "has vectors already"),
+    ],
+)
+def test_a_session_that_is_refused_leaves_nothing_behind(name: str, recordings: dict, message: str) -> None:
+    model = model_of()
+    before = {key: value.shape for key, value in model.state_dict().items()}
+    with pytest.raises(ValueError, match=message):
+        model.add_session(name, recordings=recordings)
+    assert {key: value.shape for key, value in model.state_dict().items()} == before
 
 
 def test_a_grown_model_is_saved_and_loaded(tmp_path: Path) -> None:
     model, batch = model_of(), rows_of()
-    index = model.add_session("third")
+    index = model.add_session("third", recordings={SPIKES: 2})
     save_file(model.state_dict(), tmp_path / "model.safetensors")
     other = model_of(seed=5)
     other.load_state_dict(load_file(tmp_path / "model.safetensors"))
     assert other.sessions.names == ("first", "second", "third")
     new = replace(batch, session=torch.full((4,), index))
+    sample = replace(batch.samples[SPIKES], recording=torch.tensor([0, 3, 4, 1]))
+    new = replace(new, samples=batch.samples | {SPIKES: sample})
     torch.testing.assert_close(states(other, new), states(model, new), rtol=0, atol=0)
 
 

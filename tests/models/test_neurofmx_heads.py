@@ -82,6 +82,10 @@ def test_channels_are_read_in_any_order_and_only_where_there_are_some() -> None:
     torch.testing.assert_close(wider[:3, :, :5], after[:3], **CLOSE)
     assert (wider[:3, :, 5:] == 0).all()
     assert (wider[3, :, 5:] != 0).all()
+    for wrong in ({"channels": 0}, {"channels": 2, "recordings": 0}):
+        with pytest.raises(ValueError, match="1 of each or more"):
+            heads.readout.add("toy/eeg", **wrong)
+    assert "toy/eeg" not in heads.readout.streams
 
 
 @pytest.mark.parametrize("hidden", [0.0, torch.nan])
@@ -120,6 +124,18 @@ def test_targets_by_hand() -> None:
     assert not there[2].any()
     middles = sample_times(batch, POSE, rate=4.0)
     torch.testing.assert_close(middles[0], torch.arange(8, dtype=torch.float64) / 4 - 0.375)
+
+
+@pytest.mark.parametrize("begin", [0.0, 0.1, -0.3, 0.7])
+def test_a_time_on_a_border_is_in_the_sample_that_begins_there(begin: float) -> None:
+    """Offsets of joined rows are in single precision, times in double: 0.1 s is not the same number in both."""
+    batch = rows_of(POSE, rows=1)
+    batch = replace(
+        with_x(batch, POSE, torch.arange(20.0, dtype=torch.float64)[None, :, None]),
+        offset={POSE: torch.tensor([begin], dtype=torch.float32)},
+    )
+    times = begin + 0.1 * torch.arange(20, dtype=torch.float64)
+    assert samples_at(batch, POSE, times[None], rate=10.0)[0][0, :, 0].tolist() == list(range(20))
 
 
 def test_the_domain_branch_turns_gradients_round_for_the_states_alone() -> None:

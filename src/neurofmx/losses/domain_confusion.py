@@ -49,4 +49,5 @@ def missing_entropy(logits: Tensor) -> Tensor:
     """`log K` less the entropy of logits (N, K), nats, mean over rows; 0 of nothing."""
     belief = log_softmax(logits, dim=1)
     entropy = -(belief.exp() * belief).sum(1)
-    return (math.log(logits.shape[1]) - entropy).sum() / max(1, len(logits))
+    # of an even belief nothing but rounding is left, which may lie below 0
+    return ((math.log(logits.shape[1]) - entropy).sum() / max(1, len(logits))).clamp_min(0.0)

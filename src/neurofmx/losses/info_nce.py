@@ -4,6 +4,7 @@ Symbols: `q[i], k[i]` unit vectors of pair i, N pairs, `tau` temperature.
 
     s[i, j] = q[i] . k[j] / tau        L = -mean_i log( exp s[i, i] / sum_j exp s[i, j] )
 
+The mean is over queries with a wrong key beside their own: of its own key alone any query is sure, and learns nothing.
 `log N - L` is in expectation a lower bound of the mutual information of queries and keys, and can itself never be above
 `log N`: with few pairs much shared information cannot be seen.
 """
@@ -44,7 +45,8 @@ def info_nce(
             The diagonal does not matter. None for all others.
 
     Returns:
-        A scalar, nats, at least 0; `log N` where all embeddings are equal, 0 where no pair counts.
+        A scalar, nats, at least 0; `log N` where all embeddings are equal; 0 where no query has a wrong key beside its
+        own, which `has_negatives` tells from a loss of 0.
 
     Raises:
         ValueError: If shapes disagree, or the temperature is a number not above 0.
@@ -59,14 +61,27 @@ def info_nce(
     """
     if queries.shape != keys.shape or queries.ndim != 2:
         raise ValueError(f"queries {tuple(queries.shape)} and keys {tuple(keys.shape)}: give one shape (pairs, width)")
-    kept = _kept(negatives, mask, len(queries))
+    pairs = len(queries)
     queries, keys = rows_where(mask, queries, keys)
+    wrong = _wrong(negatives, mask, pairs, queries.device)
     logits = similarities(queries, keys, temperature)
-    if kept is not None:
-        own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
-        logits = logits.masked_fill(~(kept | own), -math.inf)
-    forward = _found(logits)
-    return (forward + _found(logits.T)) / 2 if symmetric else forward
+    forward = _found(logits, wrong)
+    return (forward + _found(logits.T, wrong.T)) / 2 if symmetric else forward
+
+
+def has_negatives(pairs: int, *, mask: Tensor | None = None, negatives: Tensor | None = None) -> bool:
+    """Whether any query has a wrong key to be told from; where none has, InfoNCE is 0 and says nothing.
+
+    Args:
+        pairs: Pairs of a batch, N.
+        mask: As of `info_nce`.
+        negatives: As of `info_nce`.
+
+    Raises:
+        ValueError: If the negatives are not bool (N, N).
+    """
+    device = next((each.device for each in (mask, negatives) if each is not None), torch.device("cpu"))
+    return bool(_wrong(negatives, mask, pairs, device).any())
 
 
 @full_precision
@@ -119,16 +134,19 @@ class InfoNCE(nn.Module):
         )
 
 
-def _found(logits: Tensor) -> Tensor:
-    """Mean cross-entropy with the diagonal (N, N); 0 of nothing."""
+def _found(logits: Tensor, wrong: Tensor) -> Tensor:
+    """Mean cross-entropy with the diagonal (N, N) against wrong keys, of queries that have any; 0 of nothing."""
     own = torch.arange(len(logits), device=logits.device)
-    return cross_entropy(logits, own, reduction="sum") / max(1, len(logits))
+    logits = logits.masked_fill(~(wrong | (own == own[:, None])), -math.inf)
+    # a query without a wrong key has a cross-entropy of 0, and a gradient of 0
+    return cross_entropy(logits, own, reduction="sum") / wrong.any(1).sum().clamp_min(1)
 
 
-def _kept(negatives: Tensor | None, mask: Tensor | None, pairs: int) -> Tensor | None:
-    """Which similarities count among the pairs that do."""
+def _wrong(negatives: Tensor | None, mask: Tensor | None, pairs: int, device: torch.device) -> Tensor:
+    """Which keys are wrong for which queries, of the pairs that count."""
     if negatives is None:
-        return None
+        negatives = torch.ones(pairs, pairs, dtype=torch.bool, device=device)
     if negatives.dtype != torch.bool or negatives.shape != (pairs, pairs):
         raise ValueError(f"negatives is {negatives.dtype} {tuple(negatives.shape)}: must be bool ({pairs}, {pairs})")
-    return negatives if mask is None else negatives[mask][:, mask]
+    wrong = negatives & ~torch.eye(pairs, dtype=torch.bool, device=negatives.device)
+    return wrong if mask is None else wrong[mask][:, mask]

@@ -48,7 +48,8 @@ def temporal_contrastive(
         mask: Which windows count (N,), bool; the others may hold anything. None for all.
 
     Returns:
-        A scalar, nats, at least 0; 0 where no window has both a positive and a negative.
+        A scalar, nats, at least 0; 0 where no window has both a positive and a negative, which `can_be_told_apart`
+        tells from a loss of 0.
 
     Raises:
         ValueError: If shapes disagree, or `0 < near < apart` does not hold.
@@ -57,14 +58,26 @@ def temporal_contrastive(
         Sermanet et al. (2018), Time-contrastive networks: self-supervised learning from video; for neurons: Schneider,
         Lee and Mathis (2023), Learnable latent embeddings for joint behavioural and neural analysis.
     """
-    if not 0 < near < apart:
-        raise ValueError(f"near={near}, apart={apart}: give 0 < near < apart, in seconds")
     session = torch.zeros(len(start), dtype=torch.int64, device=start.device) if session is None else session
     embeddings, start, session = rows_where(mask, embeddings, start, session)
-    alike = _alike(start, near=near, session=session)
-    unlike = apart_in_time(start, distance=max(apart, duration), session=session)
-    asked = alike.any(1) & unlike.any(1)  # without the other kind there is nothing to tell apart
+    alike, unlike = _kinds(start, near=near, apart=apart, duration=duration, session=session)
+    asked = alike.any(1) & unlike.any(1)
     return _told_apart(similarities(embeddings, embeddings, temperature)[asked], alike[asked], unlike[asked])
+
+
+def can_be_told_apart(
+    start: Tensor, *, near: float, apart: float, duration: float, session: Tensor | None = None
+) -> Tensor:
+    """Which windows have both a positive and a negative (N,), bool; arguments as of `temporal_contrastive`.
+
+    Example:
+        >>> start = torch.tensor([0.0, 0.5, 9.0])
+        >>> can_be_told_apart(start, near=1.0, apart=2.0, duration=1.0).tolist()  # none is near the last
+        [True, True, False]
+    """
+    session = torch.zeros(len(start), dtype=torch.int64, device=start.device) if session is None else session
+    alike, unlike = _kinds(start, near=near, apart=apart, duration=duration, session=session)
+    return alike.any(1) & unlike.any(1)
 
 
 def apart_in_time(start: Tensor, *, distance: float, session: Tensor | None = None) -> Tensor:
@@ -84,6 +97,14 @@ def apart_in_time(start: Tensor, *, distance: float, session: Tensor | None = No
     """
     far = _distance(start) >= distance
     return far if session is None else far | (session[:, None] != session)
+
+
+def _kinds(start: Tensor, *, near: float, apart: float, duration: float, session: Tensor) -> tuple[Tensor, Tensor]:
+    """Positives and negatives of every window, each (N, N)."""
+    if not 0 < near < apart:
+        raise ValueError(f"near={near}, apart={apart}: give 0 < near < apart, in seconds")
+    unlike = apart_in_time(start, distance=max(apart, duration), session=session)
+    return _alike(start, near=near, session=session), unlike
 
 
 def _alike(start: Tensor, *, near: float, session: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from neurofmx.losses.info_nce import info_nce
+from neurofmx.losses.info_nce import has_negatives, info_nce
 
 
 def tri_modal_contrastive(
@@ -25,7 +25,7 @@ def tri_modal_contrastive(
     temperature: Tensor | float = 0.1,
     negatives: Tensor | None = None,
 ) -> Tensor:
-    """Mean symmetric InfoNCE over all pairs of modalities with at least two rows in common.
+    """Mean symmetric InfoNCE over all pairs of modalities with rows in common that can be told apart.
 
     Args:
         neural: Embeddings (N, D), row i of the same moment in all modalities; None where a batch has none.
@@ -37,7 +37,7 @@ def tri_modal_contrastive(
         negatives: As of `info_nce`, (N, N).
 
     Returns:
-        A scalar, nats, at least 0; 0 where no two modalities share two rows.
+        A scalar, nats, at least 0; 0 where no two modalities share two rows that are each other's negatives.
 
     Raises:
         ValueError: If fewer than two modalities are given, `here` names another, or shapes disagree.
@@ -56,7 +56,7 @@ def tri_modal_contrastive(
     losses = []
     for a, b in combinations(present, 2):
         mask = _both(here.get(a), here.get(b))
-        if mask is None or int(mask.sum()) >= 2:  # of a single row any embedding is right
+        if has_negatives(len(present[a]), mask=mask, negatives=negatives):  # of a single row any embedding is right
             losses.append(info_nce(present[a], present[b], temperature=temperature, mask=mask, negatives=negatives))
     return torch.stack(losses).mean() if losses else _nothing(present)
 

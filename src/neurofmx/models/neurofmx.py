@@ -7,8 +7,8 @@ Shapes: B rows, N tokens, K steps, L latents, D channels.
             -> latents (B, K, L, D) Mamba blocks along the steps, one sequence for each latent
             -> states (B, K, D)     what the latents of a step say together (PopT)
 
-With `causal` a state depends on nothing later than the end of its step, as far as the tokenizers do not look ahead
-(those that read patch by patch do not); then a stream can be read stretch by stretch with the same states.
+With `causal` a state depends on nothing later than the end of its step. Where the tokenizers do not look ahead (those
+that read patch by patch do not), a stream can be read stretch by stretch with the same states.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from neurofmx.models.foundation.perceiver_io import PerceiverEncoder
 from neurofmx.models.foundation.popt import PopulationTransformer
 from neurofmx.models.foundation.recompute import called
 from neurofmx.models.foundation.registry import EmbeddingRegistry
-from neurofmx.models.foundation.step_grid import StepGrid, lay_out, origins, visible
+from neurofmx.models.foundation.step_grid import StepGrid, lay_out, origins, refuse_earlier, visible
 from neurofmx.models.foundation.streams import Streams, TokenSet
 from neurofmx.models.foundation.time_embedding import TimeEmbedding
 from neurofmx.tokenizers.multi_sample import MultiSample
@@ -137,14 +137,20 @@ class NeuroFMx(nn.Module):
             Index of the session, for `MultiSample.session`.
 
         Raises:
-            ValueError: If the name is taken, a stream is unknown, or its tokenizer has no embeddings of recordings.
+            ValueError: If the name is taken, a stream is unknown, or its tokenizer has no embeddings of recordings or
+                is to get none; nothing has grown then.
         """
+        growing = []
         for stream, number in (recordings or {}).items():
             grow = getattr(self.streams[stream].tokenizer, "add_recordings", None)
-            if grow is None:
-                raise ValueError(f"recordings={{{stream!r}: {number}}}: its tokenizer has no embeddings of recordings")
+            if grow is None or number < 1:
+                why = "a session brings 1 or more" if grow else "its tokenizer has no embeddings of recordings"
+                raise ValueError(f"recordings={{{stream!r}: {number}}}: {why}; leave the stream out")
+            growing.append((grow, number))
+        index = self.sessions.add(name)[0]
+        for grow, number in growing:  # after all that may be refused
             grow(number)
-        return self.sessions.add(name)[0]
+        return index
 
     def add_subject(self, name: str) -> int:
         """The same for a subject; returns its index, for `MultiSample.subject`."""
@@ -157,7 +163,8 @@ class NeuroFMx(nn.Module):
 
         Args:
             batch: Rows of any of the model's streams; what a row lacks is not read. Of a stretch that goes on from
-                another, the offsets say where on the rows' clocks it begins.
+                another, the offsets say where on the rows' clocks it begins. The first stretch brings each row's
+                earliest stream, with which its grid begins; `seen` hides tokens of it that are not complete yet.
             state: What the call on the stretch before returned; None at the start. Every stretch but the last must end
                 at the end of a step, as far as its streams' tokens do.
             seen: By stream, which samples are shown (B, T), bool; None for all. A token of hidden ones is left out, but
@@ -167,8 +174,8 @@ class NeuroFMx(nn.Module):
             The states, and what to hand to the call on the next stretch.
 
         Raises:
-            ValueError: If a stream is unknown, a stretch brings what was complete before steps that are answered, or a
-                model that is not causal is handed a state.
+            ValueError: If a stream is unknown, a stretch brings what was complete before steps that are answered or
+                began before the grid, or a model that is not causal is handed a state.
         """
         if state is not None and not self.config.causal:
             raise ValueError("causal=False: this model needs the whole window at once; leave `state` out")
@@ -181,6 +188,8 @@ class NeuroFMx(nn.Module):
         """The pass itself."""
         tokens = self._embedded(batch, self.streams(batch, seen))
         origin = origins(batch, self.step_s) if state is None else state.origin
+        if state is not None:
+            refuse_earlier(2 * tokens.time - tokens.end, tokens.mask, origin, step_s=self.step_s)
         first = None if state is None else state.steps
         grid = lay_out(tokens.end, tokens.mask, origin, step_s=self.step_s, first=first)
         tokens, step = _with_earlier(tokens, grid.step, state)

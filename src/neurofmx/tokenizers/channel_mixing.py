@@ -9,6 +9,8 @@ permuting them together with their embeddings and positions changes no source.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +41,8 @@ class ChannelMixing(nn.Module):
         # recordings with the same channels share their embeddings
         recordings = layout.recordings if layout.varied else 1
         self.embedding = nn.Parameter(spread * torch.randn(recordings, layout.channels, sources))
+        if layout.varied:
+            self.register_load_state_dict_pre_hook(_make_room)
         if layout.positions:
             self.place = nn.Linear(6 * octaves, sources, bias=False)
             nn.init.normal_(self.place.weight, std=spread / math.sqrt(3 * octaves))
@@ -91,3 +95,10 @@ class ChannelMixing(nn.Module):
                 "add_recordings and train the new ones"
             )
         return sample.recording
+
+
+def _make_room(module: ChannelMixing, state: Mapping[str, Any], prefix: str, *_: Any) -> None:
+    """Give a mixing as many recordings as one that has grown, whose state it is about to load."""
+    loaded, own = state.get(f"{prefix}embedding"), module.embedding
+    if loaded is not None and loaded.shape[1:] == own.shape[1:] and len(loaded) > len(own):
+        module.embedding = nn.Parameter(own.data.new_zeros(loaded.shape))

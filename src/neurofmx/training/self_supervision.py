@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from neurofmx.losses.domain_adversarial import domain_adversarial, domain_cross_entropy
 from neurofmx.losses.domain_confusion import domain_confusion
 from neurofmx.losses.forecast import forecast_loss
-from neurofmx.losses.info_nce import info_nce
+from neurofmx.losses.info_nce import has_negatives, info_nce
 from neurofmx.losses.masked_reconstruction import masked_reconstruction
 from neurofmx.losses.mmd import domain_mmd
-from neurofmx.losses.temporal_contrastive import apart_in_time, temporal_contrastive
+from neurofmx.losses.temporal_contrastive import apart_in_time, can_be_told_apart, temporal_contrastive
 from neurofmx.models.foundation.assembled import Assembled
 from neurofmx.models.foundation.domain import DomainBranch
 from neurofmx.models.foundation.targets import sample_times, samples_at
@@ -62,6 +62,17 @@ class Step:
     def mean(self) -> Tensor:
         """Mean state of each row (B, D)."""
         return self.network.heads.mean(self.states)
+
+    @property
+    def reach(self) -> float:
+        """Longest time that a row reads in all its streams, s: rows whose moments are nearer may share some of it."""
+        first, last = torch.inf, -torch.inf
+        for name, here in self.batch.here.items():
+            if bool(here.any()):
+                offset = self.batch.offset[name][here].double()
+                first = min(first, float(offset.min()))
+                last = max(last, float(offset.max()) + self.network.model.streams[name].duration)
+        return max(self.duration, last - first)
 
     @property
     def duration(self) -> float:
@@ -112,15 +123,20 @@ def forecast(step: Step) -> Tensor | None:
 
 def contrast(step: Step) -> Tensor | None:
     """InfoNCE of two views of the rows; rows that share time are nobody's negatives."""
-    heads, session = step.network.heads, step.batch.session
+    heads = step.network.heads
+    negatives = apart_in_time(step.anchor, distance=step.reach, session=step.batch.session)
+    if not has_negatives(len(negatives), negatives=negatives):
+        return None
     one, other = (heads.contrastive(heads.mean(states)) for states in (step.states, step.other()))
-    return info_nce(one, other, negatives=apart_in_time(step.anchor, distance=step.duration, session=session))
+    return info_nce(one, other, negatives=negatives)
 
 
 def temporal(step: Step) -> Tensor | None:
     """Rows that begin within a window's length are alike, those two lengths apart are not."""
     duration = step.duration
-    how = {"near": duration, "apart": 2 * duration, "duration": duration, "session": step.batch.session}
+    how = {"near": duration, "apart": 2 * duration, "duration": step.reach, "session": step.batch.session}
+    if not bool(can_be_told_apart(step.anchor, **how).any()):
+        return None
     return temporal_contrastive(step.network.heads.contrastive(step.mean), step.anchor, **how)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from neurofmx.models.build import build_head
 from neurofmx.models.configs import HeadConfig, NeurofmxConfig
@@ -18,6 +21,18 @@ from neurofmx.tokenizers.tokens import Layout, Sample, Tokenizer
 from neurofmx.tokenizers.windows import Windows
 
 STEPS = 16  # most steps of a window where the config names no step; a text has one a token
+
+
+class Carried(NamedTuple):
+    """What a stream carries from one stretch to the next.
+
+    Args:
+        backbone: State of the model.
+        before: Samples of the last token (B, samples, C), for tokenizers that look back.
+    """
+
+    backbone: StreamState
+    before: Tensor
 
 
 class NeuroFMxDecoder(Decoder):
@@ -38,17 +53,29 @@ class NeuroFMxDecoder(Decoder):
         """What reads the windows."""
         return self.backbone.streams[self.stream].tokenizer
 
-    def forward(self, sample: Sample, state: StreamState | None = None) -> tuple[torch.Tensor, StreamState]:
+    def forward(self, sample: Sample, state: Carried | None = None) -> tuple[Tensor, Carried]:
         """Outputs and the state to carry on from, as of `Decoder.forward`."""
-        batch = MultiSample.single(self.stream, sample, session=self._session(sample))
+        read = sample if state is None else _behind(sample, state.before)
+        batch, earlier = MultiSample.single(self.stream, read, session=self._session(sample)), 0
         if state is not None:
-            batch.offset[self.stream] = state.time(self.backbone.step_s)
-        states, carried = self.backbone(batch, state)
-        return self.head(states.states, None if sample.length is None else states.mask), carried
+            earlier = state.before.shape[1]
+            start = state.backbone.time(self.backbone.step_s)
+            batch.offset[self.stream] = start - earlier / self.backbone.streams[self.stream].layout.rate
+        shown = torch.arange(read.x.shape[1], device=read.x.device) >= earlier
+        seen = {self.stream: shown.expand(len(read), -1)} if earlier else None
+        states, carried = self.backbone(batch, None if state is None else state.backbone, seen=seen)
+        answers = self.head(states.states, None if sample.length is None else states.mask)
+        return answers, Carried(carried, read.x[:, -self.backbone.streams[self.stream].samples :])
 
-    def _session(self, sample: Sample) -> torch.Tensor | None:
+    def _session(self, sample: Sample) -> Tensor | None:
         """Which session each window is of, where sessions have embeddings."""
         return sample.recording if len(self.backbone.sessions) else None
+
+
+def _behind(sample: Sample, before: Tensor) -> Sample:
+    """Windows behind samples that came before them."""
+    length = None if sample.length is None else sample.length + before.shape[1]
+    return replace(sample, x=torch.cat([before, sample.x], 1), length=length)
 
 
 def build_neurofmx(config: NeurofmxConfig, head: HeadConfig, windows: Windows, *, fold: int) -> NeuroFMxDecoder:

@@ -69,13 +69,13 @@ class SignalReadout(nn.Module):
         Raises:
             ValueError: If `channels` or `recordings` is below 1.
         """
+        if channels < 1 or recordings < 1:
+            raise ValueError(f"channels={channels}, recordings={recordings}: a stream has 1 of each or more")
         if stream not in self.streams:
             self.streams.add(stream)
         known = self.recordings(stream)
         for number in range(known, known + recordings):
             self.channels.add(_channels_of(stream, number), rows=channels)
-        if recordings < 1:
-            raise ValueError(f"recordings={recordings}: a stream comes from 1 recording or more")
 
     def recordings(self, stream: str) -> int:
         """How many recordings of a stream have channels of their own here."""

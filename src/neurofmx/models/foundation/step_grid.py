@@ -97,6 +97,26 @@ def lay_out(end: Tensor, mask: Tensor, origin: Tensor, *, step_s: float, first: 
     return StepGrid(origin, begins, length, step, there, step_s)
 
 
+def refuse_earlier(begin: Tensor, mask: Tensor, origin: Tensor, *, step_s: float) -> None:
+    """Refuse tokens that begin before their row's grid: read as a whole, the window would have begun with them.
+
+    Args:
+        begin: When the first sample that each token reads began (B, N), s.
+        mask: Which tokens stand for something (B, N), bool.
+        origin: Where each row's grid begins (B,), s.
+        step_s: Length of a step, s.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    if bool((mask & (begin < origin[:, None] - TOLERANCE * step_s)).any()):
+        raise ValueError(
+            "the stretch brings a token that begins before its row's grid, which was laid out without its stream: "
+            "bring the first token of each row's earliest stream with the first stretch, and hide it there by `seen` "
+            "while it is not complete"
+        )
+
+
 def visible(step: Tensor, mask: Tensor, steps: Tensor, *, window: int | None) -> Tensor:
     """Which tokens each step sees.
 

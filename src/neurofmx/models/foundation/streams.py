@@ -16,6 +16,8 @@ from neurofmx.models.foundation.registry import EmbeddingRegistry
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.tokens import Layout, Sample, Tokenizer
 
+EDGE = 1e-3  # of the time between two tokens: rounding
+
 
 class TokenSet(NamedTuple):
     """Tokens of all streams of a batch.
@@ -44,17 +46,28 @@ class Stream(nn.Module):
     Attributes:
         spacing: Time from one token to the next, s.
         moments: Different times that the tokens of a window have.
+        ahead: How much later than a token's own samples what it reads may end, s; 0 for tokenizers that read patch by
+            patch. It is measured, by what a window's end reaches.
+        tail: The same of the last token of a window alone, as frames that are centred on a sample have it.
     """
 
     def __init__(self, tokenizer: Tokenizer, layout: Layout, modality: str) -> None:
         super().__init__()
         self.tokenizer, self.layout, self.modality = tokenizer, layout, modality
         self.spacing, self.moments = _spacing(tokenizer, layout)
+        self.ahead = self.tail = 0.0
+        if self.moments > 1 and not layout.vocabulary:
+            self.ahead, self.tail = _ahead(self)
 
     @property
     def duration(self) -> float:
         """Length of a whole window, s."""
         return self.layout.shape[0] / self.layout.rate
+
+    @property
+    def samples(self) -> int:
+        """Samples from one token to the next."""
+        return max(1, round(self.spacing * self.layout.rate))
 
 
 class Streams(nn.Module):
@@ -133,12 +146,13 @@ class Streams(nn.Module):
         values = values + self.modalities.vectors[self.modalities.rows(stream.modality)[0]]
         whole = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device) if mask is None else mask
         values, mask = _spread(values.masked_fill(~whole[..., None], 0.0), here), _spread(whole, here)
+        clock = time.double() + batch.offset[name].double().masked_fill(~here, 0.0)[:, None]
+        end = _complete(clock + stream.spacing / 2, mask, stream)
         if seen is not None:
             middle = (time * stream.layout.rate).long().clamp(max=seen.shape[1] - 1)
             mask = mask & seen[:, middle]
             values = values.masked_fill(~mask[..., None], 0.0)
-        clock = time.double() + batch.offset[name].double()[:, None]
-        return TokenSet(values, mask, clock, clock + stream.spacing / 2)
+        return TokenSet(values, mask, clock, end)
 
 
 def _those(sample: Sample, here: Tensor) -> Sample:
@@ -154,6 +168,14 @@ def _spread(part: Tensor, here: Tensor) -> Tensor:
     return whole.index_copy(0, here.nonzero()[:, 0], part)
 
 
+def _complete(end: Tensor, recorded: Tensor, stream: Stream) -> Tensor:
+    """When all that tokens read was over (B, N), whose own samples end (B, N); no row's tokens read behind its last."""
+    if not stream.ahead:
+        return end
+    last = end.masked_fill(~recorded, -torch.inf).amax(1, keepdim=True)
+    return torch.minimum(end + stream.ahead, torch.maximum(last, end) + stream.tail)
+
+
 def _spacing(tokenizer: Tokenizer, layout: Layout) -> tuple[float, int]:
     """Time from one token to the next, and how many different times there are, as an empty window says."""
     training, weight = tokenizer.training, next(tokenizer.parameters())
@@ -163,6 +185,22 @@ def _spacing(tokenizer: Tokenizer, layout: Layout) -> tuple[float, int]:
     if len(time) > 1:
         return float((time[-1] - time[0]) / (len(time) - 1)), len(time)
     return 2 * float(time[0]) or layout.shape[0] / layout.rate, 1
+
+
+@torch.no_grad()
+def _ahead(stream: Stream) -> tuple[float, float]:
+    """How much later than its own samples what a token reads ends, s; and what a window's last token reads."""
+    tokenizer, training = stream.tokenizer, stream.tokenizer.training
+    window = _empty(stream.layout, next(tokenizer.parameters()))
+    window.x[:, -stream.samples :] = torch.nan  # reaches all that is computed from it, however little it would count
+    made = tokenizer.eval()(window)
+    tokenizer.train(training)
+    time, reading = made.time.double(), made.values.isnan().any(-1)[0]
+    if stream.layout.beside is not None:  # which may be read whole
+        reading = torch.ones_like(reading)
+    tail = stream.duration - float(time.max()) - stream.spacing / 2
+    tail = tail if tail > EDGE * stream.spacing else 0.0
+    return (float(time.max() - time[reading].min()) if bool(reading.any()) else 0.0) + tail, tail
 
 
 def _empty(layout: Layout, weight: Tensor) -> Sample:

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from neurofmx.tokenizers.multi_sample import MultiSample
 
+EDGE = 1e-3  # of a sample: a time that rounding puts before a border between two lies on it
+
 
 def sample_times(batch: MultiSample, stream: str, *, rate: float) -> Tensor:
     """Middle of each sample on its row's clock.
@@ -42,7 +44,7 @@ def samples_at(batch: MultiSample, stream: str, time: Tensor, *, rate: float) ->
     """
     sample = batch.samples[stream]
     x = sample.x.flatten(2)
-    index = ((time.double() - batch.offset[stream].double()[:, None]) * rate).floor().long()
+    index = ((time.double() - batch.offset[stream].double()[:, None]) * rate + EDGE).floor().long()
     within = (index >= 0) & (index < x.shape[1]) & batch.here[stream][:, None]
     if sample.length is not None:
         within = within & (index < sample.length[:, None])

@@ -1,0 +1,73 @@
+"""What a step asks, and when it asks nothing: a contrast without anything to be told from is no loss of 0."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from multi_samples import POSE, SPIKES, heads_of, model_of, rows_of
+from neurofmx.losses.info_nce import info_nce
+from neurofmx.losses.temporal_contrastive import temporal_contrastive
+from neurofmx.models.foundation.assembled import Assembled
+from neurofmx.models.neurofmx import NeuralStates
+from neurofmx.tokenizers.masking import Masked
+from neurofmx.tokenizers.multi_sample import MultiSample
+from neurofmx.training.self_supervision import Step, contrast, temporal
+
+
+def step_of(batch: MultiSample, anchor: list[float], other: MultiSample | None = None) -> Step:
+    """A step in which nothing is hidden; the other view is of another batch."""
+    model = model_of(SPIKES, POSE)
+
+    def read(rows: MultiSample) -> NeuralStates:
+        return model(rows)[0]
+
+    return Step(
+        Assembled(model, heads_of(model)),
+        batch,
+        Masked.of(batch),
+        read(batch),
+        lambda: read(other or rows_of(SPIKES, POSE, seed=1)),
+        torch.tensor(anchor, dtype=torch.float64),
+        torch.tensor([0.1], dtype=torch.float64),
+        1.0,
+    )
+
+
+def of_one_session(**offsets: float) -> MultiSample:
+    """Four rows of 2 s of one session, in which streams begin at other times."""
+    batch = rows_of(SPIKES, POSE)
+    offset = {name: time + offsets.get(name.split("/")[1], 0.0) for name, time in batch.offset.items()}
+    return replace(batch, offset=offset, session=torch.zeros(4, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("loss", [contrast, temporal])
+def test_rows_that_all_share_time_ask_nothing(loss) -> None:
+    assert loss(step_of(of_one_session(), [0.0, 0.5, 1.0, 1.5])) is None
+    assert loss(step_of(of_one_session(), [0.0, 0.5, 10.0, 10.5])).item() > 0
+
+
+def test_rows_that_are_all_apart_have_no_neighbour_in_time() -> None:
+    step = step_of(of_one_session(), [0.0, 10.0, 20.0, 30.0])
+    assert temporal(step) is None
+    assert contrast(step) is not None
+
+
+def test_rows_share_time_over_all_their_streams() -> None:
+    """Spikes 1.5 s before and the pose from 1 s after the moment on: rows 4.2 s apart share 0.3 s of time."""
+    batch, anchor = of_one_session(spikes=-1.5, pose=1.0), [0.0, 4.2, 0.1, 4.3]
+    step = step_of(batch, anchor)
+    assert step.reach == pytest.approx(4.5)
+    assert contrast(step) is None
+    assert temporal(step) is None
+    lacking = replace(batch, here=batch.here | {POSE: torch.zeros(4, dtype=torch.bool)})
+    step = step_of(lacking, anchor)  # without the pose they share none
+    assert step.reach == pytest.approx(2.0)
+    z = step.network.heads.contrastive(step.mean)
+    other = step.network.heads.contrastive(step.network.heads.mean(step.other()))
+    apart = torch.tensor([[0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0]], dtype=torch.bool)
+    torch.testing.assert_close(contrast(step), info_nce(z, other, negatives=apart))
+    how = {"near": 2.0, "apart": 3.5, "duration": 2.0}
+    torch.testing.assert_close(temporal(step), temporal_contrastive(z, step.anchor, **how))
