@@ -118,6 +118,17 @@ def test_plans_are_drawn_by_their_weights_and_by_the_generator_alone() -> None:
     assert same == [True, False, True, False]
 
 
+def test_of_one_channel_only_time_is_hidden() -> None:
+    whole = batch()
+    one = {name: sample.with_x(sample.x[..., :1]) for name, sample in whole.samples.items()}
+    spikes = replace(one["rat/spikes"], present=None)
+    rows = replace(whole, samples={"rat/spikes": spikes, "rat/lfp": one["rat/lfp"]})
+    left = masked(rows, modality=0.0, units=9.0)
+    assert all((~left.seen["rat/spikes"]).any(1).tolist())
+    with pytest.raises(ValueError, match=r"pretrain\.mask\.time=0: of rows that have one channel"):
+        masked(rows, modality=0.0, time=0.0)
+
+
 def test_what_cannot_be_masked_is_refused() -> None:
     text = Sample(torch.zeros(2, 3, 1, dtype=torch.int64))
     rows = replace(batch(2), samples={"rat/spikes": text, "rat/lfp": batch(2).samples["rat/lfp"]})
