@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from neurofmx.plan import FROZEN, Item
-from neurofmx.training.pretrain_options import PretrainOptions
+from neurofmx.training.pretraining.options import PretrainOptions
 
 Start = Literal["scratch", "probe", "finetune"]
 

@@ -23,8 +23,8 @@ from neurofmx.training.batches import Batches
 from neurofmx.training.held_out import SeenError
 from neurofmx.training.jobs import Beginning, Recipe, _fit_on
 from neurofmx.training.options import TrainOptions
-from neurofmx.training.pretrain import Pretrained
-from neurofmx.training.pretrain_job import Finished, save_pretrained
+from neurofmx.training.pretraining.job import Finished, save_pretrained
+from neurofmx.training.pretraining.pretrainer import Pretrained
 from synthetic import ragged_windows, synthetic_windows
 
 TINY = NeurofmxConfig(

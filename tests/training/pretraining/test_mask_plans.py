@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from neurofmx.tokenizers.masking import Masked
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.training.mask_plans import mask, recorded
-from neurofmx.training.pretrain_options import MaskOptions
+from neurofmx.training.pretraining.mask_plans import mask, recorded
+from neurofmx.training.pretraining.options import MaskOptions
 
 RATES = {"rat/spikes": 10.0, "rat/lfp": 40.0}
 

@@ -1,7 +1,7 @@
 """Pretraining of the multimodal model by self-supervision, over several sets of windows at once.
 
-As in `loop.py` every epoch starts from a seed of its own and its end is kept, so that a training that is killed and
-goes on ends with the same bits as one that was not.
+As in `training/loop.py` every epoch starts from a seed of its own and its end is kept, so that a training that is
+killed and goes on ends with the same bits as one that was not.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from neurofmx.tokenizers.masking import Masked
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.curves import Curve
-from neurofmx.training.feed import Feed
 from neurofmx.training.kept_state import Weights, decayed, load_optimizer, optimizer_tensors, under
-from neurofmx.training.mask_plans import mask
 from neurofmx.training.missing import drop_modalities
-from neurofmx.training.pretrain_options import JUDGED, LOSSES, PretrainOptions
+from neurofmx.training.pretraining.feed import Feed
+from neurofmx.training.pretraining.mask_plans import mask
+from neurofmx.training.pretraining.options import JUDGED, LOSSES, PretrainOptions
+from neurofmx.training.pretraining.self_supervision import SELF_SUPERVISION, Step
 from neurofmx.training.schedule import SCHEDULES
-from neurofmx.training.self_supervision import SELF_SUPERVISION, Step
 
 
 @dataclass

@@ -24,7 +24,7 @@ from torch import Tensor
 from neurofmx.tokenizers.masking import Masked
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.training.pretrain_options import MaskOptions
+from neurofmx.training.pretraining.options import MaskOptions
 
 PLANS = ("units", "time", "modality")
 
