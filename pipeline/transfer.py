@@ -25,7 +25,6 @@ def main(params: Params, dataset: str, start: str, share: str) -> None:
     require(params, dataset, start, share)
     tokens, out = Path(f"data/tokens/{dataset}.h5"), OUT / dataset / f"{start}-{share}"
     windows = with_share(load_windows(tokens), int(share) / 100)
-    shutil.rmtree(out, ignore_errors=True)
     if start == "linear":
         return linear(params, windows, out)
     return network(params, windows, tokens, start=start, share=int(share), out=out)
@@ -48,6 +47,7 @@ def linear(params: Params, windows: Windows, out: Path) -> None:
     config = params.named("linear").config
     folds = [fit_decoder(LinearDecoder, windows, fold, config) for fold in range(windows.folds)]
     answers = out_of_fold(windows, lambda fold: folds[fold].answer(windows, fold, windows.fold(fold).test))
+    shutil.rmtree(out, ignore_errors=True)
     save_answers(out / "answers.h5", answers[None])
 
 
@@ -69,6 +69,7 @@ def network(params: Params, windows: Windows, tokens: Path, *, start: str, share
     recipe = Recipe(tokens, "neurofmx", config, head, options, share / 100, beginning)
     label = f"{dataset} {start} {share} %"
     with train_all(recipe, folds=windows.folds, seeds=asked.seeds, keep=kept(), label=label) as done:
+        shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True, exist_ok=True)
         for job in done:
             for kind in ("best", "last"):
