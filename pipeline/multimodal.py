@@ -1,6 +1,7 @@
 """Answer a task from several modalities at once, and from each alone; then take modalities away at test time."""
 
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import numpy as np
 
 from _stage import Params, kept, run, write_json
 from neurofmx.atomic import atomic
-from neurofmx.evaluation.joint import Told, joint_markdown, joint_report, linear_told, tested
+from neurofmx.evaluation.joint import Told, answered, chance_told, joint_markdown, joint_report, linear_told, tested
+from neurofmx.models.linear import LinearConfig
 from neurofmx.tokenizers.joined import Joined, join
 from neurofmx.tokenizers.windows import load_windows
 
@@ -24,8 +26,7 @@ def main(params: Params, name: str) -> None:
         raise ValueError(f"multimodal.sets.{name}: two datasets are one stream, {', '.join(files)}; name each once")
     streams = {stream: load_windows(path) for stream, path in files.items()}
     joined = join(streams, tolerance=section.tolerance).complete()
-    told = [linear_told(joined, params.named("linear").config, only=only) for only in subsets(joined)]  # type: ignore[arg-type]
-    told += networks(params, name, joined, files)
+    told = [chance_told(joined), *linears(params, joined), *networks(params, name, joined, files)]
     rows = tested(joined)
     points = joint_report(
         told,
@@ -48,30 +49,54 @@ def subsets(joined: Joined) -> list[tuple[str, ...]]:
     return [tuple(joined.streams), *((stream,) for stream in joined.streams)]
 
 
+def linears(params: Params, joined: Joined) -> list[Told]:
+    """The linear model, trained with all streams and with each alone, and asked as the networks are."""
+    config = params.named("linear").config
+    assert isinstance(config, LinearConfig)
+    return [
+        each
+        for learnt in subsets(joined)
+        for each in linear_told(joined, config, only=learnt, reads=asked_with(learnt, joined))
+    ]
+
+
+def asked_with(learnt: tuple[str, ...], joined: Joined) -> list[tuple[str, ...]]:
+    """A model of all streams is asked with all, with each one missing, and with each alone; others as they learnt."""
+    return without_some(learnt) if learnt == tuple(joined.streams) else [learnt]
+
+
 def networks(params: Params, name: str, joined: Joined, files: dict[str, Path]) -> list[Told]:
     """The multimodal model, trained with all streams and with each alone."""
-    from neurofmx.training.joint import JointRecipe, rows_of, train_joint
+    from neurofmx.training.joint import JointRecipe, train_joint
 
-    dataset, everything = params.multimodal.sets[name][0], tuple(joined.streams)
+    dataset = params.multimodal.sets[name][0]
     head, options = params.head_of(dataset), params.train_of(dataset)
-    config, seeds, rows, told = params.named("neurofmx").config, params.evaluate.seeds, tested(joined), list[Told]()
+    config, seeds, told = params.named("neurofmx").config, params.evaluate.seeds, list[Told]()
     keep, recipes = kept(), []
     for learnt in subsets(joined):
         drop = params.multimodal.drop_modalities if len(learnt) > 1 else 0.0
         recipe = JointRecipe(files, params.multimodal.tolerance, config, head, options, drop, learnt)  # type: ignore[arg-type]
         recipes.append(recipe)
         made = train_joint(recipe, joined, seeds=seeds, keep=keep, label=f"{name}: {', '.join(learnt)}")
-        # a model of all streams is asked with all, with each one missing, and with each alone
-        asked = [learnt] if learnt != everything else without_some(everything)
-        for read in asked:
-            outputs = np.full((len(seeds), len(joined), joined.task.width), np.nan)
-            for (fold, seed), decoder in made.items():
-                test = joined.fold(fold).test
-                outputs[seeds.index(seed), test] = decoder.predict(rows_of(joined, fold, test, only=read))
-            told.append(Told("neurofmx", learnt, read, outputs[:, rows]))
+        told += [
+            Told("neurofmx", learnt, read, said_by(made, joined, seeds=seeds, read=read))
+            for read in asked_with(learnt, joined)
+        ]
     for recipe in recipes:
         shutil.rmtree(keep / recipe.key())
     return told
+
+
+def said_by(
+    made: Mapping[tuple[int, int], Any], joined: Joined, *, seeds: Sequence[int], read: Sequence[str]
+) -> np.ndarray:
+    """Answers `(seeds, tested rows, width)` of decoders by fold and seed that read some of the streams."""
+    from neurofmx.training.joint import rows_of
+
+    def answer(seed: int) -> np.ndarray:
+        return answered(joined, lambda fold, rows: made[fold, seed].predict(rows_of(joined, fold, rows, only=read)))
+
+    return np.stack([answer(seed) for seed in seeds])
 
 
 def without_some(streams: tuple[str, ...]) -> list[tuple[str, ...]]:

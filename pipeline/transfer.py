@@ -8,15 +8,13 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
-
 from _stage import Params, kept, run, write_json
 from neurofmx.evaluation.answers import load_answers, out_of_fold, save_answers
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.report import Cost, Provenance, report
 from neurofmx.models.linear import LinearDecoder
 from neurofmx.models.per_recording import fit_decoder
-from neurofmx.tokenizers.share import with_share
+from neurofmx.tokenizers.share import learnt_from, with_share
 from neurofmx.tokenizers.windows import Windows, load_windows
 
 OUT = Path("data/transfer")
@@ -24,12 +22,24 @@ OUT = Path("data/transfer")
 
 def main(params: Params, dataset: str, start: str, share: str) -> None:
     """Write data/transfer/DATASET/START-SHARE."""
+    require(params, dataset, start, share)
     tokens, out = Path(f"data/tokens/{dataset}.h5"), OUT / dataset / f"{start}-{share}"
     windows = with_share(load_windows(tokens), int(share) / 100)
-    shutil.rmtree(out, ignore_errors=True)
     if start == "linear":
         return linear(params, windows, out)
     return network(params, windows, tokens, start=start, share=int(share), out=out)
+
+
+def require(params: Params, dataset: str, start: str, share: str) -> None:
+    """Refuse what params.yaml does not name: an unknown start would be trained as some other."""
+    section = params.transfer
+    for key, given, known in (
+        ("datasets", dataset, section.datasets),
+        ("starts", start, ("linear", *section.starts)),
+        ("shares", share, tuple(map(str, section.shares))),
+    ):
+        if given not in known:
+            raise ValueError(f"transfer.{key}: no {given}; there are {', '.join(known) or 'none'}; add it there")
 
 
 def linear(params: Params, windows: Windows, out: Path) -> None:
@@ -37,6 +47,7 @@ def linear(params: Params, windows: Windows, out: Path) -> None:
     config = params.named("linear").config
     folds = [fit_decoder(LinearDecoder, windows, fold, config) for fold in range(windows.folds)]
     answers = out_of_fold(windows, lambda fold: folds[fold].answer(windows, fold, windows.fold(fold).test))
+    shutil.rmtree(out, ignore_errors=True)
     save_answers(out / "answers.h5", answers[None])
 
 
@@ -58,6 +69,7 @@ def network(params: Params, windows: Windows, tokens: Path, *, start: str, share
     recipe = Recipe(tokens, "neurofmx", config, head, options, share / 100, beginning)
     label = f"{dataset} {start} {share} %"
     with train_all(recipe, folds=windows.folds, seeds=asked.seeds, keep=kept(), label=label) as done:
+        shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True, exist_ok=True)
         for job in done:
             for kind in ("best", "last"):
@@ -90,8 +102,7 @@ def network(params: Params, windows: Windows, tokens: Path, *, start: str, share
         draws=asked.draws,
         confidence=asked.confidence,
     )
-    learnt = [int(np.isin(row, (0, 1)).sum()) for row in windows.split]
-    facts = {"start": start, "share": share, "windows": float(np.mean(learnt)), "pretrained": folder.name}
+    facts = {"start": start, "share": share, "windows": learnt_from(windows), "pretrained": folder.name}
     write_json(out / "report.json", json.loads(json.dumps(full)) | facts)
     print(f"{dataset} {start}, {share} % of the windows: {full['headline']} {full['score']:.3f}")
 

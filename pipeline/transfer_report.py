@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from _stage import Params, run, write_json
 from neurofmx.atomic import atomic
-from neurofmx.evaluation.answers import load_answers
+from neurofmx.evaluation.answers import load_answers, out_of_fold
+from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.learning_curves import Learnt, curves_markdown, curves_plot, learning_curves
-from neurofmx.parts import TRAIN, VALIDATION
-from neurofmx.tokenizers.share import with_share
-from neurofmx.tokenizers.windows import load_windows
+from neurofmx.tokenizers.share import learnt_from, with_share
+from neurofmx.tokenizers.windows import Windows, load_windows
 
 
 def main(params: Params, dataset: str) -> None:
@@ -16,8 +18,9 @@ def main(params: Params, dataset: str) -> None:
     windows, out = load_windows(Path(f"data/tokens/{dataset}.h5")), Path("metrics/transfer")
     learnt = []
     for share in params.transfer.shares:
-        split = with_share(windows, share / 100).split
-        number = float(((split == TRAIN) | (split == VALIDATION)).sum(1).mean())
+        part = with_share(windows, share / 100)
+        number = learnt_from(part)
+        learnt.append(Learnt("chance", share, chance(part), number))
         for start in ("linear", *params.transfer.starts):
             outputs = load_answers(Path("data/transfer") / dataset / f"{start}-{share}" / "answers.h5")
             learnt.append(Learnt(start, share, outputs, number))
@@ -36,6 +39,11 @@ def main(params: Params, dataset: str) -> None:
         part.write_text(table)
     curves_plot(points, out / f"{dataset}.png", headline=score, title=f"{dataset}, {windows.split_name}")
     print(table)
+
+
+def chance(windows: Windows) -> np.ndarray:
+    """Answers of what never looks at the recording."""
+    return out_of_fold(windows, lambda fold: chance_outputs(windows, fold))[None]
 
 
 if __name__ == "__main__":

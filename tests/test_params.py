@@ -278,7 +278,11 @@ TWICE = {f"simulated{end}": {"kind": "simulated", "modality": "spikes"} for end 
         ("pretrain.losses", {"mmd": 0.0}, r"pretrain.losses.*give one loss a weight above 0"),
         ("pretrain.balance", "specie", r"pretrain.balance=specie: did you mean 'species'"),
         ("pretrain.mask.share", 1.0, r"pretrain.mask.share=1.0: .*less than 1"),
-        ("pretrain", {"names": ["base"], "datasets": TWICE}, r"two of them are simulated/spikes; a pretraining takes"),
+        (
+            "pretrain",
+            {"names": ["base"], "datasets": TWICE},
+            r"simulated and simulated_lfp are both simulated/spikes, one stream",
+        ),
         ("pretrain", TEXT, r"pretrain.datasets: wikitext2 is a text, of which nothing can be masked"),
         ("transfer.datasets", ["digits"], r"transfer.datasets=\['digits'\]: needs a pretraining"),
         (
@@ -286,6 +290,8 @@ TWICE = {f"simulated{end}": {"kind": "simulated", "modality": "spikes"} for end 
             ["digit"],
             r"transfer.datasets in run.datasets 'digit'; did you mean 'digits'",
         ),
+        ("pretrain.losses", {"mmd": 1.0}, r"mmd cannot say which epoch is the best: give reconstruction"),
+        ("transfer.shares", [10, 10], r"transfer.shares=.*\[10, 10\] names one twice"),
         ("transfer.shares", [0], r"transfer.shares.0=0: .*greater than or equal to 1"),
         ("multimodal.sets", {"one": ["digits"]}, r"multimodal.sets.one=.*at least 2 items"),
         ("multimodal.sets", {"two": ["digits", "fsdd"]}, r"dataset of multimodal.sets.two in run.datasets 'fsdd'"),

@@ -114,7 +114,10 @@ class Params(BaseModel):
             *((f"multimodal.sets.{name}", datasets) for name, datasets in self.multimodal.sets.items()),
         ):
             for name in named:
-                pick(self.run.datasets, name, f"dataset of {section} in run.datasets")
+                if pick(self.run.datasets, name, f"dataset of {section} in run.datasets").modality == "text":
+                    raise ValueError(
+                        f"{section}: {name} is a text; these are answered from measurements alone, leave it out"
+                    )
         if self.transfer.datasets and not self.pretrain.names:
             raise ValueError(
                 f"transfer.datasets={list(self.transfer.datasets)}: needs a pretraining; name it in "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from neurofmx.plan import FROZEN, Item
-from neurofmx.training.pretrain_options import PretrainOptions
+from neurofmx.training.pretraining.options import PretrainOptions
 
 Start = Literal["scratch", "probe", "finetune"]
 
@@ -34,9 +34,11 @@ class Pretrain(PretrainOptions):
             )
         streams = [self.stream(name) for name in self.datasets]
         if twice := sorted({name for name in streams if streams.count(name) > 1}):
+            alike = [name for name, stream in zip(self.datasets, streams, strict=True) if stream == twice[0]]
             raise ValueError(
-                f"datasets: two of them are {', '.join(twice)}; a pretraining takes a kind and modality once: give one "
-                "block more sessions"
+                f"datasets: {' and '.join(alike)} are both {twice[0]}, one stream of the model; a pretraining takes a "
+                f"kind and modality once: let the options of {alike[0]} name the sessions of both, and leave out "
+                f"{', '.join(alike[1:])}"
             )
         return self
 
@@ -63,6 +65,13 @@ class Transfer(BaseModel):
         min_length=1,
         description="Shares of the training and validation windows, %, by whole blocks; a smaller lies in a larger.",
     )
+
+    @field_validator("datasets", "starts", "shares")
+    @classmethod
+    def _are_distinct(cls, given: tuple[object, ...]) -> tuple[object, ...]:
+        if len(set(given)) < len(given):
+            raise ValueError(f"{list(given)} names one twice; DVC would make two stages of one name")
+        return given
 
 
 class Multimodal(BaseModel):

@@ -11,7 +11,7 @@ import pytest
 from neurofmx.evaluation.learning_curves import Learnt, curves_markdown, curves_plot, learning_curves
 from neurofmx.evaluation.pretrain_figure import pretrain_figure
 from neurofmx.task import Task
-from neurofmx.training.pretrain import Point
+from neurofmx.training.pretraining.pretrainer import Point
 
 TASK = Task("regression", "place", ("place",))
 BLOCK = np.arange(400) // 10
@@ -45,6 +45,24 @@ def test_points_have_the_scores_of_their_answers_and_the_gain_over_scratch() -> 
     assert same["low"] < 0 < same["high"]
     assert "minus_scratch" not in points["scratch", 10]
     assert "minus_scratch" not in points["linear", 50]  # scratch never learnt from half
+    assert not any("minus_linear" in point for point in points.values())  # nothing else did
+
+
+def test_every_start_stands_beside_the_linear_model_and_chance_of_the_same_share() -> None:
+    share = [Learnt("linear", 10, answers(0.6, 5)[:1], 40.0), Learnt("chance", 10, 0 * Y[None], 40.0)]
+    points = {(p["start"], p["share"]): p for p in learning_curves([*LEARNT, *share], Y, BLOCK, TASK, draws=200)}
+    assert points["chance", 10]["score"] == pytest.approx(0, abs=0.01)
+    assert {key for key, point in points.items() if "minus_linear" in point} == {("scratch", 10), ("finetune", 10)}
+    for start, verdict in (("scratch", "loses"), ("finetune", "wins")):
+        gap = points[start, 10]["minus_linear"]
+        assert gap["value"] == pytest.approx(points[start, 10]["score"] - points["linear", 10]["score"])
+        assert gap["verdict"] == verdict
+    table = curves_markdown(list(points.values()), headline="r2")
+    assert " loses |" in table
+    assert " wins |" in table
+
+
+def test_nothing_learnt_is_refused() -> None:
     with pytest.raises(ValueError, match="learnt is empty"):
         learning_curves([], Y, BLOCK, TASK)
 

@@ -19,11 +19,12 @@ from neurofmx.tokenizers.joined import join
 from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.tokenizers.windows import Windows
+from neurofmx.training.batches import Batches
 from neurofmx.training.held_out import SeenError
 from neurofmx.training.jobs import Beginning, Recipe, _fit_on
 from neurofmx.training.options import TrainOptions
-from neurofmx.training.pretrain import Pretrained
-from neurofmx.training.pretrain_job import Finished, save_pretrained
+from neurofmx.training.pretraining.job import Finished, save_pretrained
+from neurofmx.training.pretraining.pretrainer import Pretrained
 from synthetic import ragged_windows, synthetic_windows
 
 TINY = NeurofmxConfig(
@@ -157,3 +158,33 @@ def test_a_fit_begins_there_and_refuses_sessions_that_were_pretrained_on(tmp_pat
         name = "fusion.read.attention.query.weight"
         assert torch.equal(made.backbone.state_dict()[name], weights[f"model.{name}"])
         assert torch.isfinite(made(Sample.of(windows, 0, windows.fold(0).test))[0]).all()
+
+
+def test_every_start_is_given_the_same_rows_and_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights, facts = pretrained()
+    save_pretrained(tmp_path / "base", Finished(Pretrained(dict(weights), dict(weights), [], 0, {}), facts, 0.0))
+    LATE.save(tmp_path / "w.h5")
+    given: list[tuple[Batches, TrainOptions, int]] = []
+
+    def trainer(decoder: NeuroFMxDecoder, batches: Batches, options: TrainOptions, *, seed: int, **_: object) -> None:
+        given.append((batches, options, seed))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("neurofmx.training.jobs.Trainer", trainer)
+    for mode in (None, "probe", "finetune"):
+        beginning = None if mode is None else Beginning(tmp_path / "base", mode)  # type: ignore[arg-type]
+        recipe = Recipe(tmp_path / "w.h5", "neurofmx", TINY, HeadConfig(), TrainOptions(device="cpu"), 0.25, beginning)
+        with pytest.raises(KeyboardInterrupt):
+            _fit_on(LATE, recipe, 1, 7, tmp_path / "home")
+    first, *others = given
+    for batches, *rules in others:
+        assert rules == [*first[1:]]
+        for part in ("train", "validation"):
+            for mine, theirs in zip(read(batches, part), read(first[0], part), strict=True):
+                assert torch.equal(mine, theirs)
+
+
+def read(batches: Batches, part: str) -> list[Tensor]:
+    """Windows and answers in the order in which a training reads them."""
+    each = batches.validation() if part == "validation" else batches.epoch(torch.Generator().manual_seed(3))
+    return [tensor for sample, y in each for tensor in (sample.x, y)]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from neurofmx.evaluation.joint import joint_markdown, joint_report, linear_told, side_by_side
+from neurofmx.evaluation.joint import Told, chance_told, joint_markdown, joint_report, linear_told, side_by_side
 from neurofmx.evaluation.joint import tested as rows_tested
 from neurofmx.models.configs import HeadConfig, NeurofmxConfig
 from neurofmx.models.foundation.joint import build_joint
-from neurofmx.models.linear import LinearConfig
+from neurofmx.models.linear import LinearConfig, LinearDecoder
 from neurofmx.tokenizers.joined import Joined, join
 from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.windows import Windows
@@ -56,7 +56,7 @@ def both() -> Joined:
 def test_together_the_linear_model_knows_what_neither_knows_alone() -> None:
     joined, config = both(), LinearConfig(strengths=(1.0,))
     choices = [("rat/spikes", "rat/lfp"), ("rat/spikes",), ("rat/lfp",)]
-    told = [linear_told(joined, config, only=only) for only in choices]
+    told = [each for only in choices for each in linear_told(joined, config, only=only)]
     rows = rows_tested(joined)
     assert len(rows) > 140
     points = joint_report(told, joined.y[rows], joined.block[rows], joined.task, draws=100)
@@ -69,15 +69,54 @@ def test_together_the_linear_model_knows_what_neither_knows_alone() -> None:
     assert "| linear | rat/spikes, rat/lfp | rat/spikes, rat/lfp |" in table
 
 
+def test_a_network_stands_beside_chance_and_the_linear_model_that_lacks_the_same() -> None:
+    joined, config = both(), LinearConfig(strengths=(1.0,))
+    names, rows = ("rat/spikes", "rat/lfp"), rows_tested(both())
+    linear = linear_told(joined, config, only=names, reads=[names, names[:1]])
+    chance = chance_told(joined)
+    network = [Told("neurofmx", names, each.read, each.outputs[:, ::-1]) for each in linear]  # of other rows: useless
+    points = joint_report([chance, *linear, *network], joined.y[rows], joined.block[rows], joined.task, draws=100)
+    assert abs(points[0]["score"]) < 0.1
+    assert "minus_linear" not in points[0]
+    assert 0.3 < points[2]["score"] < 0.55  # one of two coordinates: half of the variance
+    for point, beside in zip(points[3:], points[1:3], strict=True):
+        assert point["minus_linear"]["value"] == pytest.approx(point["score"] - beside["score"])
+        assert point["minus_linear"]["verdict"] == "loses"
+    table = joint_markdown(points, headline="r2")
+    assert "| chance | - | - |" in table
+    assert table.count(" loses |") == 2
+
+
+def test_without_a_stream_the_linear_model_takes_its_mean() -> None:
+    joined, config = both(), LinearConfig(strengths=(1.0,))
+    names = ("rat/spikes", "rat/lfp")
+    (said,) = linear_told(joined, config, only=names, reads=[names[:1]])
+    windows = side_by_side(joined, only=names)
+    lfp = joined.streams["rat/lfp"]
+    x = lfp.x.copy()
+    for fold in range(joined.folds):
+        mean = windows.mean[fold, -x[0].size :].reshape(x[0].shape)
+        x[joined.index["rat/lfp"][joined.fold(fold).test]] = mean
+    # a fold learns from what other folds test, so each is asked about rows of its own by a model of unchanged ones
+    asked = side_by_side(replace(joined, streams=joined.streams | {"rat/lfp": replace(lfp, x=x)}), only=names)
+    rows = rows_tested(joined)
+    for fold in range(joined.folds):
+        test = joined.fold(fold).test
+        model = LinearDecoder.fit(windows, fold, config.model_copy(update={"features": "flat"}))
+        there = replace(asked, mean=windows.mean, std=windows.std).scaled(fold, test)
+        np.testing.assert_allclose(said.outputs[0, np.isin(rows, test)], model.predict(there), atol=1e-4)
+
+
 def test_numbers_side_by_side_are_those_of_the_streams() -> None:
     joined = both()
-    windows, rows = side_by_side(joined, only=("rat/lfp", "rat/spikes")), rows_tested(joined)
-    assert windows.x.shape == (len(rows), 1, 12 * 3 + 6 * 3)
+    windows = side_by_side(joined, only=("rat/lfp", "rat/spikes"))
+    assert windows.x.shape == (len(joined), 1, 12 * 3 + 6 * 3)
     lfp, spikes = joined.streams["rat/lfp"], joined.streams["rat/spikes"]
     for row in (0, 7):
-        mine = (lfp.x[joined.index["rat/lfp"][rows[row]]], spikes.x[joined.index["rat/spikes"][rows[row]]])
+        mine = (lfp.x[joined.index["rat/lfp"][row]], spikes.x[joined.index["rat/spikes"][row]])
         np.testing.assert_array_equal(windows.x[row, 0], np.concatenate([each.ravel() for each in mine]))
-    np.testing.assert_array_equal(windows.y, joined.y[rows])
+    np.testing.assert_array_equal(windows.y, joined.y)
+    np.testing.assert_array_equal(windows.split, joined.split)  # it learns from the rows that networks learn from
 
 
 def test_a_stream_that_is_missing_is_never_looked_at() -> None:
@@ -101,7 +140,7 @@ def trainer(folder: Path, *, stop_after: int = 10**6) -> JointTrainer:
         if progress.epoch == stop_after:
             raise KeyboardInterrupt
 
-    batches = JointBatches(joined, 0, OPTIONS, only=tuple(joined.streams))
+    batches = JointBatches(joined, 0, OPTIONS, only=tuple(joined.streams), device=torch.device("cpu"))
     return JointTrainer(decoder, batches, OPTIONS, drop=0.3, seed=1, folder=folder, on_epoch=on_epoch)
 
 
@@ -140,7 +179,7 @@ def test_finished_folds_are_only_read(tmp_path: Path) -> None:
 def test_a_curriculum_is_refused(tmp_path: Path) -> None:
     joined = both()
     options = OPTIONS.model_copy(update={"curriculum": "length"})
-    batches = JointBatches(joined, 0, options, only=tuple(joined.streams))
+    batches = JointBatches(joined, 0, options, only=tuple(joined.streams), device=torch.device("cpu"))
     with pytest.raises(ValueError, match=r"train\.curriculum=length"):
         JointTrainer(
             build_joint(TINY, HeadConfig(), joined, fold=0), batches, options, drop=0.0, seed=0, folder=tmp_path

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurofmx.evaluation.answers import out_of_fold
+from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.gate import interval, paired_difference
+from neurofmx.evaluation.learning_curves import gap_said
 from neurofmx.models.linear import LinearConfig, LinearDecoder
 from neurofmx.parts import TEST
 from neurofmx.task import Task
@@ -22,8 +23,8 @@ class Told(NamedTuple):
     """Answers of one model to the tested rows.
 
     Args:
-        model: `neurofmx` or `linear`.
-        learnt: Streams that it read in training.
+        model: `neurofmx`, `linear` or `chance`.
+        learnt: Streams that it read in training; none for chance.
         read: Streams that it read when it was asked.
         outputs: Answers `(seeds, n, width)`.
     """
@@ -39,13 +40,45 @@ def tested(joined: Joined) -> np.ndarray:
     return np.flatnonzero((joined.split == TEST).any(axis=0))
 
 
-def linear_told(joined: Joined, config: LinearConfig, *, only: Sequence[str]) -> Told:
+def answered(joined: Joined, answer: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
+    """Answers to the rows that are tested, each by the fold that never saw it.
+
+    Args:
+        joined: The rows.
+        answer: Takes a fold and the indices of its test rows, returns outputs `(rows, task.width)`.
+
+    Returns:
+        Outputs `(tested rows, task.width)`, in the order of `tested`.
+
+    Raises:
+        ValueError: If a row is tested by more than one fold.
+    """
+    if ((joined.split == TEST).sum(axis=0) > 1).any():
+        raise ValueError(f"{', '.join(joined.streams)}: a row is tested by more than one fold, must be 1")
+    outputs = np.full((len(joined), joined.task.width), np.nan)
+    for fold in range(joined.folds):
+        rows = joined.fold(fold).test
+        outputs[rows] = answer(fold, rows)
+    return outputs[tested(joined)]
+
+
+def chance_told(joined: Joined) -> Told:
+    """What is most usual among the training rows, which reads nothing."""
+    windows = side_by_side(joined, only=tuple(joined.streams)[:1])
+    return Told("chance", (), (), answered(joined, lambda fold, _: chance_outputs(windows, fold))[None])
+
+
+def linear_told(
+    joined: Joined, config: LinearConfig, *, only: Sequence[str], reads: Sequence[Sequence[str]] = ()
+) -> list[Told]:
     """The tuned linear model on all samples of some streams side by side.
 
     Args:
         joined: Rows with all streams.
         config: Its settings; the features are all samples.
-        only: Streams to read.
+        only: Streams to learn from.
+        reads: Streams to read when it is asked, one answer for each; the others are at their mean then, which is all
+            that it can do without them. Default all that it learnt from.
 
     Returns:
         Its answers to the tested rows, by the folds that never saw them.
@@ -53,8 +86,14 @@ def linear_told(joined: Joined, config: LinearConfig, *, only: Sequence[str]) ->
     windows = side_by_side(joined, only=only)
     flat = config.model_copy(update={"features": "flat"})
     folds = [LinearDecoder.fit(windows, fold, flat) for fold in range(windows.folds)]
-    outputs = out_of_fold(windows, lambda fold: folds[fold].predict(windows.scaled(fold, windows.fold(fold).test)))
-    return Told("linear", tuple(only), tuple(only), outputs[None])
+    numbers = [int(np.prod(joined.streams[name].x.shape[1:])) for name in only]
+
+    def told(read: Sequence[str]) -> Told:
+        there = np.repeat([name in read for name in only], numbers)
+        said = answered(joined, lambda fold, rows: folds[fold].predict(windows.scaled(fold, rows) * there))
+        return Told("linear", tuple(only), tuple(read), said[None])
+
+    return [told(read) for read in reads or (only,)]
 
 
 def side_by_side(joined: Joined, *, only: Sequence[str]) -> Windows:
@@ -65,25 +104,23 @@ def side_by_side(joined: Joined, *, only: Sequence[str]) -> Windows:
         only: Streams to read.
 
     Returns:
-        Windows `(rows a fold tests or learns from, 1, numbers)` with the rows' split and a scaling of their own.
+        Windows `(rows, 1, numbers)` with the rows' split and a scaling of their own.
     """
-    used = tested(joined)  # rows that no fold tests are left out of learning as well: a window is tested once
-    first = joined.streams[only[0]]
-    parts = [joined.streams[name].x[joined.index[name][used]].reshape(len(used), -1) for name in only]
+    first, rows = joined.streams[only[0]], len(joined)
+    parts = [joined.streams[name].x[joined.index[name]].reshape(rows, -1) for name in only]
     x = np.concatenate(parts, axis=1)[:, None].astype(np.float32)
-    split, group = joined.split[:, used], joined.group[used]
-    length, present = np.ones(len(used), int), np.ones((len(joined.origins), x.shape[2]), bool)
-    mean, std = learn_scaling(x, split, group, length, present, own=False, scale="channel", flat="keep")
+    length, present = np.ones(rows, int), np.ones((len(joined.origins), x.shape[2]), bool)
+    mean, std = learn_scaling(x, joined.split, joined.group, length, present, own=False, scale="channel", flat="keep")
     reads = {name: joined.streams[name] for name in only}
     return replace(
         first,
         x=x,
-        y=joined.y[used],
-        group=group,
-        block=joined.block[used],
-        start=np.min([w.start[joined.index[n][used]] for n, w in reads.items()], axis=0),
-        stop=np.max([w.stop[joined.index[n][used]] for n, w in reads.items()], axis=0),
-        split=split,
+        y=joined.y,
+        group=joined.group,
+        block=joined.block,
+        start=np.min([w.start[joined.index[n]] for n, w in reads.items()], axis=0),
+        stop=np.max([w.stop[joined.index[n]] for n, w in reads.items()], axis=0),
+        split=joined.split,
         mean=mean,
         std=std,
         channels=tuple(f"number-{i}" for i in range(x.shape[2])),
@@ -93,7 +130,7 @@ def side_by_side(joined: Joined, *, only: Sequence[str]) -> Windows:
         length=length,
         positions=np.full((*present.shape, 3), np.nan),
         grid=(),
-        anchor=joined.anchor[used],
+        anchor=joined.anchor,
         origins=joined.origins,
     )
 
@@ -101,7 +138,7 @@ def side_by_side(joined: Joined, *, only: Sequence[str]) -> Windows:
 def joint_report(
     told: Sequence[Told], y: np.ndarray, block: np.ndarray, task: Task, *, draws: int = 2000, confidence: float = 0.95
 ) -> list[dict[str, Any]]:
-    """The score of each, and how much better all streams together are than each alone.
+    """The score of each, how far it is from the linear model, and how much better all streams together are than fewer.
 
     Args:
         told: Answers, all to the same rows.
@@ -112,17 +149,22 @@ def joint_report(
         confidence: Share of the draws inside the intervals.
 
     Returns:
-        For each: what it learnt from and read, its score with an interval, and for those that read one stream alone
-        `together_minus_this`, the difference to the same model with all streams.
+        For each: what it learnt from and read and its score with an interval; for a network `minus_linear`, the
+        difference to the linear model that learnt from and read the same, with its verdict; and for those that read
+        fewer streams `together_minus_this`, the difference to the same model with all of them.
     """
     how = {"draws": draws, "confidence": confidence}
     most = max(len(each.read) for each in told)
     whole = {each.model: each.outputs for each in told if len(each.read) == most}
+    linear = {(each.learnt, each.read): each.outputs for each in told if each.model == "linear"}
     points = []
     for each in told:
         found = interval(each.outputs, y, block, task, **how)
         point = {"model": each.model, "learnt": list(each.learnt), "read": list(each.read)}
         point |= {"score": found.value, "low": found.low, "high": found.high}
+        if each.model not in ("linear", "chance") and (each.learnt, each.read) in linear:
+            gap = paired_difference(each.outputs, linear[each.learnt, each.read], y, block, task, **how)
+            point["minus_linear"] = {"value": gap.value, "low": gap.low, "high": gap.high, "verdict": gap.verdict}
         if len(each.read) < most and each.model in whole:
             gain = paired_difference(whole[each.model], each.outputs, y, block, task, **how)
             point["together_minus_this"] = {"value": gain.value, "low": gain.low, "high": gain.high}
@@ -132,11 +174,11 @@ def joint_report(
 
 def joint_markdown(points: Sequence[Mapping[str, Any]], *, headline: str) -> str:
     """A table with a row for every point of `joint_report`."""
-    lines = [f"| model | learnt from | read | {headline} | together minus this |", "|---|---|---|---:|---:|"]
+    names = ("model", "learnt from", "read", headline, "minus linear", "together minus this")
+    lines = [f"| {' | '.join(names)} |", "|---|---|---|---:|---:|---:|"]
     for point in points:
-        gain = point.get("together_minus_this")
-        said = f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]" if gain else "-"
         score = f"{point['score']:.3f} [{point['low']:.3f}, {point['high']:.3f}]"
-        streams = (", ".join(point[key]) for key in ("learnt", "read"))
-        lines.append(f"| {point['model']} | {' | '.join(streams)} | {score} | {said} |")
+        streams = (", ".join(point[key]) or "-" for key in ("learnt", "read"))
+        gaps = (gap_said(point.get(key)) for key in ("minus_linear", "together_minus_this"))
+        lines.append(f"| {' | '.join((point['model'], *streams, score, *gaps))} |")
     return "\n".join(lines) + "\n"

@@ -12,14 +12,14 @@ from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE, WIDTH, save_f
 from neurofmx.evaluation.gate import interval, paired_difference
 from neurofmx.task import Task
 
-REFERENCE = "scratch"
+FITTED = ("chance", "linear")  # what a network is held against
 
 
 class Learnt(NamedTuple):
     """Answers of one way to begin with one share.
 
     Args:
-        start: `scratch`, `probe`, `finetune` or `linear`.
+        start: `scratch`, `probe`, `finetune`, `linear` or `chance`.
         share: Share of the windows, %.
         outputs: Answers `(seeds, n, width)`.
         windows: Windows that a fold learnt from, mean over folds.
@@ -40,7 +40,10 @@ def learning_curves(
     draws: int = 2000,
     confidence: float = 0.95,
 ) -> list[dict[str, Any]]:
-    """A point for every start and share: its score, and its difference to scratch with the same windows.
+    """A point for every start and share: its score, and its differences to scratch and linear with the same windows.
+
+    The intervals hold for the one draw of a share: they say how the tested blocks and the seeds vary, not how other
+    windows of the same number would have taught.
 
     Args:
         learnt: Answers, all to the same windows.
@@ -51,8 +54,8 @@ def learning_curves(
         confidence: Share of the draws inside the intervals.
 
     Returns:
-        Points by start and share, with `score`, `low`, `high` and, where scratch was trained on the share,
-        `minus_scratch` with an interval of its own.
+        Points by start and share, with `score`, `low`, `high`; those of networks with `minus_linear` and
+        `minus_scratch` where those learnt from the share, each with an interval of its own and a verdict.
 
     Raises:
         ValueError: If nothing was learnt.
@@ -60,28 +63,38 @@ def learning_curves(
     if not learnt:
         raise ValueError("learnt is empty: give the answers of one start and share at least")
     how = {"draws": draws, "confidence": confidence}
-    scratch = {each.share: each.outputs for each in learnt if each.start == REFERENCE}
+    beside = {(each.start, each.share): each.outputs for each in learnt}
     points = []
     for each in sorted(learnt, key=lambda one: (one.start, one.share)):
         found = interval(each.outputs, y, block, task, **how)
         point = {"start": each.start, "share": each.share, "windows": each.windows}
         point |= {"score": found.value, "low": found.low, "high": found.high}
-        if each.start != REFERENCE and each.share in scratch:
-            gain = paired_difference(each.outputs, scratch[each.share], y, block, task, **how)
-            point["minus_scratch"] = {"value": gain.value, "low": gain.low, "high": gain.high}
+        for other in ("linear", "scratch"):
+            if each.start not in (*FITTED, other) and (other, each.share) in beside:
+                gap = paired_difference(each.outputs, beside[other, each.share], y, block, task, **how)
+                said = {"value": gap.value, "low": gap.low, "high": gap.high, "verdict": gap.verdict}
+                point[f"minus_{other}"] = said
         points.append(point)
     return points
 
 
 def curves_markdown(points: Sequence[Mapping[str, Any]], *, headline: str) -> str:
     """A table with a row for every point of `learning_curves`."""
-    lines = [f"| start | share, % | windows | {headline} | minus scratch |", "|---|---:|---:|---:|---:|"]
+    names = ("start", "share, %", "windows", headline, "minus linear", "minus scratch")
+    lines = [f"| {' | '.join(names)} |", "|---|---:|---:|---:|---:|---:|"]
     for point in points:
-        gain = point.get("minus_scratch")
-        said = f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]" if gain else "-"
         score = f"{point['score']:.3f} [{point['low']:.3f}, {point['high']:.3f}]"
-        lines.append(f"| {point['start']} | {point['share']} | {point['windows']:.0f} | {score} | {said} |")
+        gaps = " | ".join(gap_said(point.get(key)) for key in ("minus_linear", "minus_scratch"))
+        lines.append(f"| {point['start']} | {point['share']} | {point['windows']:.0f} | {score} | {gaps} |")
     return "\n".join(lines) + "\n"
+
+
+def gap_said(gap: Mapping[str, Any] | None) -> str:
+    """A difference with its interval and, where it has one, its verdict; a dash for none."""
+    if gap is None:
+        return "-"
+    said = f"{gap['value']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]"
+    return f"{said} {gap['verdict']}" if "verdict" in gap else said
 
 
 def curves_plot(points: Sequence[Mapping[str, Any]], path: Path, *, headline: str, title: str) -> None:
@@ -104,10 +117,9 @@ def curves_plot(points: Sequence[Mapping[str, Any]], path: Path, *, headline: st
         for number, start in enumerate(dict.fromkeys(point["start"] for point in points)):
             mine = [point for point in points if point["start"] == start]
             share, score = [p["share"] for p in mine], [p["score"] for p in mine]
-            colour = GREY if start == "linear" else COLOURS[number % len(COLOURS)]
-            panel.plot(
-                share, score, marker="o", color=colour, linestyle="--" if start == "linear" else "-", label=start
-            )
+            colour = GREY if start in FITTED else COLOURS[number % len(COLOURS)]
+            line = {"linear": "--", "chance": ":"}.get(start, "-")
+            panel.plot(share, score, marker="o", color=colour, linestyle=line, label=start)
             panel.fill_between(share, [p["low"] for p in mine], [p["high"] for p in mine], color=colour, alpha=0.12)
         panel.set_title(title, loc="left", fontsize=10)
         panel.set_xlabel("share of the windows to learn from, %")

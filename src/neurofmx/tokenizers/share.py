@@ -46,6 +46,11 @@ def with_share(windows: Windows, share: float, *, seed: int = 0) -> Windows:
     return fewer if windows.tokens else _scaled_anew(fewer)
 
 
+def learnt_from(windows: Windows) -> float:
+    """Windows that a fold trains and validates on, mean over folds."""
+    return float(np.isin(windows.split, (TRAIN, VALIDATION)).sum(axis=1).mean())
+
+
 def _drawn(block: np.ndarray, label: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     """Which windows lie in the first blocks of a random order, as many as the share asks for, rounded up.
 

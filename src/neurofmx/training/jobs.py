@@ -49,7 +49,7 @@ class Beginning(NamedTuple):
     """Pretrained weights to begin with.
 
     Args:
-        folder: Of a pretraining, see `pretrain_job`.
+        folder: Of a pretraining, see `pretraining/job.py`.
         mode: Whether head and new embeddings alone are trained, or all.
         stream: Pretrained stream to go on with where it fits, such as `steinmetz2019/spikes`.
     """

@@ -33,11 +33,20 @@ class JointBatches:
         fold: Which fold.
         options: Sizes of batches and epochs.
         only: Streams that are read; all others are missing from every row.
+        device: Where the tensors live.
     """
 
     unit = 1
 
-    def __init__(self, joined: Joined, fold: int, options: TrainOptions, *, only: Sequence[str]) -> None:
+    def __init__(
+        self,
+        joined: Joined,
+        fold: int,
+        options: TrainOptions,
+        *,
+        only: Sequence[str],
+        device: torch.device,
+    ) -> None:
         parts = joined.fold(fold)
         kind = torch.int64 if joined.task.kind == "classification" else torch.float32
         self.batch_size = options.batch_size
@@ -46,10 +55,10 @@ class JointBatches:
         most = options.max_batches
         self.windows = whole if most is None else min(whole, most * options.batch_size)
         self.rows, self.rows_validation = (
-            rows_of(joined, fold, index, only=only) for index in (parts.train, parts.validation)
+            rows_of(joined, fold, index, only=only).to(device) for index in (parts.train, parts.validation)
         )
         self.y, self.y_validation = (
-            torch.as_tensor(joined.y[index], dtype=kind) for index in (parts.train, parts.validation)
+            torch.as_tensor(joined.y[index], dtype=kind, device=device) for index in (parts.train, parts.validation)
         )
 
     def __len__(self) -> int:
@@ -183,9 +192,10 @@ def _trained(recipe: JointRecipe, joined: Joined, fold: int, seed: int, home: Pa
     decoder = build_joint(recipe.config, recipe.head, joined, fold=fold)
     best = home / "best.safetensors"
     if not best.is_file():
-        batches = JointBatches(joined, fold, recipe.options, only=recipe.only)
-        options = recipe.options.model_copy(update={"device": "cpu"})
-        trainer = JointTrainer(decoder, batches, options, drop=recipe.drop, seed=seed * 1009 + fold, folder=home)
+        cuda = recipe.options.device != "cpu" and torch.cuda.is_available()
+        device = torch.device("cuda" if cuda else "cpu")
+        batches = JointBatches(joined, fold, recipe.options, only=recipe.only, device=device)
+        trainer = JointTrainer(decoder, batches, recipe.options, drop=recipe.drop, seed=seed * 1009 + fold, folder=home)
         save_checkpoint(best, trainer.fit().best, fold=fold, seed=seed)
     decoder.load_state_dict(load_checkpoint(best)[0])
     return decoder

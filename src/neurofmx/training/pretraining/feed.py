@@ -12,8 +12,8 @@ from torch import Tensor
 from neurofmx.tokenizers.joined import Joined, Known
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.training.pretrain_options import Balance
-from neurofmx.training.sampling import BalancedDraws, weights
+from neurofmx.training.pretraining.options import Balance
+from neurofmx.training.pretraining.sampling import BalancedDraws, weights
 
 
 class Feed:

@@ -9,18 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from neurofmx.models.configs import NeurofmxConfig
 from neurofmx.models.foundation.assembled import assemble
+from neurofmx.parts import TEST
 from neurofmx.tokenizers.joined import Joined, together
 from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.windows import Windows
-from neurofmx.training.feed import Feed
-from neurofmx.training.pretrain import Pretrained, Pretrainer, PretrainProgress
-from neurofmx.training.pretrain_job import PretrainRecipe, pretrain, save_pretrained, write_curve
-from neurofmx.training.pretrain_options import LOSSES, PretrainOptions
 from neurofmx.training.pretrained import load_pretrained
-from neurofmx.training.self_supervision import SELF_SUPERVISION
+from neurofmx.training.pretraining.feed import Feed
+from neurofmx.training.pretraining.job import PretrainRecipe, pretrain, save_pretrained, write_curve
+from neurofmx.training.pretraining.options import JUDGED, LOSSES, PretrainOptions
+from neurofmx.training.pretraining.pretrainer import Pretrained, Pretrainer, PretrainProgress
+from neurofmx.training.pretraining.self_supervision import SELF_SUPERVISION
 from synthetic import synthetic_windows
 
 TINY = NeurofmxConfig(hidden_dim=16, num_layers=1, latents=2, latent_layers=1, num_attention_heads=2, dropout=0.1)
@@ -46,11 +48,18 @@ def sets() -> list[Joined]:
     )
 
 
-def pretrainer(folder: Path, *, stop_after: int = 10**6, **options: object) -> Pretrainer:
+def pretrainer(
+    folder: Path,
+    *,
+    joined: list[Joined] | None = None,
+    config: NeurofmxConfig = TINY,
+    stop_after: int = 10**6,
+    **options: object,
+) -> Pretrainer:
     chosen = PretrainOptions(**{"num_epochs": 2, "steps": 2, "batch_size": 12, "learning_rate": 3e-3} | options)
     torch.manual_seed(0)
-    joined = sets()
-    network, known = assemble(TINY, joined)
+    joined = joined or sets()
+    network, known = assemble(config, joined)
     how = {"balance": chosen.balance, "batch_size": chosen.batch_size, "steps": chosen.steps}
     feed = Feed(joined, known, device=torch.device("cpu"), **how)
 
@@ -82,7 +91,7 @@ def test_a_pretraining_that_was_killed_ends_with_the_same_bits(tmp_path: Path, w
 
 
 def test_every_loss_by_name_is_asked_and_has_a_gradient(tmp_path: Path) -> None:
-    assert set(LOSSES) == set(SELF_SUPERVISION)
+    assert set(LOSSES) == set(SELF_SUPERVISION) > set(JUDGED)
     training = pretrainer(tmp_path, losses=dict.fromkeys(LOSSES, 1.0), batch_size=48)
     training.progress.step = training.total // 2  # at first no gradient is reversed
     generator = torch.Generator().manual_seed(0)
@@ -130,6 +139,52 @@ def test_no_row_of_the_test_is_fed(tmp_path: Path) -> None:
     for each, anchors, held in zip(joined, feed.anchors, feed.anchors_validation, strict=True):
         tested = each.anchor[each.fold(0).test]
         assert not np.isin(tested, torch.cat([anchors, held]).numpy()).any()
+
+
+def test_what_the_fold_tests_changes_no_bit_of_the_weights(tmp_path: Path) -> None:
+    """Samples, answers and scaling of other folds are spoilt; training and validation rows are as they were."""
+
+    def spoilt(made: Windows) -> Windows:
+        tested = made.split[0] == TEST
+        x, y = made.x.copy(), made.y.copy()
+        x[tested], y[tested] = np.nan, np.nan
+        mean, std = made.mean.copy(), made.std.copy()
+        mean[1:], std[1:] = np.nan, np.nan
+        return replace(made, x=x, y=y, mean=mean, std=std)
+
+    rat, mouse = sets()
+    other = [replace(each, streams={n: spoilt(w) for n, w in each.streams.items()}) for each in (rat, mouse)]
+    losses = dict.fromkeys(LOSSES, 0.5)
+    whole, again = (
+        pretrainer(tmp_path / name, joined=joined, num_epochs=1, losses=losses).fit()
+        for name, joined in (("whole", [rat, mouse]), ("again", other))
+    )
+    assert same(again, whole)
+
+
+def test_a_loss_without_weight_is_not_learnt_by_a_weighting_of_its_own(tmp_path: Path) -> None:
+    losses = {"reconstruction": 1.0, "contrast": 0.0}
+    done = pretrainer(tmp_path, losses=losses, weighting="uncertainty", num_epochs=1).fit()
+    assert set(done.weights) == {"reconstruction"}
+    assert set(done.curve[0].losses) == {"reconstruction"}
+    with pytest.raises(ValidationError, match="species cannot say which epoch is the best"):
+        PretrainOptions(losses={"species": 1.0, "reconstruction": 0.0})
+
+
+def test_a_forecast_is_not_asked_of_what_has_seen_it(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"causal=False: such a model has seen what pretrain\.losses\.forecast asks"):
+        pretrainer(tmp_path, config=TINY.model_copy(update={"causal": False}))
+
+
+def test_a_step_of_which_nothing_was_hidden_is_left_out(tmp_path: Path) -> None:
+    """A stretch a little longer than the windows: of most rows nothing, of a few all but the rest is hidden."""
+    options: dict = {"losses": {"reconstruction": 1.0}, "batch_size": 2, "steps": 12, "num_epochs": 1}
+    training = pretrainer(tmp_path / "some", **options, mask={"units": 0.0, "modality": 0.0, "span_s": 8.0})
+    curve = training.fit().curve
+    assert 0.3 < curve[0].train_loss < 4
+    assert training.progress.step == 12
+    with pytest.raises(ValueError, match=r"no step of epoch 1 had a loss.*span_s=1e\+06"):
+        pretrainer(tmp_path / "none", **options, mask={"units": 0.0, "modality": 0.0, "span_s": 1e6}).fit()
 
 
 def test_weights_say_whom_they_have_seen(tmp_path: Path) -> None:

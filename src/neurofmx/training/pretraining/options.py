@@ -13,6 +13,8 @@ from neurofmx.tables import pick
 
 # keys of `self_supervision.SELF_SUPERVISION`, which needs torch; a test holds the two together
 LOSSES = ("reconstruction", "forecast", "contrast", "temporal", "species", "sessions", "confusion", "mmd")
+# those that say how good states are; what is learnt against another part of the network, such as `species`, does not
+JUDGED = ("reconstruction", "forecast", "contrast", "temporal")
 Balance = Literal["species", "datasets", "windows"]
 Weight = Annotated[float, Field(ge=0)]
 
@@ -58,8 +60,8 @@ class PretrainOptions(BaseModel):
     losses: dict[str, Weight] = Field(
         default={"reconstruction": 1.0, "forecast": 0.5, "contrast": 0.1},
         min_length=1,
-        description="What the network is asked for, each with its weight (of `fixed`): "
-        "keys of `neurofmx.training.self_supervision.SELF_SUPERVISION`.",
+        description="What the network is asked for, each with its weight (of `fixed`; 0 leaves it out): "
+        "keys of `neurofmx.training.pretraining.self_supervision.SELF_SUPERVISION`.",
     )
     weighting: Literal["fixed", "uncertainty", "gradnorm"] = Field(
         default="fixed", description="How several losses become one; the other two learn the weights."
@@ -93,4 +95,10 @@ class PretrainOptions(BaseModel):
             pick(dict.fromkeys(LOSSES), name, "loss of a pretraining")
         if not any(losses.values()):
             raise ValueError("all weights are 0: give one loss a weight above 0")
-        return losses
+        asked = {name: weight for name, weight in losses.items() if weight}  # one that learns its weights has no 0
+        if not set(asked) & set(JUDGED):
+            raise ValueError(
+                f"{', '.join(asked)} cannot say which epoch is the best: give {', '.join(JUDGED)}, or one of them, a "
+                "weight above 0"
+            )
+        return asked

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from neurofmx.tokenizers.masking import Masked
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.training.mask_plans import mask, recorded
-from neurofmx.training.pretrain_options import MaskOptions
+from neurofmx.training.pretraining.mask_plans import mask, recorded
+from neurofmx.training.pretraining.options import MaskOptions
 
 RATES = {"rat/spikes": 10.0, "rat/lfp": 40.0}
 
@@ -116,6 +116,17 @@ def test_plans_are_drawn_by_their_weights_and_by_the_generator_alone() -> None:
     again, other = masked(whole, units=2.0), masked(whole, seed=1, units=2.0)
     same = [torch.equal(left.hidden[n], each.hidden[n]) for n in RATES for each in (again, other)]
     assert same == [True, False, True, False]
+
+
+def test_of_one_channel_only_time_is_hidden() -> None:
+    whole = batch()
+    one = {name: sample.with_x(sample.x[..., :1]) for name, sample in whole.samples.items()}
+    spikes = replace(one["rat/spikes"], present=None)
+    rows = replace(whole, samples={"rat/spikes": spikes, "rat/lfp": one["rat/lfp"]})
+    left = masked(rows, modality=0.0, units=9.0)
+    assert all((~left.seen["rat/spikes"]).any(1).tolist())
+    with pytest.raises(ValueError, match=r"pretrain\.mask\.time=0: of rows that have one channel"):
+        masked(rows, modality=0.0, time=0.0)
 
 
 def test_what_cannot_be_masked_is_refused() -> None:

@@ -1,7 +1,7 @@
 """Pretraining of the multimodal model by self-supervision, over several sets of windows at once.
 
-As in `loop.py` every epoch starts from a seed of its own and its end is kept, so that a training that is killed and
-goes on ends with the same bits as one that was not.
+As in `training/loop.py` every epoch starts from a seed of its own and its end is kept, so that a training that is
+killed and goes on ends with the same bits as one that was not.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from neurofmx.tokenizers.masking import Masked
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.curves import Curve
-from neurofmx.training.feed import Feed
 from neurofmx.training.kept_state import Weights, decayed, load_optimizer, optimizer_tensors, under
-from neurofmx.training.mask_plans import mask
 from neurofmx.training.missing import drop_modalities
-from neurofmx.training.pretrain_options import LOSSES, PretrainOptions
+from neurofmx.training.pretraining.feed import Feed
+from neurofmx.training.pretraining.mask_plans import mask
+from neurofmx.training.pretraining.options import JUDGED, LOSSES, PretrainOptions
+from neurofmx.training.pretraining.self_supervision import SELF_SUPERVISION, Step
 from neurofmx.training.schedule import SCHEDULES
-from neurofmx.training.self_supervision import SELF_SUPERVISION, Step
 
 
 @dataclass
@@ -81,6 +81,9 @@ class Pretrainer:
         options: How to train.
         folder: Where the state to resume from is kept while it runs.
         on_epoch: Called after every epoch, e.g. to move a progress bar.
+
+    Raises:
+        ValueError: If a forecast is asked of a model that sees the whole window.
     """
 
     def __init__(
@@ -92,6 +95,11 @@ class Pretrainer:
         folder: Path,
         on_epoch: Callable[[PretrainProgress], None] = lambda progress: None,
     ) -> None:
+        if "forecast" in options.losses and not network.model.config.causal:
+            raise ValueError(
+                "models.neurofmx.causal=False: such a model has seen what pretrain.losses.forecast asks for; set that "
+                "weight to 0, or causal to true"
+            )
         self.network, self.feed, self.options, self.folder, self.on_epoch = network, feed, options, folder, on_epoch
         how = {"weights": options.losses} if options.weighting == "fixed" else {}
         self.manager = MultiTaskLossManager(list(options.losses), weighting=options.weighting, **how)
@@ -108,6 +116,7 @@ class Pretrainer:
 
         Raises:
             FloatingPointError: If a loss is no longer finite.
+            ValueError: If no step of an epoch had a loss.
         """
         self._resume()
         self.on_epoch(self.progress)
@@ -127,19 +136,28 @@ class Pretrainer:
         """One epoch and its validation."""
         generator = self._seeded(self.progress.epoch)
         self.network.train()
-        total, sums, counts = 0.0, dict[str, float](), dict[str, int]()
+        total, steps, sums, counts = 0.0, 0, dict[str, float](), dict[str, int]()
         for batch, anchor in self.feed.epoch(generator):
             kept = drop_modalities(batch, share=self.options.drop_modalities, generator=generator)
             losses = self._losses(kept, anchor, generator)
+            if all(each is None for each in losses.values()):  # of a few rows nothing may be hidden
+                self.progress.step += 1
+                continue
             loss = self.manager(losses, shared=self._shared())
             loss.backward()
             self._move()
-            total += float(loss.detach())
+            total, steps = total + float(loss.detach()), steps + 1
             for name, each in losses.items():
                 if each is not None:
                     sums[name], counts[name] = sums.get(name, 0.0) + float(each.detach()), counts.get(name, 0) + 1
         means = {name: value / counts[name] for name, value in sums.items()}
-        train_loss = self._finite(total / len(self.feed), "training")
+        if not steps:
+            raise ValueError(
+                f"no step of epoch {self.progress.epoch + 1} had a loss, as nothing of its rows was hidden: lower "
+                f"pretrain.mask.span_s={self.options.mask.span_s:g}, or ask for another loss than "
+                f"{', '.join(self.options.losses)}"
+            )
+        train_loss = self._finite(total / steps, "training")
         return Point(self.progress.step, train_loss, self.validate(), means)
 
     def _losses(
@@ -158,8 +176,8 @@ class Pretrainer:
             torch.tensor(self.options.ahead_s, dtype=torch.float64, device=anchor.device),
             reversal_strength(done, gamma=self.options.reversal_gamma),
         )
-        asked = [name for name in self.options.losses if not validating or SELF_SUPERVISION[name].validated]
-        return {name: SELF_SUPERVISION[name].loss(step) for name in asked}
+        asked = [name for name in self.options.losses if not validating or name in JUDGED]
+        return {name: SELF_SUPERVISION[name](step) for name in asked}
 
     def _read(self, batch: MultiSample, generator: torch.Generator) -> tuple[Masked, NeuralStates]:
         """Hide something, and read the rest."""

@@ -19,13 +19,13 @@ from neurofmx.models.foundation.assembled import Assembled, assemble
 from neurofmx.tokenizers.joined import Joined, together
 from neurofmx.tokenizers.windows import load_windows
 from neurofmx.training.checkpoint import save_checkpoint
-from neurofmx.training.feed import Feed
 from neurofmx.training.held_out import sessions_of
 from neurofmx.training.key import key_of
 from neurofmx.training.lock import locked
-from neurofmx.training.pretrain import Point, Pretrained, Pretrainer, loss_names
-from neurofmx.training.pretrain_options import PretrainOptions
 from neurofmx.training.pretrained import WEIGHTS
+from neurofmx.training.pretraining.feed import Feed
+from neurofmx.training.pretraining.options import PretrainOptions
+from neurofmx.training.pretraining.pretrainer import Point, Pretrained, Pretrainer, loss_names
 
 
 class PretrainRecipe(NamedTuple):

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -78,19 +77,6 @@ class Step:
     def duration(self) -> float:
         """Length of the longest window, s."""
         return max(self.network.model.streams[name].duration for name in self.batch.streams)
-
-
-class Asked(NamedTuple):
-    """One entry of `SELF_SUPERVISION`.
-
-    Args:
-        loss: Of a step; None where it asks nothing.
-        validated: Whether it counts in the validation loss: what is learnt against another part of the network says
-            nothing of how good the states are.
-    """
-
-    loss: Callable[[Step], Tensor | None]
-    validated: bool
 
 
 def reconstruction(step: Step) -> Tensor | None:
@@ -185,13 +171,14 @@ class _Logits(nn.Module):
         return self.branch.logits(features)
 
 
-SELF_SUPERVISION: dict[str, Asked] = {
-    "reconstruction": Asked(reconstruction, True),
-    "forecast": Asked(forecast, True),
-    "contrast": Asked(contrast, True),
-    "temporal": Asked(temporal, True),
-    "species": Asked(species, False),
-    "sessions": Asked(sessions, False),
-    "confusion": Asked(confusion, False),
-    "mmd": Asked(mmd, False),
+# each gives the loss of a step; None where it asks nothing
+SELF_SUPERVISION: dict[str, Callable[[Step], Tensor | None]] = {
+    "reconstruction": reconstruction,
+    "forecast": forecast,
+    "contrast": contrast,
+    "temporal": temporal,
+    "species": species,
+    "sessions": sessions,
+    "confusion": confusion,
+    "mmd": mmd,
 }

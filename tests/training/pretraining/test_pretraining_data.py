@@ -16,8 +16,8 @@ from neurofmx.tokenizers.tokens import Sample
 from neurofmx.tokenizers.windows import Windows
 from neurofmx.training.held_out import Seen, SeenError, check_unseen, sessions_of
 from neurofmx.training.missing import drop_modalities
-from neurofmx.training.pretrain_options import Balance
-from neurofmx.training.sampling import BalancedDraws, weights
+from neurofmx.training.pretraining.options import Balance
+from neurofmx.training.pretraining.sampling import BalancedDraws, weights
 from synthetic import synthetic_windows
 
 

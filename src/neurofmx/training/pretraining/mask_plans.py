@@ -1,7 +1,8 @@
 """What a pretraining hides from the network, to ask for it afterwards: units, stretches of time, whole modalities.
 
 `tokenizers.masking` hides from each stream by itself; here streams are hidden from together, by time stamps, and every
-row gets one of the plans, drawn by their weights; a row with one stream alone never loses it.
+row gets one of the plans, drawn by their weights; a row with one stream alone never loses it, and a row whose streams
+have one channel each never loses that.
 
     units      a share of the channels that the row's recording has, for the whole window, in every stream
     time       stretches of `span_s` on the row's clock, the same moments in all streams whatever their rates, until a
@@ -23,7 +24,7 @@ from torch import Tensor
 from neurofmx.tokenizers.masking import Masked
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.training.pretrain_options import MaskOptions
+from neurofmx.training.pretraining.options import MaskOptions
 
 PLANS = ("units", "time", "modality")
 
@@ -41,7 +42,7 @@ def mask(batch: MultiSample, rates: Mapping[str, float], options: MaskOptions, *
         What is left, and what was hidden.
 
     Raises:
-        ValueError: If a stream holds a text, whose tokens have no 0.
+        ValueError: If a stream holds a text, whose tokens have no 0, or of a row nothing can be hidden.
     """
     for name, sample in batch.samples.items():
         if not sample.x.is_floating_point():
@@ -74,7 +75,18 @@ def _plans(batch: MultiSample, options: MaskOptions, generator: torch.Generator)
     streams = torch.stack([here.cpu() for here in batch.here.values()]).sum(0)
     weights = torch.tensor([options.units, options.time, options.modality]).expand(len(batch), -1).clone()
     weights[streams < 2, PLANS.index("modality")] = 0
+    weights[~_several_channels(batch), PLANS.index("units")] = 0
+    if not bool(weights.any(1).all()):
+        raise ValueError(
+            "pretrain.mask.time=0: of rows that have one channel alone nothing can be hidden but time; set it above 0"
+        )
     return torch.multinomial(weights, 1, generator=generator)[:, 0].to(batch.session.device)
+
+
+def _several_channels(batch: MultiSample) -> Tensor:
+    """Which rows have a stream of two channels or more (B,), on the CPU."""
+    channels = {n: recorded(s).any(1).sum(1).masked_fill(~batch.here[n], 0) for n, s in batch.samples.items()}
+    return (torch.stack(list(channels.values())).amax(0) > 1).cpu()
 
 
 def _gone(batch: MultiSample, chosen: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
