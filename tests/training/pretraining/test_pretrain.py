@@ -107,6 +107,12 @@ def test_every_loss_by_name_is_asked_and_has_a_gradient(tmp_path: Path) -> None:
         assert moved.abs().sum() > 0, name
 
 
+def test_rows_of_which_nothing_is_asked_judge_no_epoch(tmp_path: Path) -> None:
+    nothing = {"units": 0.0, "modality": 0.0, "span_s": 1e6}
+    with pytest.raises(ValueError, match="no validation row had a loss"):
+        pretrainer(tmp_path, losses={"reconstruction": 1.0}, mask=nothing).validate()
+
+
 def test_hidden_numbers_are_learnt_from_what_is_left(tmp_path: Path) -> None:
     """All numbers of a row follow one angle, so what is hidden can be told from what is left."""
     options: dict = {"losses": {"reconstruction": 1.0}, "num_epochs": 7, "steps": 25, "batch_size": 24}
@@ -177,9 +183,9 @@ def test_a_forecast_is_not_asked_of_what_has_seen_it(tmp_path: Path) -> None:
 
 
 def test_a_step_of_which_nothing_was_hidden_is_left_out(tmp_path: Path) -> None:
-    """A stretch a little longer than the windows: of most rows nothing, of a few all but the rest is hidden."""
+    """A stretch as long as the windows: of most rows nothing, of a few all but the rest is hidden."""
     options: dict = {"losses": {"reconstruction": 1.0}, "batch_size": 2, "steps": 12, "num_epochs": 1}
-    training = pretrainer(tmp_path / "some", **options, mask={"units": 0.0, "modality": 0.0, "span_s": 8.0})
+    training = pretrainer(tmp_path / "some", **options, mask={"units": 0.0, "modality": 0.0, "span_s": 7.0})
     curve = training.fit().curve
     assert 0.3 < curve[0].train_loss < 4
     assert training.progress.step == 12

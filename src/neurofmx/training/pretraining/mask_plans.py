@@ -1,8 +1,7 @@
 """What a pretraining hides from the network, to ask for it afterwards: units, stretches of time, whole modalities.
 
-`tokenizers.masking` hides from each stream by itself; here streams are hidden from together, by time stamps, and every
-row gets one of the plans, drawn by their weights; a row with one stream alone never loses it, and a row whose streams
-have one channel each never loses that.
+Streams are hidden from together, by time stamps. Every row gets one of the plans, drawn by their weights; a row with
+one stream alone never loses it, and a row whose streams have one channel each never loses that.
 
     units      a share of the channels that the row's recording has, for the whole window, in every stream
     time       stretches of `span_s` on the row's clock, the same moments in all streams whatever their rates, until a

@@ -116,7 +116,7 @@ class Pretrainer:
 
         Raises:
             FloatingPointError: If a loss is no longer finite.
-            ValueError: If no step of an epoch had a loss.
+            ValueError: If no step of an epoch, or no validation row, had a loss.
         """
         self._resume()
         self.on_epoch(self.progress)
@@ -204,16 +204,25 @@ class Pretrainer:
     def validate(self) -> float:
         """Weighted mean over sets, each with its share of a step, of the losses that say how good states are.
 
-        The same rows are hidden in every epoch, so that epochs can be compared; the weights are those of `losses`.
+        The same rows are hidden in every epoch, so that epochs can be compared; the weights are those of `losses`. Rows
+        of which a loss asks nothing do not count in its mean.
         """
         self.network.eval()
         generator = torch.Generator().manual_seed(self.options.seed)
-        sums, rows = [0.0] * len(self.feed.weights), [0] * len(self.feed.weights)
+        sums, rows = dict[tuple[int, str], float](), dict[tuple[int, str], int]()
         for number, batch, anchor in self.feed.validation():
-            losses = self._losses(batch, anchor, generator, validating=True)
-            said = [self.options.losses[name] * float(each) for name, each in losses.items() if each is not None]
-            sums[number], rows[number] = sums[number] + sum(said) * len(batch), rows[number] + len(batch)
-        total = sum(float(w) * s / n for w, s, n in zip(self.feed.weights, sums, rows, strict=True) if n)
+            for name, each in self._losses(batch, anchor, generator, validating=True).items():
+                if each is not None:
+                    key = number, name
+                    sums[key] = sums.get(key, 0.0) + float(each) * len(batch)
+                    rows[key] = rows.get(key, 0) + len(batch)
+        if not rows:
+            raise ValueError(
+                "no validation row had a loss to judge an epoch by: lower pretrain.mask.span_s="
+                f"{self.options.mask.span_s:g}, or give the datasets longer windows"
+            )
+        weights, asked = self.feed.weights, self.options.losses
+        total = sum(float(weights[key[0]]) * asked[key[1]] * sums[key] / rows[key] for key in rows)
         return self._finite(total, "validation")
 
     def _finite(self, loss: float, part: str) -> float:

@@ -14,7 +14,7 @@ from neurofmx.models.foundation.assembled import Assembled
 from neurofmx.models.neurofmx import NeuralStates
 from neurofmx.tokenizers.masking import Masked
 from neurofmx.tokenizers.multi_sample import MultiSample
-from neurofmx.training.self_supervision import Step, contrast, temporal
+from neurofmx.training.pretraining.self_supervision import Step, contrast, temporal
 
 
 def step_of(batch: MultiSample, anchor: list[float], other: MultiSample | None = None) -> Step:
