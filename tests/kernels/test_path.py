@@ -7,8 +7,7 @@ from functools import cache
 import pytest
 import torch
 
-from neurofmx.kernels import cuda
-from neurofmx.kernels import path
+from neurofmx.kernels import cuda, path
 from neurofmx.kernels.path import LIBRARIES, computed_by, import_library, resolve
 from neurofmx.kernels.shapes import require_shape
 
