@@ -111,10 +111,10 @@ class Suite(Run):
     variants: dict[str, dict[str, Any] | None] = Field(
         default={}, description="Runs of the suite, the baseline first: each with values by dotted keys."
     )
-    study: Literal["four_way", "modes", "ablation", "context", "memory"] | None = Field(
+    study: Literal["four_way", "modes", "ablation", "context", "memory", "sweep"] | None = Field(
         default=None,
         description="What its table and figure are about; null for ratios to the baseline alone. Of context and memory "
-        "the figure shows scores by length.",
+        "the figure shows scores by length; a sweep ranks its variants by validation loss.",
     )
     references: dict[str, float] = Field(
         default={}, description="What decoders of others reach on a dataset of the suite, in its headline metric."

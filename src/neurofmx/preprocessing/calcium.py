@@ -18,6 +18,7 @@ from neurofmx.preprocessing.steps.smoothing import Smoothing, reach, smoothed
 from neurofmx.recording import Recording, Signal
 
 NEUROPIL = "neuropil"  # signal of the tissue around each cell, where a recording has it
+GROUP = 32  # cells that are cleaned at a time, in double precision
 
 
 class CalciumOptions(BaseModel):
@@ -128,22 +129,30 @@ def _without_quiet(recordings: list[Recording], options: CalciumOptions) -> list
 def _clean(recording: Recording, options: CalciumOptions) -> Recording:
     """dF/F, a new rate and smoothing, in this order, and the other signals beside it."""
     cells = recording.signal("calcium")
-    data = np.asarray(cells.data, np.float64)
-    if options.source == "fluorescence":
-        data = _changes(recording, cells, options)
-    rate = options.rate or cells.rate
-    data = smoothed(_at_rate(data, cells.rate, rate), options.smoothing, sigma=options.sigma_ms / 1000 * rate)
-    clean = replace(cells, data=data.astype(np.float32), rate=rate)
+    groups = [slice(start, start + GROUP) for start in range(0, len(cells.channels), GROUP)]
+    data = np.concatenate([_clean_cells(recording, cells, options, group) for group in groups], axis=1)
+    clean = replace(cells, data=data, rate=options.rate or cells.rate)
     others = {name: signal for name, signal in recording.signals.items() if name != "calcium"}
     moved = aligned(replace(recording, signals=others), clean, times=clean.times)
     return replace(recording, signals={"calcium": clean, **moved})
 
 
-def _changes(recording: Recording, cells: Signal, options: CalciumOptions) -> np.ndarray:
-    """dF/F of one recording, or which cells have no baseline."""
-    window = max(1, round(options.baseline_s * cells.rate))
-    data = relative_change(cells.data, window=window, percentile=options.percentile)
-    dark = [cells.channels[i] for i in np.flatnonzero(np.isnan(data).any(axis=0))]
+def _clean_cells(recording: Recording, cells: Signal, options: CalciumOptions, group: slice) -> np.ndarray:
+    """The same for some cells `(time, cells)`, float32."""
+    data = np.asarray(cells.data[:, group], np.float64)
+    if options.source == "fluorescence":
+        data = _changes(recording, data, cells.channels[group], round(options.baseline_s * cells.rate), options)
+    rate = options.rate or cells.rate
+    data = smoothed(_at_rate(data, cells.rate, rate), options.smoothing, sigma=options.sigma_ms / 1000 * rate)
+    return data.astype(np.float32)
+
+
+def _changes(
+    recording: Recording, fluorescence: np.ndarray, names: tuple[str, ...], window: int, options: CalciumOptions
+) -> np.ndarray:
+    """dF/F of some cells, or which of them have no baseline."""
+    data = relative_change(fluorescence, window=max(1, window), percentile=options.percentile)
+    dark = [names[i] for i in np.flatnonzero(np.isnan(data).any(axis=0))]
     if dark:
         raise ValueError(
             f"recording {recording.name}: the baseline of {', '.join(dark[:5])} is not above 0, so dF/F is undefined; "

@@ -79,6 +79,7 @@ def _row(
     names = ("headline", "score", "interval", "parameters", "train_seconds", "peak_memory_mib", "seeds", "linear")
     row: dict[str, Any] = {name: entry.report[name] for name in names}
     row |= {"dataset": entry.dataset, "domain": entry.domain, "name": entry.name, "variant": entry.variant}
+    row["validation_loss"] = entry.report.get("validation_loss")
     row["chance"] = entry.report["chance"][entry.report["headline"]]
     row["robustness"], row["by_length"] = entry.report.get("robustness"), entry.report.get("by_length")
     row["kept"] = {

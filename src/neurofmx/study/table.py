@@ -11,6 +11,7 @@ from neurofmx.study.compare import ALL
 from neurofmx.study.lengths import lengths_markdown
 from neurofmx.study.markdown import table
 from neurofmx.study.ratios import MEASURES
+from neurofmx.study.sweep import sweep_markdown
 
 NEAR = 0.05  # numbers of parameters that differ by more are named
 # of a part that is left out: what its absence says of it
@@ -39,6 +40,8 @@ def study_markdown(result: Mapping[str, Any]) -> str:
         parts.append(_claims(result))
     if result["study"] == "ablation":
         parts.append(_parts(result))
+    if result["study"] == "sweep":
+        parts.insert(0, sweep_markdown(result))
     parts += [lengths_markdown(result), _domains(result), _runs(result), _sizes(result)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
