@@ -22,8 +22,8 @@ CURVES = {
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """Figures that were saved during the test."""
     kept: list[Figure] = []
-    save = figures._save
-    monkeypatch.setattr(figures, "_save", lambda figure, path: (kept.append(figure), save(figure, path))[1])
+    save = figures.save_figure
+    monkeypatch.setattr(figures, "save_figure", lambda figure, path: (kept.append(figure), save(figure, path))[1])
     return kept
 
 
