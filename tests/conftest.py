@@ -9,6 +9,7 @@ torch.set_num_threads(1)
 PIPELINE = Path(__file__).parent / "pipeline"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With `pytest -n 2 --dist loadgroup` a file stays in one process, and all that share the built pipeline do."""
     for item in items:
