@@ -67,7 +67,7 @@ def asked_with(learnt: tuple[str, ...], joined: Joined) -> list[tuple[str, ...]]
 
 def networks(params: Params, name: str, joined: Joined, files: dict[str, Path]) -> list[Told]:
     """The multimodal model, trained with all streams and with each alone."""
-    from neurofmx.training.joint import JointRecipe, train_joint
+    from neurofmx.foundation.joint import JointRecipe, train_joint
 
     dataset = params.multimodal.sets[name][0]
     head, options = params.head_of(dataset), params.train_of(dataset)
@@ -91,7 +91,7 @@ def said_by(
     made: Mapping[tuple[int, int], Any], joined: Joined, *, seeds: Sequence[int], read: Sequence[str]
 ) -> np.ndarray:
     """Answers `(seeds, tested rows, width)` of decoders by fold and seed that read some of the streams."""
-    from neurofmx.training.joint import rows_of
+    from neurofmx.foundation.joint import rows_of
 
     def answer(seed: int) -> np.ndarray:
         return answered(joined, lambda fold, rows: made[fold, seed].predict(rows_of(joined, fold, rows, only=read)))

@@ -4,14 +4,14 @@ import shutil
 from pathlib import Path
 
 from _stage import Params, kept, run, write_json
+from neurofmx.foundation.options import PretrainOptions
 from neurofmx.models.configs import NeurofmxConfig
-from neurofmx.training.pretraining.options import PretrainOptions
 
 
 def main(params: Params, name: str) -> None:
     """Write data/checkpoints/pretrained/NAME, its loss curve and a plot of it."""
     from neurofmx.evaluation.pretrain_figure import pretrain_figure
-    from neurofmx.training.pretraining.job import PretrainRecipe, pretrain, save_pretrained
+    from neurofmx.foundation.job import PretrainRecipe, pretrain, save_pretrained
 
     section = params.pretrain
     if name not in section.names:

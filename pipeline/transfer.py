@@ -54,7 +54,7 @@ def linear(params: Params, windows: Windows, out: Path) -> None:
 def network(params: Params, windows: Windows, tokens: Path, *, start: str, share: int, out: Path) -> None:
     """Train every fold and seed, and score them beside chance and the linear model."""
     from neurofmx.evaluation.networks import network_answers
-    from neurofmx.training.held_out import check_unseen
+    from neurofmx.foundation.held_out import check_unseen
     from neurofmx.training.jobs import Beginning, Recipe, train_all
     from neurofmx.training.pretrained import load_pretrained
 

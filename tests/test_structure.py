@@ -28,6 +28,7 @@ LAYERS = (
     {"models"},
     {"losses"},
     {"training"},
+    {"foundation"},
     {"evaluation"},
     {"benchmark"},
     {"study"},

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from neurofmx.foundation.options import PretrainOptions
 from neurofmx.plan import FROZEN, Item
-from neurofmx.training.pretraining.options import PretrainOptions
 
 Start = Literal["scratch", "probe", "finetune"]
 

@@ -21,10 +21,10 @@ from neurofmx.benchmark.outputs.page import page
 from neurofmx.benchmark.outputs.write import FILES, write
 from neurofmx.benchmark.run import Benchmark, benchmark
 from neurofmx.benchmark.suite import FrozenSuite, deviations, freeze, frozen, load_suite
+from neurofmx.foundation.held_out import sessions_of
 from neurofmx.task import Task
 from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.windows import Windows
-from neurofmx.training.held_out import sessions_of
 from synthetic import synthetic_windows
 
 EVIL = "<script>alert(1)</script>"

@@ -11,6 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from neurofmx.foundation.held_out import SeenError
+from neurofmx.foundation.job import Finished, save_pretrained
+from neurofmx.foundation.pretrainer import Pretrained
 from neurofmx.models.configs import HeadConfig, NeurofmxConfig
 from neurofmx.models.foundation.assembled import assemble
 from neurofmx.models.foundation.decoder import NeuroFMxDecoder, build_neurofmx
@@ -20,11 +23,8 @@ from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.tokenizers.windows import Windows
 from neurofmx.training.batches import Batches
-from neurofmx.training.held_out import SeenError
 from neurofmx.training.jobs import Beginning, Recipe, _fit_on
 from neurofmx.training.options import TrainOptions
-from neurofmx.training.pretraining.job import Finished, save_pretrained
-from neurofmx.training.pretraining.pretrainer import Pretrained
 from synthetic import ragged_windows, synthetic_windows
 
 TINY = NeurofmxConfig(

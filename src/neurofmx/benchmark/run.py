@@ -18,8 +18,8 @@ from neurofmx.benchmark.reference import Reference
 from neurofmx.benchmark.settings import BenchmarkOptions
 from neurofmx.benchmark.suite import Deviation, FrozenSuite, deviations, frozen, load_suite
 from neurofmx.evaluation.report import rounded
+from neurofmx.foundation.held_out import check_unseen
 from neurofmx.tokenizers.windows import Windows, load_windows
-from neurofmx.training.held_out import check_unseen
 
 TOKENS = Path("data/tokens")
 SEEDS = (42, 43, 44)

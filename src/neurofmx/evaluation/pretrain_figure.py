@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE, WIDTH, save_figure
-from neurofmx.training.pretraining.pretrainer import Point, loss_names
+from neurofmx.foundation.pretrainer import Point, loss_names
 
 
 def pretrain_figure(curve: Sequence[Point], path: Path) -> None:

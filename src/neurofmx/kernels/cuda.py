@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple
 
 import torch
 
+from neurofmx.kernels.constant import constant_in_a_graph
 from neurofmx.kernels.gpu import triton_there
 
 CudaPath = Literal["mamba_ssm", "triton", "reference"]
@@ -43,7 +44,7 @@ class Decision(NamedTuple):
 _decided: dict[tuple[Kernel, torch.device, torch.dtype, bool], Decision] = {}
 
 
-@torch.compiler.assume_constant_result
+@constant_in_a_graph
 def cuda_path(kernel: Kernel, device: torch.device, dtype: torch.dtype, plain: bool = False) -> CudaPath:
     """Chooses what computes a kernel on a GPU.
 

@@ -23,6 +23,7 @@ from typing import Literal
 
 import torch
 
+from neurofmx.kernels.constant import constant_in_a_graph
 from neurofmx.kernels.cuda import decisions
 
 Path = Literal["auto", "reference", "library", "numba", "cuda"]
@@ -38,7 +39,7 @@ LIBRARIES = {
 }
 
 
-@torch.compiler.assume_constant_result
+@constant_in_a_graph
 def numba_is_there() -> bool:
     """Whether compiled loops can run; where they cannot, one warning per process says what to install."""
     return _import_numba()

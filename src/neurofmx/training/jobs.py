@@ -42,7 +42,7 @@ from neurofmx.training.options import TrainOptions
 from neurofmx.training.pretrained import WEIGHTS
 
 # named, not imported: training from scratch depends on nothing of it
-BEGIN = "neurofmx.training.beginning:put_in"
+BEGIN = "neurofmx.foundation.beginning:put_in"
 
 
 class Beginning(NamedTuple):

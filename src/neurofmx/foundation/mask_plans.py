@@ -20,10 +20,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from neurofmx.foundation.options import MaskOptions
 from neurofmx.tokenizers.masking import Masked
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.training.pretraining.options import MaskOptions
 
 PLANS = ("units", "time", "modality")
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neurofmx.foundation.options import Balance
+from neurofmx.foundation.sampling import BalancedDraws, weights
 from neurofmx.tokenizers.joined import Joined, Known
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.training.pretraining.options import Balance
-from neurofmx.training.pretraining.sampling import BalancedDraws, weights
 
 
 class Feed:

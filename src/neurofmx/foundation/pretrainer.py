@@ -16,6 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neurofmx.foundation.feed import Feed
+from neurofmx.foundation.mask_plans import mask
+from neurofmx.foundation.missing import drop_modalities
+from neurofmx.foundation.options import JUDGED, LOSSES, PretrainOptions
+from neurofmx.foundation.self_supervision import SELF_SUPERVISION, Step
 from neurofmx.layers.gradient_reversal import reversal_strength
 from neurofmx.losses.multi_task import MultiTaskLossManager
 from neurofmx.models.foundation.assembled import Assembled
@@ -25,11 +30,6 @@ from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.curves import Curve
 from neurofmx.training.kept_state import Weights, decayed, load_optimizer, optimizer_tensors, under
-from neurofmx.training.missing import drop_modalities
-from neurofmx.training.pretraining.feed import Feed
-from neurofmx.training.pretraining.mask_plans import mask
-from neurofmx.training.pretraining.options import JUDGED, LOSSES, PretrainOptions
-from neurofmx.training.pretraining.self_supervision import SELF_SUPERVISION, Step
 from neurofmx.training.schedule import SCHEDULES
 
 

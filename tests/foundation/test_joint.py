@@ -11,13 +11,13 @@ import torch
 
 from neurofmx.evaluation.joint import Told, chance_told, joint_markdown, joint_report, linear_told, side_by_side
 from neurofmx.evaluation.joint import tested as rows_tested
+from neurofmx.foundation.joint import JointBatches, JointRecipe, JointTrainer, rows_of, train_joint
 from neurofmx.models.configs import HeadConfig, NeurofmxConfig
 from neurofmx.models.foundation.joint import build_joint
 from neurofmx.models.linear import LinearConfig, LinearDecoder
 from neurofmx.tokenizers.joined import Joined, join
 from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.windows import Windows
-from neurofmx.training.joint import JointBatches, JointRecipe, JointTrainer, rows_of, train_joint
 from neurofmx.training.loop import Fitted, Progress
 from neurofmx.training.options import TrainOptions
 from synthetic import synthetic_windows

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from multi_samples import POSE, SPIKES, heads_of, model_of, rows_of
+from neurofmx.foundation.self_supervision import Step, contrast, temporal
 from neurofmx.losses.info_nce import info_nce
 from neurofmx.losses.temporal_contrastive import temporal_contrastive
 from neurofmx.models.foundation.assembled import Assembled
 from neurofmx.models.neurofmx import NeuralStates
 from neurofmx.tokenizers.masking import Masked
 from neurofmx.tokenizers.multi_sample import MultiSample
-from neurofmx.training.pretraining.self_supervision import Step, contrast, temporal
 
 
 def step_of(batch: MultiSample, anchor: list[float], other: MultiSample | None = None) -> Step:

@@ -11,6 +11,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from neurofmx.foundation.feed import Feed
+from neurofmx.foundation.job import PretrainRecipe, pretrain, save_pretrained, write_curve
+from neurofmx.foundation.options import JUDGED, LOSSES, PretrainOptions
+from neurofmx.foundation.pretrainer import Pretrained, Pretrainer, PretrainProgress
+from neurofmx.foundation.self_supervision import SELF_SUPERVISION
 from neurofmx.models.configs import NeurofmxConfig
 from neurofmx.models.foundation.assembled import assemble
 from neurofmx.parts import TEST
@@ -18,11 +23,6 @@ from neurofmx.tokenizers.joined import Joined, together
 from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.windows import Windows
 from neurofmx.training.pretrained import load_pretrained
-from neurofmx.training.pretraining.feed import Feed
-from neurofmx.training.pretraining.job import PretrainRecipe, pretrain, save_pretrained, write_curve
-from neurofmx.training.pretraining.options import JUDGED, LOSSES, PretrainOptions
-from neurofmx.training.pretraining.pretrainer import Pretrained, Pretrainer, PretrainProgress
-from neurofmx.training.pretraining.self_supervision import SELF_SUPERVISION
 from synthetic import synthetic_windows
 
 TINY = NeurofmxConfig(hidden_dim=16, num_layers=1, latents=2, latent_layers=1, num_attention_heads=2, dropout=0.1)

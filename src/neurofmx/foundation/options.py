@@ -61,7 +61,7 @@ class PretrainOptions(BaseModel):
         default={"reconstruction": 1.0, "forecast": 0.5, "contrast": 0.1},
         min_length=1,
         description="What the network is asked for, each with its weight (of `fixed`; 0 leaves it out): "
-        "keys of `neurofmx.training.pretraining.self_supervision.SELF_SUPERVISION`.",
+        "keys of `neurofmx.foundation.self_supervision.SELF_SUPERVISION`.",
     )
     weighting: Literal["fixed", "uncertainty", "gradnorm"] = Field(
         default="fixed", description="How several losses become one; the other two learn the weights."

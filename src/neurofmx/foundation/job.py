@@ -14,18 +14,18 @@ import torch
 from tqdm import tqdm
 
 from neurofmx.atomic import atomic
+from neurofmx.foundation.feed import Feed
+from neurofmx.foundation.held_out import sessions_of
+from neurofmx.foundation.options import PretrainOptions
+from neurofmx.foundation.pretrainer import Point, Pretrained, Pretrainer, loss_names
 from neurofmx.models.configs import NeurofmxConfig
 from neurofmx.models.foundation.assembled import Assembled, assemble
 from neurofmx.tokenizers.joined import Joined, together
 from neurofmx.tokenizers.windows import load_windows
 from neurofmx.training.checkpoint import save_checkpoint
-from neurofmx.training.held_out import sessions_of
 from neurofmx.training.key import key_of
 from neurofmx.training.lock import locked
 from neurofmx.training.pretrained import WEIGHTS
-from neurofmx.training.pretraining.feed import Feed
-from neurofmx.training.pretraining.options import PretrainOptions
-from neurofmx.training.pretraining.pretrainer import Point, Pretrained, Pretrainer, loss_names
 
 
 class PretrainRecipe(NamedTuple):

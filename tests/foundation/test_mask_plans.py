@@ -8,11 +8,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from neurofmx.foundation.mask_plans import mask, recorded
+from neurofmx.foundation.options import MaskOptions
 from neurofmx.tokenizers.masking import Masked
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.training.pretraining.mask_plans import mask, recorded
-from neurofmx.training.pretraining.options import MaskOptions
 
 RATES = {"rat/spikes": 10.0, "rat/lfp": 40.0}
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from neurofmx.foundation.missing import drop_modalities
 from neurofmx.models.configs import HeadConfig, NeurofmxConfig
 from neurofmx.models.foundation.joint import JointDecoder, build_joint
 from neurofmx.tokenizers.joined import Joined
@@ -21,7 +22,6 @@ from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.key import key_of
 from neurofmx.training.lock import locked
 from neurofmx.training.loop import Progress, Trainer
-from neurofmx.training.missing import drop_modalities
 from neurofmx.training.options import TrainOptions
 
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from neurofmx.foundation.held_out import Seen, SeenError, check_unseen, sessions_of
+from neurofmx.foundation.missing import drop_modalities
+from neurofmx.foundation.options import Balance
+from neurofmx.foundation.sampling import BalancedDraws, weights
 from neurofmx.parts import TEST
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.tokenizers.windows import Windows
-from neurofmx.training.held_out import Seen, SeenError, check_unseen, sessions_of
-from neurofmx.training.missing import drop_modalities
-from neurofmx.training.pretraining.options import Balance
-from neurofmx.training.pretraining.sampling import BalancedDraws, weights
 from synthetic import synthetic_windows
 
 

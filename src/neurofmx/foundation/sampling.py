@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurofmx.training.pretraining.options import Balance
+from neurofmx.foundation.options import Balance
 
 
 def weights(windows: Sequence[int], species: Sequence[str], *, balance: Balance) -> np.ndarray:

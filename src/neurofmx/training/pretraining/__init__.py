@@ -1,1 +1,0 @@
-"""Pretraining of the multimodal model: what is fed, what is hidden of it, what is asked for, and the loop."""
