@@ -37,7 +37,7 @@ def _count(model: nn.Module) -> int:
 
 def _network(mode: str, **changes: Any) -> Any:
     """One of our networks with one block."""
-    config, network = (ours("models.configs", "HybridConfig"), ours("models.hybrid", "MambaLiquidSpikingNetwork"))
+    config, network = (ours("models.hybrid_config", "HybridConfig"), ours("models.hybrid", "MambaLiquidSpikingNetwork"))
     torch.manual_seed(0)
     settings: dict[str, Any] = {
         "integration_mode": mode,

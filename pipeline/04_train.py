@@ -29,14 +29,14 @@ def fit(model: Model, windows: Windows, out: Path) -> None:
     from tqdm import tqdm
 
     from neurofmx.models.per_recording import fit_decoder
-    from neurofmx.training.checkpoint import save_checkpoint
+    from neurofmx.training.stored import save_arrays
 
     module, name = MODELS[model.family].decoder(windows.task).split(":")
     decoder = getattr(import_module(module), name)
     began = time.perf_counter()
     for fold in tqdm(range(windows.folds), desc=f"{windows.dataset} {model.family}", unit="fold"):
         fitted = fit_decoder(decoder, windows, fold, model.config)
-        save_checkpoint(out / f"best_fold{fold}.safetensors", fitted.arrays(), fold=fold)
+        save_arrays(out / f"best_fold{fold}.safetensors", fitted.arrays(), fold=fold)
     write_cost(out, time.perf_counter() - began, peak_memory())
 
 

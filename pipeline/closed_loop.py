@@ -14,6 +14,7 @@ from neurofmx.params import Model
 from neurofmx.prepared import Prepared
 from neurofmx.tokenizers.windows import Windows, load_windows
 from neurofmx.training.checkpoint import load_checkpoint
+from neurofmx.training.stored import load_arrays
 
 
 def main(params: Params, dataset: str) -> None:
@@ -65,8 +66,8 @@ def classical(model: Model, windows: Windows, checkpoints: Path) -> Iterator[Ans
     """Of a model that was fitted once a fold."""
     module, name = MODELS[model.family].decoder(windows.task).split(":")
     for fold in range(windows.folds):
-        stored, _ = load_checkpoint(checkpoints / f"best_fold{fold}.safetensors")
-        decoder = getattr(import_module(module), name).from_arrays({key: each.numpy() for key, each in stored.items()})
+        stored, _ = load_arrays(checkpoints / f"best_fold{fold}.safetensors")
+        decoder = getattr(import_module(module), name).from_arrays(stored)
         yield lambda x, fold=fold, decoder=decoder: decoder.predict(windows.standardised(fold, x))
 
 

@@ -11,7 +11,8 @@ from _stage import Params, kept, run, write_json
 from neurofmx.atomic import atomic
 from neurofmx.evaluation.joint import Told, answered, chance_told, joint_markdown, joint_report, linear_told, tested
 from neurofmx.models.linear import LinearConfig
-from neurofmx.tokenizers.joined import Joined, join
+from neurofmx.tokenizers.joined import Joined
+from neurofmx.tokenizers.joining import join
 from neurofmx.tokenizers.windows import load_windows
 
 

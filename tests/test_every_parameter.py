@@ -21,8 +21,9 @@ from tests.training.test_loop import trainer
 from torch import Tensor, nn
 
 from neurofmx.models.build import build_decoder
-from neurofmx.models.configs import HeadConfig, HybridConfig
+from neurofmx.models.configs import HeadConfig
 from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
+from neurofmx.models.hybrid_config import HybridConfig
 from neurofmx.models.pooling import AttentionPool
 from neurofmx.tokenizers.configs import ImageConfig, TextConfig
 from neurofmx.tokenizers.image import ImageTokenizer

@@ -18,13 +18,15 @@ from neurofmx.benchmark.stream import Stream, evaluate_stream, looks_ahead, stre
 from neurofmx.evaluation.answers import out_of_fold, save_answers
 from neurofmx.headline import headline
 from neurofmx.models.build import build_decoder
-from neurofmx.models.configs import HeadConfig, LstmConfig, NeurofmxConfig, TransformerConfig
+from neurofmx.models.configs import HeadConfig, LstmConfig, TransformerConfig
+from neurofmx.models.neurofmx_config import NeurofmxConfig
 from neurofmx.models.pca import PcaConfig, PcaDecoder
 from neurofmx.models.per_recording import fit_decoder
 from neurofmx.parts import TRAIN, VALIDATION
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.tokenizers.windows import Windows
 from neurofmx.training.checkpoint import save_checkpoint
+from neurofmx.training.stored import save_arrays
 from synthetic import ragged_windows, synthetic_windows
 
 CONFIGS: dict[str, Any] = {
@@ -132,7 +134,7 @@ def trained(tmp_path: Path) -> Path:
         decoder = build_decoder("lstm", CONFIGS["lstm"], HeadConfig(), held, fold=0)
         save_checkpoint(tmp_path / f"synthetic/lstm/best_fold0_seed{seed}.safetensors", decoder.state_dict())
     fitted = PcaDecoder.fit(held, 0, PcaConfig(components=(3,), strengths=(1.0,)))
-    save_checkpoint(tmp_path / "synthetic/pca/best_fold0.safetensors", fitted.arrays())
+    save_arrays(tmp_path / "synthetic/pca/best_fold0.safetensors", fitted.arrays())
     return tmp_path
 
 
@@ -182,7 +184,7 @@ def test_a_model_without_common_states_has_its_kept_answers_scored_and_the_other
     """PCA fits recordings with channels of their own one by one, which makes no common space of states."""
     held = ragged_windows([synthetic_windows(seed=1), synthetic_windows(seed=2, channels=5)])
     fitted = fit_decoder(PcaDecoder, held, 0, PcaConfig(components=(3,), strengths=(1.0,)))
-    save_checkpoint(tmp_path / "synthetic/pca/best_fold0.safetensors", fitted.arrays())
+    save_arrays(tmp_path / "synthetic/pca/best_fold0.safetensors", fitted.arrays())
     perfect = out_of_fold(held, lambda fold: 9.0 * np.eye(2)[held.y[held.fold(fold).test]])
     save_answers(tmp_path / "scores/synthetic/pca/answers.h5", perfect[None])
     models = {"pca": FittedModel("pca", "pca", tmp_path, tmp_path / "scores"), "plain": Plain()}

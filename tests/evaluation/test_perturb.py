@@ -15,8 +15,9 @@ from neurofmx.evaluation.robustness import (
     robustness_report,
     save_harmed,
 )
-from neurofmx.models.configs import HybridConfig, LstmConfig
+from neurofmx.models.configs import LstmConfig
 from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
+from neurofmx.models.hybrid_config import HybridConfig
 from neurofmx.models.lstm import Lstm
 from neurofmx.task import Task
 

@@ -12,10 +12,12 @@ import torch
 from neurofmx.evaluation.joint import Told, chance_told, joint_markdown, joint_report, linear_told, side_by_side
 from neurofmx.evaluation.joint import tested as rows_tested
 from neurofmx.foundation.joint import JointBatches, JointRecipe, JointTrainer, rows_of, train_joint
-from neurofmx.models.configs import HeadConfig, NeurofmxConfig
+from neurofmx.models.configs import HeadConfig
 from neurofmx.models.foundation.joint import build_joint
 from neurofmx.models.linear import LinearConfig, LinearDecoder
-from neurofmx.tokenizers.joined import Joined, join
+from neurofmx.models.neurofmx_config import NeurofmxConfig
+from neurofmx.tokenizers.joined import Joined
+from neurofmx.tokenizers.joining import join
 from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.windows import Windows
 from neurofmx.training.loop import Fitted, Progress

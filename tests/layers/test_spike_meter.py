@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from neurofmx.layers.spike_meter import SpikeMeter
-from neurofmx.models.configs import HybridConfig
 from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
+from neurofmx.models.hybrid_config import HybridConfig
 
 
 def test_batches_do_not_matter() -> None:

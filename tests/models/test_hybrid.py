@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurofmx.models.configs import HybridConfig
 from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
+from neurofmx.models.hybrid_config import HybridConfig
 from neurofmx.models.integration import BidirectionalIntegration
 
 MODES = ["sequential", "parallel", "bidirectional"]

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from neurofmx.models.configs import HybridConfig, LstmConfig, MambaConfig, TransformerConfig
+from neurofmx.models.configs import LstmConfig, MambaConfig, TransformerConfig
+from neurofmx.models.hybrid_config import HybridConfig
 from neurofmx.models.mamba import MambaStack
 from neurofmx.models.size import backbone_parameters, equal_size
 

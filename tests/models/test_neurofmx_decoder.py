@@ -13,8 +13,9 @@ import torch
 
 from neurofmx.layers.inference import Precision, in_precision
 from neurofmx.models.build import build_decoder
-from neurofmx.models.configs import HeadConfig, NeurofmxConfig
+from neurofmx.models.configs import HeadConfig
 from neurofmx.models.decoder import Decoder
+from neurofmx.models.neurofmx_config import NeurofmxConfig
 from neurofmx.models.size import backbone_parameters
 from neurofmx.task import TaskKind
 from neurofmx.tokenizers.tokens import Sample

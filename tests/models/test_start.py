@@ -14,16 +14,18 @@ from torch import Tensor
 from neurofmx.foundation.held_out import SeenError
 from neurofmx.foundation.job import Finished, save_pretrained
 from neurofmx.foundation.pretrainer import Pretrained
-from neurofmx.models.configs import HeadConfig, NeurofmxConfig
+from neurofmx.models.configs import HeadConfig
 from neurofmx.models.foundation.assembled import assemble
 from neurofmx.models.foundation.decoder import NeuroFMxDecoder, build_neurofmx
 from neurofmx.models.foundation.start import begin
-from neurofmx.tokenizers.joined import join
+from neurofmx.models.neurofmx_config import NeurofmxConfig
+from neurofmx.tokenizers.joining import join
 from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.tokenizers.windows import Windows
 from neurofmx.training.batches import Batches
-from neurofmx.training.jobs import Beginning, Recipe, _fit_on
+from neurofmx.training.jobs import Beginning, Recipe
+from neurofmx.training.one_job import fit_on
 from neurofmx.training.options import TrainOptions
 from synthetic import ragged_windows, synthetic_windows
 
@@ -148,9 +150,9 @@ def test_a_fit_begins_there_and_refuses_sessions_that_were_pretrained_on(tmp_pat
         assert recipe.key() != replace(recipe, beginning=beginning._replace(mode="finetune")).key()
         if seen:
             with pytest.raises(SeenError, match=r"mouse/b \(pretrained on as early\)"):
-                _fit_on(windows, recipe, 0, 0, tmp_path / "seen")
+                fit_on(windows, recipe, 0, 0, tmp_path / "seen")
             continue
-        _fit_on(windows, recipe, 0, 0, tmp_path / "home")
+        fit_on(windows, recipe, 0, 0, tmp_path / "home")
         made = decoder(windows)
         from neurofmx.training.checkpoint import load_checkpoint
 
@@ -170,12 +172,12 @@ def test_every_start_is_given_the_same_rows_and_rules(tmp_path: Path, monkeypatc
         given.append((batches, options, seed))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("neurofmx.training.jobs.Trainer", trainer)
+    monkeypatch.setattr("neurofmx.training.one_job.Trainer", trainer)
     for mode in (None, "probe", "finetune"):
         beginning = None if mode is None else Beginning(tmp_path / "base", mode)  # type: ignore[arg-type]
         recipe = Recipe(tmp_path / "w.h5", "neurofmx", TINY, HeadConfig(), TrainOptions(device="cpu"), 0.25, beginning)
         with pytest.raises(KeyboardInterrupt):
-            _fit_on(LATE, recipe, 1, 7, tmp_path / "home")
+            fit_on(LATE, recipe, 1, 7, tmp_path / "home")
     first, *others = given
     for batches, *rules in others:
         assert rules == [*first[1:]]

@@ -13,7 +13,7 @@ from pathlib import Path
 TRAIN = """
 import json, warnings
 import torch
-from neurofmx.models.configs import HybridConfig
+from neurofmx.models.hybrid_config import HybridConfig
 from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
 
 torch.set_num_threads(1)

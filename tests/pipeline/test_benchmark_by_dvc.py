@@ -19,6 +19,7 @@ from neurofmx.models.build import build_decoder
 from neurofmx.models.pca import PcaConfig, PcaDecoder
 from neurofmx.params import check_params
 from neurofmx.training.checkpoint import save_checkpoint
+from neurofmx.training.stored import save_arrays
 from pipeline_checkout import SMALL as SMALL_RUN
 from pipeline_checkout import Checkout, copy_of_checkout
 from synthetic import synthetic_windows
@@ -50,8 +51,9 @@ def toy(tmp_path: Path) -> Checkout:
     chosen = params.named("model")
     decoder = build_decoder(chosen.family, chosen.config, params.head_of("simulated"), windows, fold=0)
     fitted = PcaDecoder.fit(windows, 0, PcaConfig(components=(3,), strengths=(1.0,)))
-    for name, arrays in (("model/best_fold0_seed42", decoder.state_dict()), ("pca/best_fold0", fitted.arrays())):
-        save_checkpoint(tmp_path / f"data/checkpoints/simulated/{name}.safetensors", arrays)
+    checkpoints = tmp_path / "data/checkpoints/simulated"
+    save_checkpoint(checkpoints / "model/best_fold0_seed42.safetensors", decoder.state_dict())
+    save_arrays(checkpoints / "pca/best_fold0.safetensors", fitted.arrays())
     linear = out_of_fold(windows, lambda fold: np.eye(2)[windows.y[windows.fold(fold).test]])
     save_answers(tmp_path / "data/scores/simulated/linear/answers.h5", linear[None])
     return checkout

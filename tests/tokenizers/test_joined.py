@@ -12,7 +12,8 @@ import torch
 from tests.raw_folders import raw
 
 from neurofmx.parts import GAP, TEST, TRAIN, VALIDATION
-from neurofmx.tokenizers.joined import ABSENT, Joined, join, nearest
+from neurofmx.tokenizers.joined import ABSENT, Joined
+from neurofmx.tokenizers.joining import join, nearest
 from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.windows import Windows, load_windows
 from synthetic import synthetic_windows
@@ -80,7 +81,7 @@ def test_streams_of_different_rates_meet_as_worked_out_by_hand() -> None:
 
 def _rows_of(streams: dict[str, Windows], tolerance: float) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Rows without their split, which so few windows cannot have."""
-    from neurofmx.tokenizers.joined import _rows
+    from neurofmx.tokenizers.joining import _rows
 
     return _rows(streams, {name: windows.group for name, windows in streams.items()}, 1, tolerance)
 

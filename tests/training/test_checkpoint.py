@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -11,7 +10,7 @@ from neurofmx.training.lock import locked
 
 
 def test_round_trip_and_equal_bytes(tmp_path: Path) -> None:
-    tensors = {"a": torch.arange(6.0).view(2, 3).T, "b": np.array(3)}
+    tensors = {"a": torch.arange(6.0).view(2, 3).T, "b": torch.tensor(3)}
     for name in ("one", "two"):
         save_checkpoint(tmp_path / name, tensors, epoch=3, curve=[(1, 0.5)], best=float("inf"))
     read, facts = load_checkpoint(tmp_path / "one")

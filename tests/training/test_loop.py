@@ -17,8 +17,9 @@ from neurofmx.tokenizers.linear import LinearTokenizer
 from neurofmx.tokenizers.tokens import Layout, Sample
 from neurofmx.training.batches import Batches, corrupt
 from neurofmx.training.class_weights import balanced
-from neurofmx.training.jobs import Recipe, _fit
+from neurofmx.training.jobs import Recipe
 from neurofmx.training.loop import Fitted, Progress, Trainer, _class_weights
+from neurofmx.training.one_job import fit
 from neurofmx.training.options import TrainOptions
 from synthetic import synthetic_windows
 
@@ -212,7 +213,7 @@ def test_windows_read_from_the_file_give_the_same_bits_and_are_not_kept(tmp_path
             options.model_copy(update={"use_cache": use_cache}),
         )
         tracemalloc.start()
-        _fit(recipe, 0, 7, tmp_path / str(use_cache))
+        fit(recipe, 0, 7, tmp_path / str(use_cache))
         most.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         fitted.append((tmp_path / str(use_cache) / "last.safetensors").read_bytes())

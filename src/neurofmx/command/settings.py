@@ -190,7 +190,7 @@ def allowed(field: FieldInfo) -> str:
     """What a field may be, in words.
 
     Example:
-        >>> from neurofmx.models.configs import HybridConfig
+        >>> from neurofmx.models.hybrid_config import HybridConfig
         >>> [allowed(HybridConfig.model_fields[name]) for name in ("beta", "num_layers", "recompute_tokens", "reset")]
         ['number above 0, below 1', 'whole number, 1 or more', 'whole number, 1 or more; or null', 'subtract | zero']
     """

@@ -17,7 +17,7 @@ from neurofmx.evaluation.robustness import Robustness
 from neurofmx.models.per_recording import load_decoder
 from neurofmx.models.table import MODELS
 from neurofmx.tokenizers.windows import Windows
-from neurofmx.training.checkpoint import load_checkpoint
+from neurofmx.training.stored import load_arrays
 
 if TYPE_CHECKING:
     from neurofmx.models.ngram import NgramDecoder
@@ -44,8 +44,8 @@ def classical_answers(
     """
     module, name = MODELS[family].decoder(windows.task).split(":")
     decoder = getattr(import_module(module), name)
-    stored = [load_checkpoint(checkpoints / f"best_fold{fold}.safetensors")[0] for fold in range(windows.folds)]
-    folds = [load_decoder(decoder, {name: array.numpy() for name, array in arrays.items()}) for arrays in stored]
+    stored = [load_arrays(checkpoints / f"best_fold{fold}.safetensors")[0] for fold in range(windows.folds)]
+    folds = [load_decoder(decoder, arrays) for arrays in stored]
 
     def answers(windows: Windows, *, context: Context = context, length: int | None = None) -> np.ndarray:
         def answer(fold: int) -> np.ndarray:

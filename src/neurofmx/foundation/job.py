@@ -18,9 +18,10 @@ from neurofmx.foundation.feed import Feed
 from neurofmx.foundation.held_out import sessions_of
 from neurofmx.foundation.options import PretrainOptions
 from neurofmx.foundation.pretrainer import Point, Pretrained, Pretrainer, loss_names
-from neurofmx.models.configs import NeurofmxConfig
 from neurofmx.models.foundation.assembled import Assembled, assemble
-from neurofmx.tokenizers.joined import Joined, together
+from neurofmx.models.neurofmx_config import NeurofmxConfig
+from neurofmx.tokenizers.joined import Joined
+from neurofmx.tokenizers.joining import together
 from neurofmx.tokenizers.windows import load_windows
 from neurofmx.training.checkpoint import save_checkpoint
 from neurofmx.training.key import key_of

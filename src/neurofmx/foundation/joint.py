@@ -13,8 +13,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from neurofmx.foundation.missing import drop_modalities
-from neurofmx.models.configs import HeadConfig, NeurofmxConfig
+from neurofmx.models.configs import HeadConfig
 from neurofmx.models.foundation.joint import JointDecoder, build_joint
+from neurofmx.models.neurofmx_config import NeurofmxConfig
 from neurofmx.tokenizers.joined import Joined
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.training.batches import corrupt

@@ -18,7 +18,7 @@ from neurofmx.layers.multi_scale_mamba import MultiScaleMamba
 from neurofmx.layers.population_encoder import PopulationSpikingEncoder
 from neurofmx.layers.spike_encoder import AnySpikeEncoder, SpikeEncoder
 from neurofmx.layers.temporal_attention import TemporalCrossModalAttention
-from neurofmx.models.configs import HybridConfig
+from neurofmx.models.hybrid_config import HybridConfig
 
 
 class MeanOfPaths(nn.Module):

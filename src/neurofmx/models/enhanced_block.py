@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from neurofmx.layers.attention import CrossAttentionModule, CrossModalState
 from neurofmx.layers.spike_to_mamba import Encoded
 from neurofmx.models.block_parts import cross_attention
-from neurofmx.models.configs import HybridConfig
 from neurofmx.models.hybrid_block import HybridBlock, PathState
+from neurofmx.models.hybrid_config import HybridConfig
 from neurofmx.models.integration import DIRECTIONS, Integration
 
 

@@ -16,9 +16,9 @@ from neurofmx.layers.mamba import Mamba
 from neurofmx.layers.mixture import MixtureOfExperts
 from neurofmx.layers.spike_statistics import spike_statistics
 from neurofmx.layers.spiking_neurons import SpikingNeurons
-from neurofmx.models.configs import HybridConfig
 from neurofmx.models.enhanced_block import EnhancedHybridBlock
 from neurofmx.models.hybrid_block import BlockState, HybridBlock
+from neurofmx.models.hybrid_config import HybridConfig
 from neurofmx.models.operations import block_operations
 
 _KERNELS = {CfC: "cfc", LTC: "ltc"}  # of the layers whose path depends on no device

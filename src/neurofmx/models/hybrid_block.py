@@ -11,7 +11,7 @@ from neurofmx.layers.attention import CrossModalState
 from neurofmx.layers.mamba import MambaState
 from neurofmx.layers.spike_to_mamba import Encoded, SpikeToMambaAdapter
 from neurofmx.models import block_parts as parts
-from neurofmx.models.configs import HybridConfig
+from neurofmx.models.hybrid_config import HybridConfig
 from neurofmx.models.integration import BidirectionalState, PairState, integrate
 
 PathState = Tensor | MambaState | PairState | BidirectionalState

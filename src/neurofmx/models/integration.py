@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from neurofmx.layers.attention import AttentionType, CrossModalState
 from neurofmx.layers.mamba import MambaState
 from neurofmx.models import block_parts as parts
-from neurofmx.models.configs import HybridConfig
+from neurofmx.models.hybrid_config import HybridConfig
 
 # the layer is named after its use between liquid and spikes; here Mamba's features stand in the spikes' place
 DIRECTIONS: dict[str, AttentionType] = {

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
+import scipy  # loads scipy.special when it is used
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
-from scipy.special import log_softmax
 
 from neurofmx.headline import headline
 from neurofmx.models.features.oscillations import Features
@@ -232,5 +232,5 @@ def _readouts(
 def _agreement(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
     """How well answers fit the truth: mean log likelihood of the labels, or R2."""
     if task.kind == "classification":
-        return float(np.mean(log_softmax(outputs, axis=1)[np.arange(len(y)), y]))
+        return float(np.mean(scipy.special.log_softmax(outputs, axis=1)[np.arange(len(y)), y]))
     return headline(outputs, y, task)

@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from neurofmx.models.configs import HybridConfig, LstmConfig, MambaConfig, NeurofmxConfig, TransformerConfig
+from neurofmx.models.configs import LstmConfig, MambaConfig, TransformerConfig
+from neurofmx.models.hybrid_config import HybridConfig
 from neurofmx.models.linear import LinearConfig
+from neurofmx.models.neurofmx_config import NeurofmxConfig
 from neurofmx.models.pca import PcaConfig
 from neurofmx.task import Task
 

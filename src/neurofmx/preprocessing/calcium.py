@@ -10,7 +10,6 @@ from typing import Literal, Self
 import numpy as np
 import scipy  # loads scipy.signal, half a second, when it is used
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy.ndimage import percentile_filter
 
 from neurofmx.preprocessing.steps.alignment import aligned
 from neurofmx.preprocessing.steps.checks import Bad, drop_channels, screen
@@ -97,7 +96,9 @@ def relative_change(fluorescence: np.ndarray, *, window: int, percentile: float)
     data = np.asarray(fluorescence, np.float64)
     size = min(window, 2 * len(data) - 1)
     # a cell at a time: scipy's filter of one dimension does not slow down with the window, that of two does
-    baseline = np.stack([percentile_filter(cell, percentile, size=size, mode="reflect") for cell in data.T], axis=1)
+    baseline = np.stack(
+        [scipy.ndimage.percentile_filter(cell, percentile, size=size, mode="reflect") for cell in data.T], axis=1
+    )
     return np.divide(data - baseline, baseline, out=np.full_like(data, np.nan), where=baseline > 0)
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import scipy  # loads scipy.signal, half a second, when it is used
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from scipy.sparse import csr_array
 
 from neurofmx.preprocessing.steps.atlas import SCHAEFER, Atlas, load_atlas
 from neurofmx.preprocessing.steps.checks import Bad, screen
@@ -88,7 +87,9 @@ def parcel_means(volumes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
     inside = labels > 0
     found, parcel = np.unique(labels[inside], return_inverse=True)
     shares = 1 / np.bincount(parcel, minlength=len(found))
-    members = csr_array((shares[parcel], (parcel, np.arange(len(parcel)))), shape=(len(found), len(parcel)))
+    members = scipy.sparse.csr_array(
+        (shares[parcel], (parcel, np.arange(len(parcel)))), shape=(len(found), len(parcel))
+    )
     return (members @ volumes[:, inside].T).T, found
 
 

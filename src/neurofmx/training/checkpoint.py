@@ -1,22 +1,19 @@
-"""Checkpoints as safetensors: tensors and one line of JSON, nothing that loading would execute."""
+"""Checkpoints of networks: tensors and one line of JSON in a file of `neurofmx.training.stored`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from neurofmx.atomic import atomic
+from neurofmx.training.stored import as_metadata, read
 
 
-def save_checkpoint(path: Path, tensors: Mapping[str, Tensor | np.ndarray], **facts: Any) -> None:
+def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], **facts: Any) -> None:
     """Write tensors and JSON facts in one file, the same bytes for the same content; never half a file.
 
     Args:
@@ -24,10 +21,9 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor | np.ndarray], **fa
         tensors: Weights by name.
         **facts: What JSON can hold, read back by `load_checkpoint`.
     """
-    held = {name: torch.as_tensor(value).detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    held = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     with atomic(path) as part:
-        # with more than one key the order in the file, and so its bytes, would vary
-        save_file(held, part, metadata={"facts": json.dumps(facts, sort_keys=True)})
+        save_file(held, part, metadata=as_metadata(facts))
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -43,11 +39,4 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         FileNotFoundError: If there is none.
         ValueError: If the file is damaged.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}; train first (`dvc repro train@DATASET`)")
-    try:
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-            return tensors, json.loads((file.metadata() or {}).get("facts", "{}"))
-    except SafetensorError as error:
-        raise ValueError(f"{path}: damaged checkpoint ({error}); delete it and train again") from error
+    return read(path, framework="pt")

@@ -9,47 +9,35 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import resource
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import torch
 from pydantic import BaseModel
 from tqdm import tqdm
 
-from neurofmx.atomic import atomic
-from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig
-from neurofmx.tokenizers.share import with_share
-from neurofmx.tokenizers.windows import Windows, load_windows, open_windows
-from neurofmx.training.activity import Activity
-from neurofmx.training.batches import Batches
-from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
-from neurofmx.training.footprint import step_memory
+from neurofmx.models.table import MODELS
 from neurofmx.training.key import key_of
 from neurofmx.training.lock import locked
-from neurofmx.training.loop import Trainer
 from neurofmx.training.options import TrainOptions
-from neurofmx.training.pretrained import WEIGHTS
 
-# named, not imported: training from scratch depends on nothing of it
-BEGIN = "neurofmx.foundation.beginning:put_in"
+if TYPE_CHECKING:
+    from neurofmx.training.activity import Activity
 
 
 class Beginning(NamedTuple):
     """Pretrained weights to begin with.
 
     Args:
-        folder: Of a pretraining, see `pretraining/job.py`.
+        folder: Of a pretraining, see `foundation/job.py`.
         mode: Whether head and new embeddings alone are trained, or all.
         stream: Pretrained stream to go on with where it fits, such as `steinmetz2019/spikes`.
     """
@@ -87,6 +75,8 @@ class Recipe:
         settings = [self.family, self.config.model_dump(), self.head.model_dump(), options]
         if self.beginning is None:
             return key_of([self.windows], [*settings, self.share])
+        from neurofmx.training.pretrained import WEIGHTS
+
         how = [self.share, self.beginning.mode, self.beginning.stream]
         return key_of([self.windows, self.beginning.folder / WEIGHTS], [*settings, how])
 
@@ -134,7 +124,8 @@ def train_all(recipe: Recipe, *, folds: int, seeds: Sequence[int], keep: Path, l
 def _run(recipe: Recipe, jobs: list[tuple[int, int]], folder: Path, label: str) -> list[Trained]:
     """Spread the jobs over processes and show how far they are."""
     workers = min(len(jobs), recipe.options.workers or max(1, (os.cpu_count() or 1) // recipe.options.threads))
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_worker_modules(recipe.family))
     epochs = context.SimpleQueue()
     bar = tqdm(total=len(jobs) * recipe.options.num_epochs, desc=label, unit="epoch", dynamic_ncols=True)
     watcher = threading.Thread(target=_follow, args=(epochs, bar), daemon=True)
@@ -155,72 +146,25 @@ def _run(recipe: Recipe, jobs: list[tuple[int, int]], folder: Path, label: str) 
         bar.close()
 
 
+def _worker_modules(family: str) -> list[str]:
+    """What all workers import, once: this process needs neither torch nor the network."""
+    network = MODELS[family].network or MODELS[family].build
+    return ["neurofmx.training.one_job", "dvclive.live", network.split(":")[0]]
+
+
 def _train(recipe: Recipe, fold: int, seed: int, folder: Path) -> Trained:
     """One fold with one seed, in a worker; a finished one is only read."""
+    from neurofmx.training.checkpoint import load_checkpoint
+    from neurofmx.training.one_job import fit
+
     home = folder / f"fold{fold}_seed{seed}"
     if not (home / "last.safetensors").is_file():
-        _fit(recipe, fold, seed, home)
+        fit(recipe, fold, seed, home, lambda epoch: _tell(home, epoch))
     _, facts = load_checkpoint(home / "last.safetensors")
     curve = [(int(step), train, validation) for step, train, validation in facts["curve"]]
     cost = json.loads((home / "cost.json").read_text())
     _tell(home, recipe.options.num_epochs)
     return Trained(fold, seed, home, curve, facts["activity"], **cost)
-
-
-def _fit(recipe: Recipe, fold: int, seed: int, home: Path) -> None:
-    """Train and store the result; `last.safetensors` is written last and marks the fold as done."""
-    path = recipe.windows
-    with nullcontext(load_windows(path)) if recipe.options.use_cache else open_windows(path) as windows:
-        _fit_on(windows, recipe, fold, seed, home)
-
-
-def _fit_on(windows: Windows, recipe: Recipe, fold: int, seed: int, home: Path) -> None:
-    """Train on one fold of the windows."""
-    windows = with_share(windows, recipe.share)
-    torch.manual_seed(seed * 1009 + fold)
-    decoder = build_decoder(recipe.family, recipe.config, recipe.head, windows, fold=fold)
-    if recipe.beginning is not None:
-        module, name = BEGIN.split(":")
-        getattr(import_module(module), name)(decoder, recipe.beginning, windows)
-    cuda = recipe.options.device != "cpu" and torch.cuda.is_available()
-    batches = Batches(
-        windows,
-        fold,
-        batch_size=recipe.options.batch_size,
-        device=torch.device("cuda" if cuda else "cpu"),
-        min_batches=recipe.options.min_batches,
-        max_batches=recipe.options.max_batches,
-        use_cache=recipe.options.use_cache,
-    )
-    trainer = Trainer(
-        decoder,
-        batches,
-        recipe.options,
-        seed=seed * 1009 + fold,
-        folder=home,
-        on_epoch=lambda progress: _tell(home, progress.epoch),
-    )
-    fitted = trainer.fit()
-    save_checkpoint(home / "best.safetensors", fitted.best, fold=fold, seed=seed, epoch=fitted.best_epoch)
-    # what it took differs from run to run, so it stays out of the checkpoint
-    first = torch.arange(min(batches.batch_size, len(batches.y)), device=batches.y.device)
-    cost = {
-        "seconds": trainer.progress.seconds,
-        "peak_memory_mib": _peak_memory(cuda),
-        "step_mib": step_memory(decoder, batches.sample[first], batches.y[first]),
-    }
-    with atomic(home / "cost.json") as part:
-        part.write_text(json.dumps(cost))
-    epoch = len(fitted.curve)
-    known = {"epoch": epoch, "curve": fitted.curve, "activity": fitted.activity}
-    save_checkpoint(home / "last.safetensors", fitted.last, fold=fold, seed=seed, **known)
-
-
-def _peak_memory(cuda: bool) -> float:
-    """Most memory this process ever held, MiB: of the GPU if it trains there, else resident."""
-    if cuda:
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 _epochs: Any = None  # the worker's end of the progress queue
@@ -244,6 +188,8 @@ def _follow(epochs: Any, bar: tqdm[Any]) -> None:
 def _prepare_worker(epochs: Any, threads: int) -> None:
     """Fix what the bits depend on, and end with the parent: an orphan would go on writing."""
     global _epochs
+    import torch
+
     _epochs = epochs
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     torch.set_num_threads(threads)

@@ -20,7 +20,7 @@ from torch import Tensor
 from neurofmx.models.decoder import Decoder
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.training.activity import Activity, measured
-from neurofmx.training.auxiliary import take_auxiliary_loss
+from neurofmx.training.auxiliary import auxiliary_offers, taken
 from neurofmx.training.batches import Batches, corrupt
 from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.class_weights import balanced
@@ -88,6 +88,8 @@ class Trainer:
         groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        # walks through the modules of a network take a twentieth of a small one's step
+        self._parameters, self._offers = list(self.model.parameters()), auxiliary_offers(self.model)
         self.total = options.num_epochs * self._steps_per_epoch()
         self.stages = stages(options)
         self._weighted = _class_weights(options, batches, model)
@@ -134,7 +136,7 @@ class Trainer:
             loss = self._loss(
                 self._corrupted(sample, generator), y, label_smoothing=self.options.label_smoothing, **self._weighted
             )
-            whole = loss + take_auxiliary_loss(self.model)
+            whole = loss + taken(self._offers)
             self.accelerator.backward(whole * len(y) / self._windows_in_step(index))
             total += float(loss.detach()) * len(y)
             if (index + 1) % accumulation == 0 or index + 1 == len(self.batches):
@@ -166,7 +168,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.learning_rate * factor
         if self.options.gradient_clip is not None:
-            self.accelerator.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
+            self.accelerator.clip_grad_norm_(self._parameters, self.options.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.progress.step += 1

@@ -16,7 +16,7 @@ from neurofmx.models.per_recording import PerRecording, load_decoder
 from neurofmx.models.table import MODELS
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.tokenizers.windows import Windows
-from neurofmx.training.checkpoint import load_checkpoint
+from neurofmx.training.stored import load_arrays
 
 
 class FrozenFeatures:
@@ -68,9 +68,9 @@ class FittedModel:
     def prepare(self, windows: Windows, *, fold: int, seed: int) -> FrozenFeatures:
         """The decoder fitted on a fold."""
         module, name = MODELS[self.family].decoder(windows.task).split(":")
-        arrays, _ = load_checkpoint(self.checkpoints / windows.dataset / self.name / f"best_fold{fold}.safetensors")
+        arrays, _ = load_arrays(self.checkpoints / windows.dataset / self.name / f"best_fold{fold}.safetensors")
         kind = getattr(import_module(module), name)
-        return FrozenFeatures(load_decoder(kind, {key: array.numpy() for key, array in arrays.items()}))
+        return FrozenFeatures(load_decoder(kind, arrays))
 
     def stored_answers(self, windows: Windows) -> np.ndarray | None:
         """Answers that the evaluate stage kept."""

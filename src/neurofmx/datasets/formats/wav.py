@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from scipy.io import wavfile
+import scipy  # loads scipy.io when it is used
 
 from neurofmx.recording import Signal
 
@@ -27,11 +27,11 @@ def read_wav(file: Path | IO[bytes], *, name: str) -> Signal:
     """
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("error", "Reached EOF prematurely", wavfile.WavFileWarning)
+            warnings.filterwarnings("error", "Reached EOF prematurely", scipy.io.wavfile.WavFileWarning)
             warnings.filterwarnings(
-                "ignore", "Chunk .* not understood", wavfile.WavFileWarning
+                "ignore", "Chunk .* not understood", scipy.io.wavfile.WavFileWarning
             )  # notes beside the sound
-            rate, samples = wavfile.read(file)
+            rate, samples = scipy.io.wavfile.read(file)
     except Exception as error:  # in a damaged header SciPy stumbles in many ways, also over names it never set
         raise ValueError(f"{name} is truncated or no WAV file ({error}); delete it and download again") from error
     if not len(samples):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import dct
+import scipy  # loads scipy.fft when it is used
 
 from neurofmx.models.features.oscillations import Features
 
@@ -48,7 +48,7 @@ class Course(Features):
         edges = sound_length(x)[:, None] * np.arange(parts + 1) / parts
         reached = _between(totals, edges)
         means = np.diff(reached, axis=1) / np.diff(edges, axis=1)[..., None]
-        shape = np.asarray(dct(means, axis=2, norm="ortho"))[:, :, : int(self.coefficients[0])]
+        shape = np.asarray(scipy.fft.dct(means, axis=2, norm="ortho"))[:, :, : int(self.coefficients[0])]
         return shape.reshape(len(x), -1)
 
 

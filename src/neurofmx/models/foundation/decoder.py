@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from neurofmx.models.build import build_head
-from neurofmx.models.configs import HeadConfig, NeurofmxConfig
+from neurofmx.models.configs import HeadConfig
 from neurofmx.models.decoder import Decoder
 from neurofmx.models.foundation.streams import Stream
 from neurofmx.models.head import Head
 from neurofmx.models.neurofmx import NeuroFMx, StreamState
+from neurofmx.models.neurofmx_config import NeurofmxConfig
 from neurofmx.models.token_head import TokenHead
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.table import build_tokenizer, default_tokenizer

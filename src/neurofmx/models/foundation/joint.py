@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neurofmx.models.configs import HeadConfig, NeurofmxConfig
+from neurofmx.models.configs import HeadConfig
 from neurofmx.models.foundation.assembled import assemble
 from neurofmx.models.head import Head
 from neurofmx.models.neurofmx import NeuroFMx
+from neurofmx.models.neurofmx_config import NeurofmxConfig
 from neurofmx.tokenizers.joined import Joined
 from neurofmx.tokenizers.multi_sample import MultiSample
 

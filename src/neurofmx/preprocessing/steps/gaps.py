@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d
+import scipy  # loads scipy.ndimage when it is used
 
 from neurofmx.lazy import pieces
 
@@ -94,7 +94,7 @@ def bridge(rows: np.ndarray, gaps: Sequence[Sequence[Gap]], *, begin: int) -> np
 
 def widened(mask: np.ndarray, samples: int) -> np.ndarray:
     """A mask `(channels, time)` that also holds what is so many samples away from it."""
-    return maximum_filter1d(mask.astype(np.uint8), 2 * samples + 1, axis=1, mode="constant").astype(bool)
+    return scipy.ndimage.maximum_filter1d(mask.astype(np.uint8), 2 * samples + 1, axis=1, mode="constant").astype(bool)
 
 
 def _join(runs: list[Gap], values: np.ndarray, finite: np.ndarray, begin: int, last: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft
+import scipy  # loads scipy.fft when it is used
 
 from neurofmx.preprocessing.steps.spectra import framed
 
@@ -75,9 +75,9 @@ def _block(frames: np.ndarray, rate: float, shortest: int, longest: int, thresho
 def _difference(frames: np.ndarray, longest: int) -> np.ndarray:
     """Squared difference `(frames, longest + 1)` between the first half of each frame and itself some lags later."""
     width = frames.shape[1] - longest
-    size = next_fast_len(frames.shape[1] + width, real=True)
-    early, whole = (np.asarray(rfft(part, size)) for part in (frames[:, :width], frames))
-    product = np.asarray(irfft(early.conj() * whole, size))[:, : longest + 1]
+    size = scipy.fft.next_fast_len(frames.shape[1] + width, real=True)
+    early, whole = (np.asarray(scipy.fft.rfft(part, size)) for part in (frames[:, :width], frames))
+    product = np.asarray(scipy.fft.irfft(early.conj() * whole, size))[:, : longest + 1]
     energy = np.cumsum(np.pad(frames**2, ((0, 0), (1, 0))), axis=1)
     moved = energy[:, width : width + longest + 1] - energy[:, : longest + 1]
     return np.maximum(moved[:, :1] + moved - 2 * product, 0.0)

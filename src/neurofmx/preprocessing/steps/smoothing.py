@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy.ndimage import convolve1d
+import scipy  # loads scipy.ndimage when it is used
 
 Smoothing = Literal["none", "centred", "causal"]
 
@@ -58,5 +58,5 @@ def smooth(data: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     Returns:
         Smoothed samples `(time, channels)`; a constant stays what it is, up to the ends.
     """
-    present = convolve1d(np.ones(len(data)), kernel, mode="constant")
-    return convolve1d(data.astype(np.float64), kernel, axis=0, mode="constant") / present[:, None]
+    present = scipy.ndimage.convolve1d(np.ones(len(data)), kernel, mode="constant")
+    return scipy.ndimage.convolve1d(data.astype(np.float64), kernel, axis=0, mode="constant") / present[:, None]

@@ -15,7 +15,6 @@ from typing import Self
 import numpy as np
 import scipy  # loads scipy.signal, half a second, when it is used
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy.fft import dct, rfft
 
 from neurofmx.preprocessing.steps.alignment import aligned
 from neurofmx.recording import Recording, Signal
@@ -112,7 +111,7 @@ def band_power(samples: np.ndarray, weights: np.ndarray, *, length: int, hop: in
         double[-1] = 1.0
     unit = double / window.sum() ** 2
     blocks = (
-        (np.abs(np.asarray(rfft(frames * window, axis=1))) ** 2 * unit) @ weights.T
+        (np.abs(np.asarray(scipy.fft.rfft(frames * window, axis=1))) ** 2 * unit) @ weights.T
         for frames in framed(samples, length=length, hop=hop)
     )
     return np.concatenate(list(blocks))
@@ -185,7 +184,7 @@ def cepstrum(levels: np.ndarray, *, coefficients: int) -> np.ndarray:
         Davis and Mermelstein 1980, "Comparison of parametric representations for monosyllabic word recognition",
         IEEE TASSP 28, equation 1.
     """
-    return np.asarray(dct(levels, axis=1, norm="ortho"))[:, :coefficients]
+    return np.asarray(scipy.fft.dct(levels, axis=1, norm="ortho"))[:, :coefficients]
 
 
 def on_frames(recording: Recording, name: str, features: Signal) -> Recording:
