@@ -37,7 +37,10 @@ def _count(model: nn.Module) -> int:
 
 def _network(mode: str, **changes: Any) -> Any:
     """One of our networks with one block."""
-    config, network = (ours("models.hybrid_config", "HybridConfig"), ours("models.hybrid", "MambaLiquidSpikingNetwork"))
+    config, network = (
+        ours("models.hybrid.config", "HybridConfig"),
+        ours("models.hybrid.network", "MambaLiquidSpikingNetwork"),
+    )
     torch.manual_seed(0)
     settings: dict[str, Any] = {
         "integration_mode": mode,

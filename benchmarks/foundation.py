@@ -25,11 +25,11 @@ import torch
 
 from benchmarks import machine, memory
 from neurofmx.models.configs import HeadConfig
+from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.foundation.heads import NeuroFMxHeads
 from neurofmx.models.foundation.targets import sample_times
 from neurofmx.models.neurofmx import NeuroFMx
-from neurofmx.models.neurofmx_config import NeurofmxConfig
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.table import build_tokenizer
 from neurofmx.tokenizers.tokens import Layout, Sample

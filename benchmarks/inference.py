@@ -70,7 +70,10 @@ def _hybrid(network: int) -> Any:
     if network == _OF_PARAMS:
         return of_params()
     torch.manual_seed(0)
-    config, made = ours("models.hybrid_config", "HybridConfig"), ours("models.hybrid", "MambaLiquidSpikingNetwork")
+    config, made = (
+        ours("models.hybrid.config", "HybridConfig"),
+        ours("models.hybrid.network", "MambaLiquidSpikingNetwork"),
+    )
     return made(config(**_SMALLEST) if network == _TINY else config())
 
 

@@ -25,7 +25,7 @@ from benchmarks.machine import ROOT, facts
 from benchmarks.memory import give_back, peak
 from benchmarks.recordings import CASES, MIB
 from neurofmx.atomic import atomic
-from neurofmx.recording import save
+from neurofmx.recordings.recording import save
 
 
 @dataclass(frozen=True)

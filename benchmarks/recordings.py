@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from neurofmx.recording import Events, Recording, Signal, opened, save
+from neurofmx.recordings.recording import Events, Recording, Signal, opened, save
 
 MIB = 2**20
 
@@ -124,7 +124,7 @@ def _film(case: Case, path: Path, size: int) -> float:
 @contextmanager
 def _in_memory(path: Path) -> Iterator[list[Recording]]:
     """For preprocessing that takes a recording as a whole."""
-    from neurofmx.recording import load
+    from neurofmx.recordings.recording import load
 
     yield load(path)
 

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 
 from neurofmx.headline import headline
-from neurofmx.models.build import build_decoder
+from neurofmx.models.decoding.build import build_decoder
 from neurofmx.params import Model, Params, load_params
+from neurofmx.tokenizers.cutting.windows import Windows, load_windows
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.tokenizers.windows import Windows, load_windows
 from neurofmx.training.batches import Batches
 from neurofmx.training.loop import Trainer
 

@@ -67,7 +67,10 @@ def model(**changes: Any) -> Any:
     Returns:
         The network with its first weights, in training mode.
     """
-    config, network = ours("models.hybrid_config", "HybridConfig"), ours("models.hybrid", "MambaLiquidSpikingNetwork")
+    config, network = (
+        ours("models.hybrid.config", "HybridConfig"),
+        ours("models.hybrid.network", "MambaLiquidSpikingNetwork"),
+    )
     torch.manual_seed(0)
     assert neurofmx.__file__ is not None
     return network(config(**settings(Path(neurofmx.__file__).parents[2]) | changes))

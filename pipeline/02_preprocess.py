@@ -4,7 +4,7 @@ from pathlib import Path
 
 from _stage import Params, run
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.recording import save
+from neurofmx.recordings.recording import save
 
 
 def main(params: Params, dataset: str) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from _stage import Params, run
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.recording import opened
-from neurofmx.tokenizers.cut import cut
+from neurofmx.recordings.recording import opened
+from neurofmx.tokenizers.cutting.cut import cut
 
 
 def main(params: Params, dataset: str) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from _stage import Params, kept, run, write_json
 from neurofmx.models.table import MODELS
 from neurofmx.params import Model
-from neurofmx.tokenizers.windows import Windows, load_windows, open_windows
+from neurofmx.tokenizers.cutting.windows import Windows, load_windows, open_windows
+from neurofmx.training.checkpoints.settings import Settings, save_settings
 
 
 def main(params: Params, dataset: str, model: str) -> None:
@@ -20,16 +21,18 @@ def main(params: Params, dataset: str, model: str) -> None:
     shutil.rmtree(out, ignore_errors=True)
     if MODELS[chosen.family].classical:
         fit(chosen, load_windows(Path(f"data/tokens/{dataset}.h5")), out)
+        save_settings(out, Settings(chosen.family, chosen.config))
     else:
         train(params, chosen, dataset, model, out)
+        save_settings(out, Settings(chosen.family, chosen.config, params.head_of(dataset)))
 
 
 def fit(model: Model, windows: Windows, out: Path) -> None:
     """Fit a model that has a closed form or a convex loss: no seed, no curve."""
     from tqdm import tqdm
 
-    from neurofmx.models.per_recording import fit_decoder
-    from neurofmx.training.stored import save_arrays
+    from neurofmx.models.fitted.per_recording import fit_decoder
+    from neurofmx.training.checkpoints.stored import save_arrays
 
     module, name = MODELS[model.family].decoder(windows.task).split(":")
     decoder = getattr(import_module(module), name)

@@ -15,8 +15,10 @@ from neurofmx.evaluation.by_length import Scores, by_context, by_length
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.report import Cost, Provenance, report, rounded
 from neurofmx.evaluation.robustness import load_harmed, robustness_report, save_harmed
+from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
-from neurofmx.tokenizers.windows import Windows, load_windows
+from neurofmx.tokenizers.cutting.windows import Windows, load_windows
+from neurofmx.training.checkpoints.settings import load_settings
 
 
 def main(params: Params, dataset: str, model: str) -> None:
@@ -24,7 +26,7 @@ def main(params: Params, dataset: str, model: str) -> None:
     tokens = Path(f"data/tokens/{dataset}.h5")
     checkpoints, out = Path("data/checkpoints") / dataset / model, Path("data/scores") / dataset / model
     windows = load_windows(tokens)
-    answered = answers_of(params, dataset, model, windows, checkpoints)
+    answered = answers_of(params, windows, checkpoints)
     shutil.rmtree(out, ignore_errors=True)
     save_answers(out / "answers.h5", answered.outputs)
     if (checkpoints / "curve.csv").is_file():
@@ -84,9 +86,9 @@ def main(params: Params, dataset: str, model: str) -> None:
     print(f"{dataset} {model}: {full['headline']} {full['score']:.3f}, linear {full['linear']:.3f}: {full['verdict']}")
 
 
-def answers_of(params: Params, dataset: str, model: str, windows: Windows, checkpoints: Path) -> Answered:
+def answers_of(params: Params, windows: Windows, checkpoints: Path) -> Answered:
     """What a trained model says of the tested windows."""
-    chosen, asked = params.named(model), params.evaluate
+    chosen, asked = load_settings(checkpoints), params.evaluate
     if MODELS[chosen.family].classical:
         from neurofmx.evaluation.classical import classical_answers
 
@@ -102,11 +104,11 @@ def answers_of(params: Params, dataset: str, model: str, windows: Windows, check
 
     from neurofmx.evaluation.networks import network_answers
 
-    torch.set_num_threads(params.train_of(dataset).threads)
+    torch.set_num_threads(params.train.threads)
     return network_answers(
         chosen.family,
         chosen.config,
-        params.head_of(dataset),
+        chosen.head or HeadConfig(),
         windows,
         checkpoints,
         seeds=asked.seeds,

@@ -14,7 +14,7 @@ from neurofmx.evaluation.answers import load_answers, out_of_fold
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.robustness import load_harmed
 from neurofmx.study.entry import Entry, Truth, load_truth, save_truth
-from neurofmx.tokenizers.windows import load_windows
+from neurofmx.tokenizers.cutting.windows import load_windows
 
 SUITES, SCORES, CHECKPOINTS = Path("data/suites"), Path("data/scores"), Path("data/checkpoints")
 DONE = "done.json"

@@ -12,9 +12,9 @@ from neurofmx.evaluation.closed_loop import Answer, closed_loop, held_out_seeds,
 from neurofmx.models.table import MODELS
 from neurofmx.params import Model
 from neurofmx.prepared import Prepared
-from neurofmx.tokenizers.windows import Windows, load_windows
-from neurofmx.training.checkpoint import load_checkpoint
-from neurofmx.training.stored import load_arrays
+from neurofmx.tokenizers.cutting.windows import Windows, load_windows
+from neurofmx.training.checkpoints.checkpoint import load_checkpoint
+from neurofmx.training.checkpoints.stored import load_arrays
 
 
 def main(params: Params, dataset: str) -> None:
@@ -75,7 +75,7 @@ def network(params: Params, dataset: str, model: Model, windows: Windows, checkp
     """Of the best weights of each fold and seed."""
     import torch
 
-    from neurofmx.models.build import build_decoder
+    from neurofmx.models.decoding.build import build_decoder
     from neurofmx.tokenizers.tokens import Sample
 
     torch.set_num_threads(params.train_of(dataset).threads)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from _stage import Params, downloads, fetched, mirror, run, write_json
 from neurofmx.datasets import Dataset
 from neurofmx.datasets.access.progress import MARK, VARIABLE
-from neurofmx.datasets.manifest import NAME, rows_of
+from neurofmx.datasets.shared.manifest import NAME, rows_of
 
 RAW = Path("data/raw")
 BAR = "{desc:<24.24} {n_fmt:>7}B {postfix}"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from _stage import Params, run
 from neurofmx.models.table import MODELS
-from neurofmx.tokenizers.windows import load_windows
-from neurofmx.training.checkpoint import load_checkpoint
+from neurofmx.tokenizers.cutting.windows import load_windows
+from neurofmx.training.checkpoints.checkpoint import load_checkpoint
 
 FLAGS = {
     "prompt": {"default": "The ", "help": "what the text begins with; default 'The '"},
@@ -31,7 +31,7 @@ def main(
     trained_with: int | None,
 ) -> None:
     """Print the prompt and what follows."""
-    from neurofmx.models.build import build_decoder
+    from neurofmx.models.decoding.build import build_decoder
     from neurofmx.models.generation import generate
     from neurofmx.preprocessing.text import learn_vocabulary
 

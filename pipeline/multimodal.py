@@ -10,10 +10,10 @@ import numpy as np
 from _stage import Params, kept, run, write_json
 from neurofmx.atomic import atomic
 from neurofmx.evaluation.joint import Told, answered, chance_told, joint_markdown, joint_report, linear_told, tested
-from neurofmx.models.linear import LinearConfig
+from neurofmx.models.fitted.linear import LinearConfig
+from neurofmx.tokenizers.cutting.windows import load_windows
 from neurofmx.tokenizers.joined import Joined
 from neurofmx.tokenizers.joining import join
-from neurofmx.tokenizers.windows import load_windows
 
 
 def main(params: Params, name: str) -> None:

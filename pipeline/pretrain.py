@@ -5,7 +5,7 @@ from pathlib import Path
 
 from _stage import Params, kept, run, write_json
 from neurofmx.foundation.options import PretrainOptions
-from neurofmx.models.neurofmx_config import NeurofmxConfig
+from neurofmx.models.foundation.config import NeurofmxConfig
 
 
 def main(params: Params, name: str) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from _stage import Params, downloads, mirror, run
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.recording import opened, save
-from neurofmx.tokenizers.cut import cut
+from neurofmx.recordings.recording import opened, save
+from neurofmx.tokenizers.cutting.cut import cut
 
 
 def main(params: Params, dataset: str) -> None:

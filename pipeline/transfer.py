@@ -12,10 +12,10 @@ from _stage import Params, kept, run, write_json
 from neurofmx.evaluation.answers import load_answers, out_of_fold, save_answers
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.report import Cost, Provenance, report
-from neurofmx.models.linear import LinearDecoder
-from neurofmx.models.per_recording import fit_decoder
+from neurofmx.models.fitted.linear import LinearDecoder
+from neurofmx.models.fitted.per_recording import fit_decoder
+from neurofmx.tokenizers.cutting.windows import Windows, load_windows
 from neurofmx.tokenizers.share import learnt_from, with_share
-from neurofmx.tokenizers.windows import Windows, load_windows
 
 OUT = Path("data/transfer")
 

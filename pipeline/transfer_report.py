@@ -9,8 +9,8 @@ from neurofmx.atomic import atomic
 from neurofmx.evaluation.answers import load_answers, out_of_fold
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.learning_curves import Learnt, curves_markdown, curves_plot, learning_curves
+from neurofmx.tokenizers.cutting.windows import Windows, load_windows
 from neurofmx.tokenizers.share import learnt_from, with_share
-from neurofmx.tokenizers.windows import Windows, load_windows
 
 
 def main(params: Params, dataset: str) -> None:

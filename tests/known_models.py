@@ -8,8 +8,8 @@ import numpy as np
 
 from neurofmx.benchmark.material import Material
 from neurofmx.benchmark.settings import BenchmarkOptions
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.tokenizers.windows import Windows
 from synthetic import synthetic_windows
 
 SMALL = BenchmarkOptions(

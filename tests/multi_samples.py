@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.foundation.heads import NeuroFMxHeads
 from neurofmx.models.neurofmx import NeuroFMx
-from neurofmx.models.neurofmx_config import NeurofmxConfig
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.table import build_tokenizer
 from neurofmx.tokenizers.tokens import Layout, Sample

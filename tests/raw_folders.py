@@ -15,9 +15,9 @@ import pytest
 from tests.datasets.own_files import example
 
 from neurofmx.datasets import DATASETS, Dataset
-from neurofmx.datasets.archive import Archive
 from neurofmx.datasets.own.base import OwnRecordings
-from neurofmx.recording import Recording
+from neurofmx.datasets.shared.archive import Archive
+from neurofmx.recordings.recording import Recording
 
 CACHE = Path(__file__).resolve().parents[1] / ".downloads"
 _slow: dict[str, list[Recording]] = {}  # what took more than a second to read is kept for the tests to come

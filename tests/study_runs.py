@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from neurofmx.recordings.task import Task
 from neurofmx.study.entry import Entry, Truth
-from neurofmx.task import Task
 
 SIDES = Task("classification", "side", ("left", "right"))
 PLACE = Task("regression", "place", ("x", "y"))

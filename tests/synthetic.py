@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from neurofmx.preprocessing.splits import add_validation, contiguous_blocks
-from neurofmx.task import Task, TaskKind
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.recordings.task import Task, TaskKind
+from neurofmx.tokenizers.cutting.windows import Windows
 
 
 def synthetic_windows(

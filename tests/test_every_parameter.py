@@ -20,11 +20,11 @@ from tests.tokenizers.test_text_windows import windows as text_windows
 from tests.training.test_loop import trainer
 from torch import Tensor, nn
 
-from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig
-from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
-from neurofmx.models.hybrid_config import HybridConfig
-from neurofmx.models.pooling import AttentionPool
+from neurofmx.models.decoding.build import build_decoder
+from neurofmx.models.decoding.pooling import AttentionPool
+from neurofmx.models.hybrid.config import HybridConfig
+from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
 from neurofmx.tokenizers.configs import ImageConfig, TextConfig
 from neurofmx.tokenizers.image import ImageTokenizer
 from neurofmx.tokenizers.text import TextTokenizer

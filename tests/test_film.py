@@ -8,7 +8,7 @@ import pytest
 from scipy.io import wavfile
 from tests.films import write_film
 
-from neurofmx.film import frame_rate, frames, scaled
+from neurofmx.recordings.film import frame_rate, frames, scaled
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (7, 16, 24), np.uint8)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from neurofmx.models.hybrid_config import HybridConfig
+from neurofmx.models.hybrid.config import HybridConfig
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/layers.md").read_text()

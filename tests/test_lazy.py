@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurofmx.datasets.base import Split
-from neurofmx.lazy import Columns, Lazy, Part, columns, gather, is_lazy, part, pieces
+from neurofmx.datasets.shared.base import Split
 from neurofmx.preprocessing.steps.checks import bad_channels
-from neurofmx.recording import Recording, Signal, Trials, opened, save
-from neurofmx.task import Task
-from neurofmx.tokenizers.cut import CutOptions, cut
+from neurofmx.recordings.lazy import Columns, Lazy, Part, columns, gather, is_lazy, part, pieces
+from neurofmx.recordings.recording import Recording, Signal, Trials, opened, save
+from neurofmx.recordings.task import Task
+from neurofmx.tokenizers.cutting.cut import CutOptions, cut
 
 
 class Held(Lazy):
@@ -105,7 +105,7 @@ def test_gathering_is_indexing(anchors: list[int], width: int) -> None:
 
 
 def test_gathering_far_apart_reads_no_more_than_a_piece_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neurofmx.lazy.PIECE", 30)  # ten samples of three channels
+    monkeypatch.setattr("neurofmx.recordings.lazy.PIECE", 30)  # ten samples of three channels
     index = np.arange(0, 45)[:, None] + np.arange(4)
 
     class Counted(Held):

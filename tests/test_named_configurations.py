@@ -13,15 +13,15 @@ import torch
 
 from neurofmx.command.file import ParamsFile
 from neurofmx.command.main import main
-from neurofmx.datasets.base import Split
 from neurofmx.datasets.formats.characters import read_characters
-from neurofmx.models.build import build_decoder
+from neurofmx.datasets.shared.base import Split
+from neurofmx.models.decoding.build import build_decoder
 from neurofmx.params import Params, load_params
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.recording import Recording
-from neurofmx.task import Task
-from neurofmx.tokenizers.cut import cut
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.recordings.recording import Recording
+from neurofmx.recordings.task import Task
+from neurofmx.tokenizers.cutting.cut import cut
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.training.batches import Batches
 from neurofmx.training.loop import Trainer
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neurofmx.recording import Events, Recording, Signal, Source, Trials, load, save, stream
+from neurofmx.recordings.recording import Events, Recording, Signal, Source, Trials, load, save, stream
 
 
 def _recording(session: str = "1") -> Recording:
@@ -101,7 +101,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     script = """
 import resource, signal, sys
 import numpy as np
-from neurofmx.recording import Recording, Signal, save
+from neurofmx.recordings.recording import Recording, Signal, save
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))  # no file may grow beyond 1 MiB
 save(sys.argv[1], [Recording("s", "new", {"x": Signal(np.arange(1.0, 1e6), 1.0, "V", ("x",))})])

@@ -15,11 +15,11 @@ from tests.raw_folders import raw
 from neurofmx.datasets import DATASETS
 from neurofmx.evaluation.answers import out_of_fold
 from neurofmx.headline import headline
-from neurofmx.models.linear import LinearConfig, LinearDecoder
-from neurofmx.models.per_recording import fit_decoder
+from neurofmx.models.fitted.linear import LinearConfig, LinearDecoder
+from neurofmx.models.fitted.per_recording import fit_decoder
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.tokenizers.cut import CutOptions, cut
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.tokenizers.cutting.cut import CutOptions, cut
+from neurofmx.tokenizers.cutting.windows import Windows
 
 __all__ = ["raw"]
 

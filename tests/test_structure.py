@@ -17,9 +17,9 @@ from neurofmx.tokenizers.table import TOKENIZERS
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src/neurofmx"
 LAYERS = (
-    {"atomic", "lazy", "parts", "tables", "task"},
-    {"film", "hdf5", "timeline", "headline"},
-    {"recording"},
+    {"atomic", "parts", "tables"},
+    {"recordings"},
+    {"headline"},
     {"datasets"},
     {"preprocessing"},
     {"tokenizers"},
@@ -54,8 +54,11 @@ NO_TRACE = {
     "parts",
     "datasets.access",
 }  # a package for all that is in it
-# scoring asks networks by one module and what is fitted by another
-ASKED_ELSEWHERE = {"baseline": frozenset({"evaluation.networks"}), "evaluate": frozenset({"evaluation.classical"})}
+# scoring asks networks by one module and what is fitted by another, which has no settings of a head
+ASKED_ELSEWHERE = {
+    "baseline": frozenset({"evaluation.networks", "models.configs"}),
+    "evaluate": frozenset({"evaluation.classical"}),
+}
 # of a dataset's file: what its download does not use, and what its facts do not
 UNUSED = {
     "download": {
@@ -64,14 +67,9 @@ UNUSED = {
         "datasets.formats.matfile",
         "datasets.formats.volumes",
         "datasets.formats.wav",
-        "film",
-        "hdf5",
-        "lazy",
-        "recording",
-        "task",
-        "timeline",
+        "recordings",
     },
-    "tokenize": {"datasets.checksum", "datasets.formats", "datasets.manifest", "film"},
+    "tokenize": {"datasets.formats"},
 }
 
 
@@ -164,21 +162,21 @@ BUILT = {
 def points(stage: str, kind: str, modality: str, model: str) -> set[str]:
     """Modules that a stage reaches through a table."""
     readers = {entry.network.split(":")[0].removeprefix("neurofmx.") for entry in TOKENIZERS.values()}
-    dataset, network = f"datasets.{kind}", readers | {"models.build"}
+    dataset, network = f"datasets.{kind}", readers | {"models.decoding.build"}
     reached = {
         "download": {dataset},
         "preprocess": {dataset, f"preprocessing.{modality}"},
         "tokenize": {dataset},
-        "baseline": {"models.linear", "models.ngram"},
-        "train": network | {"models.hybrid"},
-        "evaluate": network | {"models.hybrid"},
+        "baseline": {"models.fitted.linear", "models.fitted.ngram"},
+        "train": network | {"models.hybrid.network"},
+        "evaluate": network | {"models.hybrid.network"},
         "compare_train": network | {f"models.{model}"} | BUILT.get(model, set()),
         "compare_evaluate": network | {f"models.{model}"} | BUILT.get(model, set()),
         "pretrain_tokens": {dataset, f"preprocessing.{modality}"},
         "pretrain": network,
         "transfer": network | {"models.neurofmx"},
         "multimodal": network,
-        "transfer_linear": {"models.linear"},
+        "transfer_linear": {"models.fitted.linear"},
     }
     return reached.get(stage, set())
 
@@ -198,9 +196,9 @@ def test_a_stage_names_the_code_it_runs(stage: str, script: str, reached: set[st
         return
     direct = set(imported(ROOT / script))
     if stage == "baseline":  # the same scripts as for networks, which are imported where one is trained
-        direct -= {"models.build", "tokenizers.tokens", "training.jobs", "training.curves", "training.options"}
+        direct -= {"models.decoding.build", "tokenizers.tokens", "training.jobs", "training.curves", "training.options"}
     if stage in ("train", "evaluate"):  # and the other way round: the model under study is a network
-        direct -= {"models.per_recording"}
+        direct -= {"models.fitted.per_recording"}
     exempt = NO_TRACE | UNUSED.get(stage, set())
     missing = set()
     for module in closure(direct | reached, without=ASKED_ELSEWHERE.get(stage, frozenset())):

@@ -1,13 +1,13 @@
 """The headline: the one number that models are compared by, and what an answer has to look like.
 
-It stands below the models, as linear models are tuned by it where it is not too coarse (`models/linear.py`).
+It stands below the models, as linear models are tuned by it where it is not too coarse (`models/fitted/linear.py`).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 
 
 def headline(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from ruamel.yaml import YAML, YAMLError
 
 from neurofmx.datasets import DATASETS
-from neurofmx.datasets.base import Dataset
+from neurofmx.datasets.shared.base import Dataset
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
 from neurofmx.plan import FROZEN, Benchmark, Block, Download, Evaluate, Item, Run, Simulate, Suite
@@ -23,7 +23,7 @@ from neurofmx.prepared import Prepared, check_prepared
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.sections import ParamsError, build, mapping, problems_of, say
 from neurofmx.tables import pick
-from neurofmx.tokenizers.cut import CutOptions
+from neurofmx.tokenizers.cutting.cut import CutOptions
 from neurofmx.training.options import TrainOptions
 from neurofmx.variants import name_problems, variant_problems
 

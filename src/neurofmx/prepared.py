@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from neurofmx.datasets.base import Dataset
-from neurofmx.tokenizers.cut import CutOptions
-from neurofmx.tokenizers.montage import check_montage
+from neurofmx.datasets.shared.base import Dataset
+from neurofmx.tokenizers.cutting.cut import CutOptions
+from neurofmx.tokenizers.cutting.montage import check_montage
 from neurofmx.tokenizers.table import TOKENIZERS, default_tokenizer, tokenizer_config
 
 

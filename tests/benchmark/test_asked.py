@@ -26,7 +26,7 @@ from neurofmx.benchmark.protocol import States, encode
 from neurofmx.benchmark.reading import read
 from neurofmx.benchmark.run import benchmark
 from neurofmx.evaluation.gate import interval
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 from neurofmx.tokenizers.tokens import Sample, Tokens
 from synthetic import ragged_windows, synthetic_windows
 

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from known_models import SMALL
 from neurofmx.models.pca import PcaConfig, PcaDecoder
 from neurofmx.params import Params, ParamsError, check_params
-from neurofmx.training.stored import save_arrays
+from neurofmx.training.checkpoints.stored import save_arrays
 from pipeline_checkout import ROOT
 from synthetic import synthetic_windows
 

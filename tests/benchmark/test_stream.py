@@ -17,16 +17,16 @@ from neurofmx.benchmark.run import benchmark
 from neurofmx.benchmark.stream import Stream, evaluate_stream, looks_ahead, streamed
 from neurofmx.evaluation.answers import out_of_fold, save_answers
 from neurofmx.headline import headline
-from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig, LstmConfig, TransformerConfig
-from neurofmx.models.neurofmx_config import NeurofmxConfig
+from neurofmx.models.decoding.build import build_decoder
+from neurofmx.models.fitted.per_recording import fit_decoder
+from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.pca import PcaConfig, PcaDecoder
-from neurofmx.models.per_recording import fit_decoder
 from neurofmx.parts import TRAIN, VALIDATION
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.tokenizers.windows import Windows
-from neurofmx.training.checkpoint import save_checkpoint
-from neurofmx.training.stored import save_arrays
+from neurofmx.training.checkpoints.checkpoint import save_checkpoint
+from neurofmx.training.checkpoints.stored import save_arrays
 from synthetic import ragged_windows, synthetic_windows
 
 CONFIGS: dict[str, Any] = {

@@ -22,9 +22,9 @@ from neurofmx.benchmark.outputs.write import FILES, write
 from neurofmx.benchmark.run import Benchmark, benchmark
 from neurofmx.benchmark.suite import FrozenSuite, deviations, freeze, frozen, load_suite
 from neurofmx.foundation.held_out import sessions_of
-from neurofmx.task import Task
-from neurofmx.tokenizers.origin import Origin
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.recordings.task import Task
+from neurofmx.tokenizers.cutting.origin import Origin
+from neurofmx.tokenizers.cutting.windows import Windows
 from synthetic import synthetic_windows
 
 EVIL = "<script>alert(1)</script>"

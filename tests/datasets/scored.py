@@ -9,10 +9,10 @@ import numpy as np
 from ruamel.yaml import YAML
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from neurofmx.datasets.base import Dataset
+from neurofmx.datasets.shared.base import Dataset
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.recording import Recording
-from neurofmx.tokenizers.cut import CutOptions, cut
+from neurofmx.recordings.recording import Recording
+from neurofmx.tokenizers.cutting.cut import CutOptions, cut
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

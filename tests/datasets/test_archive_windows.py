@@ -12,8 +12,8 @@ from tests.datasets.scored import block_of, score
 from neurofmx.datasets.ajile12 import Ajile12
 from neurofmx.datasets.allen_2p import Allen2p
 from neurofmx.datasets.allen_neuropixels_lfp import AllenNeuropixelsLfp
-from neurofmx.datasets.dandiset import Dandiset
 from neurofmx.datasets.seizure_ieeg import SeizureIeeg
+from neurofmx.datasets.shared.dandiset import Dandiset
 
 pytestmark = pytest.mark.filterwarnings("ignore:The linked table for DynamicTableRegion:UserWarning")
 RNG = np.random.default_rng(0)

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neurofmx.datasets.experts import LINKS, reach, swim
 from neurofmx.datasets.mujoco_cloning import ROBOTS, MujocoCloning
+from neurofmx.datasets.shared.experts import LINKS, reach, swim
 from neurofmx.evaluation.closed_loop import closed_loop, held_out_seeds, references, windowed
-from neurofmx.models.linear import LinearConfig, LinearDecoder
-from neurofmx.tokenizers.cut import CutOptions, cut
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.models.fitted.linear import LinearConfig, LinearDecoder
+from neurofmx.tokenizers.cutting.cut import CutOptions, cut
+from neurofmx.tokenizers.cutting.windows import Windows
 
 SMALL = {"reacher": MujocoCloning(episodes=10), "swimmer": MujocoCloning(robot="swimmer", episodes=5)}
 

@@ -15,10 +15,10 @@ from tests.datasets.range_server import Trouble
 from neurofmx.datasets.ajile12 import Ajile12
 from neurofmx.datasets.allen_2p import Allen2p
 from neurofmx.datasets.allen_neuropixels_lfp import AllenNeuropixelsLfp
-from neurofmx.datasets.dandiset import Dandiset
 from neurofmx.datasets.formats import nwb_series
 from neurofmx.datasets.seizure_ieeg import SeizureIeeg
-from neurofmx.recording import Recording, Source
+from neurofmx.datasets.shared.dandiset import Dandiset
+from neurofmx.recordings.recording import Recording, Source
 
 # pynwb says so of a region whose series is not yet part of the file
 pytestmark = pytest.mark.filterwarnings("ignore:The linked table for DynamicTableRegion:UserWarning")

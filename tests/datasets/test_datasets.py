@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from tests.raw_folders import dataset_of
 
 from neurofmx.datasets import DATASETS, Dataset, pick
-from neurofmx.datasets.archive import Archive
 from neurofmx.datasets.own.base import OwnRecordings
+from neurofmx.datasets.shared.archive import Archive
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.recording import Recording
+from neurofmx.recordings.recording import Recording
 
 # a recording of these is one word, or one animal
 ONE_CLASS_A_RECORDING = ("fsdd", "vocalpy")

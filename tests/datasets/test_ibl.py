@@ -17,8 +17,8 @@ from tests.datasets.range_server import Trouble
 from neurofmx.datasets.access import patience
 from neurofmx.datasets.ibl import Ibl, wheel_velocity
 from neurofmx.preprocessing.spikes import SpikeOptions, preprocess
-from neurofmx.recording import Recording, Source
-from neurofmx.tokenizers.cut import CutOptions, cut
+from neurofmx.recordings.recording import Recording, Source
+from neurofmx.tokenizers.cutting.cut import CutOptions, cut
 
 ROOT = Path(__file__).parents[2]
 SESSION = "mrsicflogellab/Subjects/SWC_043/2020-09-21/001"

@@ -13,13 +13,13 @@ from tests.datasets.server import Fault, Server
 
 from neurofmx.datasets import capgmyo, miller_ecog, ninapro
 from neurofmx.datasets.access import unpinned
-from neurofmx.datasets.base import Dataset
 from neurofmx.datasets.capgmyo import Capgmyo
 from neurofmx.datasets.miller_ecog import MillerEcog
 from neurofmx.datasets.ninapro import Ninapro
+from neurofmx.datasets.shared.base import Dataset
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.recording import Recording
-from neurofmx.tokenizers.cut import CutOptions, cut
+from neurofmx.recordings.recording import Recording
+from neurofmx.tokenizers.cutting.cut import CutOptions, cut
 
 RNG = np.random.default_rng(0)
 

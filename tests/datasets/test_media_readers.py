@@ -20,7 +20,7 @@ from neurofmx.datasets.cifar10_subset import Cifar10Subset
 from neurofmx.datasets.dlc_openfield import PICTURES, DlcOpenfield, centroids
 from neurofmx.datasets.fsdd import Fsdd
 from neurofmx.datasets.vocalpy import Vocalpy
-from neurofmx.recording import Recording
+from neurofmx.recordings.recording import Recording
 
 Raw = Callable[[str], Path]
 Read = Callable[[str], list[Recording]]

@@ -8,16 +8,16 @@ from pydantic import ValidationError
 
 from neurofmx.datasets.associative_recall import AssociativeRecall
 from neurofmx.datasets.induction import Induction
-from neurofmx.datasets.memory_task import MemoryTask
+from neurofmx.datasets.shared.memory_task import MemoryTask
 from neurofmx.evaluation.by_length import by_length
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.headline import headline
-from neurofmx.models.linear import LinearConfig, LinearDecoder
+from neurofmx.models.fitted.linear import LinearConfig, LinearDecoder
 from neurofmx.preprocessing.text import TextOptions, preprocess
-from neurofmx.recording import Recording
-from neurofmx.tokenizers.cut import CutOptions, cut
+from neurofmx.recordings.recording import Recording
+from neurofmx.tokenizers.cutting.cut import CutOptions, cut
+from neurofmx.tokenizers.cutting.windows import Windows, load_windows
 from neurofmx.tokenizers.tokens import Layout, Sample
-from neurofmx.tokenizers.windows import Windows, load_windows
 
 KINDS = (AssociativeRecall, Induction)
 

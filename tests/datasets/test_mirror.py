@@ -8,9 +8,9 @@ from typing import ClassVar
 import pytest
 from tests.datasets.server import Server
 
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.recording import Recording, Source
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Source
+from neurofmx.recordings.task import Task
 
 FILES = {"S001/run.edf": b"signals", "labels.txt": b"labels"}
 

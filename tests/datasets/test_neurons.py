@@ -15,11 +15,11 @@ from neurofmx.datasets.access.repository import fetch_repository_files
 from neurofmx.datasets.cao2021 import FILE as CAO
 from neurofmx.datasets.cao2021 import Cao2021
 from neurofmx.datasets.dyer2017 import Dyer2017
-from neurofmx.datasets.manifest import write_manifest
+from neurofmx.datasets.shared.manifest import write_manifest
 from neurofmx.datasets.sheintuch2022 import Sheintuch2022
 from neurofmx.datasets.steinmetz2019 import Steinmetz2019
 from neurofmx.datasets.tu2020 import Tu2020
-from neurofmx.recording import Recording
+from neurofmx.recordings.recording import Recording
 
 Raw = Callable[[str], Path]
 RNG = np.random.default_rng(0)

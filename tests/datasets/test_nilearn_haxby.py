@@ -17,8 +17,8 @@ from tests.datasets.server import Fault, Server
 
 from neurofmx.datasets.nilearn_haxby import CATEGORIES, NilearnHaxby
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.recording import Recording
-from neurofmx.tokenizers.cut import CutOptions, cut
+from neurofmx.recordings.recording import Recording
+from neurofmx.tokenizers.cutting.cut import CutOptions, cut
 
 GRID, VOLUMES = (4, 3, 2), 19 * 12
 ARCHIVE = "/haxby/subj1-2010.01.14.tar.gz"

@@ -15,8 +15,8 @@ from neurofmx.datasets.access import s3
 from neurofmx.datasets.openneuro_fmri import OpenneuroFmri
 from neurofmx.datasets.openneuro_ieeg import OpenneuroIeeg
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.recording import Recording
-from neurofmx.tokenizers.cut import CutOptions, cut
+from neurofmx.recordings.recording import Recording
+from neurofmx.tokenizers.cutting.cut import CutOptions, cut
 
 RNG = np.random.default_rng(0)
 GRID, VOLUMES, INTERVAL = (5, 4, 3), 60, 2.0

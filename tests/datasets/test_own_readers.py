@@ -29,9 +29,9 @@ from tests.datasets.own_files import (
 
 from neurofmx.datasets import DATASETS
 from neurofmx.datasets.own.base import OwnRecordings
-from neurofmx.lazy import is_lazy
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.recording import Recording
+from neurofmx.recordings.lazy import is_lazy
+from neurofmx.recordings.recording import Recording
 
 SIDES = {"kind": "classification", "classes": ["left", "right"]}
 KINDS = [name for name, kind in DATASETS.items() if issubclass(kind, OwnRecordings)]

@@ -17,11 +17,11 @@ from tests.datasets.server import Fault, Server
 from neurofmx.datasets.digits import Digits
 from neurofmx.datasets.eegbci import Eegbci
 from neurofmx.datasets.haxby2001 import Haxby2001
-from neurofmx.datasets.manifest import write_manifest
 from neurofmx.datasets.peyrache_a2929 import PeyracheA2929
+from neurofmx.datasets.shared.manifest import write_manifest
 from neurofmx.datasets.tiny_shakespeare import TinyShakespeare
 from neurofmx.datasets.wikitext2 import Wikitext2
-from neurofmx.tokenizers.cut import CutOptions, cut
+from neurofmx.tokenizers.cutting.cut import CutOptions, cut
 
 Raw = Callable[[str], Path]
 

@@ -9,10 +9,10 @@ import pytest
 from pydantic import ValidationError
 from scipy.io import savemat
 
-from neurofmx.datasets.manifest import write_manifest
 from neurofmx.datasets.mujoco import LINGER, Mujoco, _smooth_noise
 from neurofmx.datasets.sarcos import Sarcos
 from neurofmx.datasets.scitos import MOVES, Scitos
+from neurofmx.datasets.shared.manifest import write_manifest
 
 Raw = Callable[[str], Path]
 

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from scipy.signal import lfilter
 
 from neurofmx.datasets.simulated import CALCIUM_DECAY, RATE, Simulated
-from neurofmx.recording import Recording
+from neurofmx.recordings.recording import Recording
 
 
 @pytest.fixture(scope="module")

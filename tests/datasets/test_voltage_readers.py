@@ -13,10 +13,10 @@ from neurofmx.datasets import gripforce_ieeg as grip
 from neurofmx.datasets import mne_misc_ieeg as seizure
 from neurofmx.datasets.bycycle_lfp import BycycleLfp
 from neurofmx.datasets.gripforce_ieeg import GripforceIeeg
-from neurofmx.datasets.manifest import write_manifest
 from neurofmx.datasets.mne_misc_ieeg import MneMiscIeeg
 from neurofmx.datasets.myo_armband import GESTURES, MyoArmband
-from neurofmx.recording import Recording, Source
+from neurofmx.datasets.shared.manifest import write_manifest
+from neurofmx.recordings.recording import Recording, Source
 
 Raw = Callable[[str], Path]
 RNG = np.random.default_rng(0)

@@ -10,8 +10,8 @@ from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.metrics import score
 from neurofmx.headline import headline
 from neurofmx.parts import GAP, TEST, TRAIN
-from neurofmx.task import Task
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.recordings.task import Task
+from neurofmx.tokenizers.cutting.windows import Windows
 from synthetic import synthetic_windows
 
 

@@ -7,8 +7,8 @@ from tests.models.test_language_models import NETWORKS, network
 from tests.tokenizers.test_text_windows import part, windows
 
 from neurofmx.evaluation.context import sliding, text_answers
-from neurofmx.models.ngram import NgramDecoder
-from neurofmx.tokenizers.stretches import stretches
+from neurofmx.models.fitted.ngram import NgramDecoder
+from neurofmx.tokenizers.cutting.stretches import stretches
 from neurofmx.tokenizers.tokens import Sample
 
 

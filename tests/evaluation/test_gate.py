@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score, r
 
 from neurofmx.evaluation.gate import Difference, interval, paired_difference
 from neurofmx.headline import headline
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 
 SIDES = Task("classification", "side", ("left", "right"))
 PLACE = Task("regression", "place", ("x", "y"))

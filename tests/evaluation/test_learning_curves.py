@@ -11,7 +11,7 @@ import pytest
 from neurofmx.evaluation.learning_curves import Learnt, curves_markdown, curves_plot, learning_curves
 from neurofmx.evaluation.pretrain_figure import pretrain_figure
 from neurofmx.foundation.pretrainer import Point
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 
 TASK = Task("regression", "place", ("place",))
 BLOCK = np.arange(400) // 10

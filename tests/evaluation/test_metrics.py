@@ -7,7 +7,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 from neurofmx.evaluation.metrics import score
 from neurofmx.headline import headline
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 
 FACES = Task("classification", "label", ("face", "house", "cat"))
 SIDES = Task("classification", "side", ("left", "right"))

@@ -16,10 +16,10 @@ from neurofmx.evaluation.robustness import (
     save_harmed,
 )
 from neurofmx.models.configs import LstmConfig
-from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
-from neurofmx.models.hybrid_config import HybridConfig
+from neurofmx.models.hybrid.config import HybridConfig
+from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
 from neurofmx.models.lstm import Lstm
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 
 SMALL = {"hidden_dim": 8, "liquid_units": 8, "backbone_units": 5, "num_layers": 2, "num_spike_steps": 3}
 TEXT = Task("next_token", "text", ("the", "cat"))

@@ -8,7 +8,7 @@ import pytest
 from neurofmx.evaluation.gate import interval, paired_difference
 from neurofmx.evaluation.metrics import score
 from neurofmx.evaluation.report import Cost, Provenance, report
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 
 SIDES = Task("classification", "side", ("left", "right"))
 

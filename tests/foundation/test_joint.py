@@ -13,13 +13,13 @@ from neurofmx.evaluation.joint import Told, chance_told, joint_markdown, joint_r
 from neurofmx.evaluation.joint import tested as rows_tested
 from neurofmx.foundation.joint import JointBatches, JointRecipe, JointTrainer, rows_of, train_joint
 from neurofmx.models.configs import HeadConfig
+from neurofmx.models.fitted.linear import LinearConfig, LinearDecoder
+from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.foundation.joint import build_joint
-from neurofmx.models.linear import LinearConfig, LinearDecoder
-from neurofmx.models.neurofmx_config import NeurofmxConfig
+from neurofmx.tokenizers.cutting.origin import Origin
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.joined import Joined
 from neurofmx.tokenizers.joining import join
-from neurofmx.tokenizers.origin import Origin
-from neurofmx.tokenizers.windows import Windows
 from neurofmx.training.loop import Fitted, Progress
 from neurofmx.training.options import TrainOptions
 from synthetic import synthetic_windows

@@ -17,12 +17,12 @@ from neurofmx.foundation.options import JUDGED, LOSSES, PretrainOptions
 from neurofmx.foundation.pretrainer import Pretrained, Pretrainer, PretrainProgress
 from neurofmx.foundation.self_supervision import SELF_SUPERVISION
 from neurofmx.models.foundation.assembled import assemble
-from neurofmx.models.neurofmx_config import NeurofmxConfig
+from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.parts import TEST
+from neurofmx.tokenizers.cutting.origin import Origin
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.joined import Joined
 from neurofmx.tokenizers.joining import together
-from neurofmx.tokenizers.origin import Origin
-from neurofmx.tokenizers.windows import Windows
 from neurofmx.training.pretrained import load_pretrained
 from synthetic import synthetic_windows
 

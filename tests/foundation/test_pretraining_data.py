@@ -14,10 +14,10 @@ from neurofmx.foundation.missing import drop_modalities
 from neurofmx.foundation.options import Balance
 from neurofmx.foundation.sampling import BalancedDraws, weights
 from neurofmx.parts import TEST
+from neurofmx.tokenizers.cutting.origin import Origin
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.multi_sample import MultiSample
-from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.tokenizers.windows import Windows
 from synthetic import synthetic_windows
 
 

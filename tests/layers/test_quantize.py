@@ -14,7 +14,7 @@ from neurofmx.layers.inference import exact_rows, in_precision, quantize_weights
 from neurofmx.layers.lstm_cells import LstmCells
 from neurofmx.layers.quantize import QuantizedEmbedding, QuantizedLinear, quantize, size_in_bytes
 from neurofmx.layers.row_linear import RowLinear
-from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
+from neurofmx.training.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 
 
 def matrix():

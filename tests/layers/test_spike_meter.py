@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from neurofmx.layers.spike_meter import SpikeMeter
-from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
-from neurofmx.models.hybrid_config import HybridConfig
+from neurofmx.models.hybrid.config import HybridConfig
+from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
 
 
 def test_batches_do_not_matter() -> None:

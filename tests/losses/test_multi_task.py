@@ -10,7 +10,7 @@ from neurofmx.losses.gradnorm import GradNorm
 from neurofmx.losses.multi_task import MultiTaskLossManager
 from neurofmx.losses.table import LOSSES, WEIGHTINGS
 from neurofmx.tables import pick
-from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
+from neurofmx.training.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 
 NAMES = ("reconstruction", "cao2021/spikes", "forecast")
 

@@ -11,10 +11,10 @@ from sklearn.preprocessing import SplineTransformer
 
 from neurofmx.datasets import DATASETS
 from neurofmx.headline import headline
-from neurofmx.models.features.additive import BrokenLines, Landmarks
-from neurofmx.models.linear import LinearConfig, LinearDecoder
+from neurofmx.models.fitted.features.additive import BrokenLines, Landmarks
+from neurofmx.models.fitted.linear import LinearConfig, LinearDecoder
 from neurofmx.preprocessing.trajectory import TrajectoryOptions, preprocess
-from neurofmx.tokenizers.cut import CutOptions, cut
+from neurofmx.tokenizers.cutting.cut import CutOptions, cut
 from synthetic import synthetic_windows
 
 RNG = np.random.default_rng(0)

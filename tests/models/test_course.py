@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.fft import dct
 
-from neurofmx.models.features.course import Course, sound_length
+from neurofmx.models.fitted.features.course import Course, sound_length
 
 RNG = np.random.default_rng(0)
 

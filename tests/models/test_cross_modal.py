@@ -11,10 +11,10 @@ from neurofmx.layers.attention import CrossAttentionModule
 from neurofmx.layers.attention_meter import AttentionMeter
 from neurofmx.layers.inference import in_precision
 from neurofmx.models.cross_modal import integrate_cross_modal_attention
-from neurofmx.models.enhanced_block import EnhancedHybridBlock
-from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
-from neurofmx.models.hybrid_block import HybridBlock
-from neurofmx.models.hybrid_config import HybridConfig
+from neurofmx.models.hybrid.block import HybridBlock
+from neurofmx.models.hybrid.config import HybridConfig
+from neurofmx.models.hybrid.enhanced_block import EnhancedHybridBlock
+from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
 
 MODES = ("sequential", "parallel", "bidirectional")
 SMALL = {"input_dim": 3, "output_dim": 2, "hidden_dim": 8, "liquid_units": 6, "spiking_units": 4, "num_layers": 2}

@@ -10,7 +10,7 @@ from pyriemann.estimation import Covariances
 from pyriemann.tangentspace import TangentSpace as PyRiemannTangentSpace
 from scipy.signal import periodogram
 
-from neurofmx.models.features.oscillations import (
+from neurofmx.models.fitted.features.oscillations import (
     BandPower,
     CommonSpatialPatterns,
     Flat,

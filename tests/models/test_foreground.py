@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neurofmx.models.features.foreground import Foreground
+from neurofmx.models.fitted.features.foreground import Foreground
 
 RNG = np.random.default_rng(0)
 ROWS, COLUMNS = 12, 20

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from neurofmx.models.features.gradients import Gradients, blocks, histograms
+from neurofmx.models.fitted.features.gradients import Gradients, blocks, histograms
 
 RNG = np.random.default_rng(0)
 

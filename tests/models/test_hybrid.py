@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
-from neurofmx.models.hybrid_config import HybridConfig
-from neurofmx.models.integration import BidirectionalIntegration
+from neurofmx.models.hybrid.config import HybridConfig
+from neurofmx.models.hybrid.integration import BidirectionalIntegration
+from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
 
 MODES = ["sequential", "parallel", "bidirectional"]
 SMALL = {

@@ -15,8 +15,8 @@ from tests.kernels.gpu import (
     without_gpu,
 )
 
-from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
-from neurofmx.models.hybrid_config import HybridConfig
+from neurofmx.models.hybrid.config import HybridConfig
+from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
 
 SMALL = {"hidden_dim": 4, "liquid_units": 3, "spiking_units": 5, "backbone_units": 3, "num_layers": 1}
 STEPS = {"num_spike_steps": 2, "mamba_d_state": 2, "num_gate_heads": 2, "use_cross_attention": False, "dropout": 0.0}

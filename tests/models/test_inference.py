@@ -9,8 +9,8 @@ from tests.models.test_hybrid import MODES, SMALL
 from neurofmx.layers.inference import PRECISIONS, exact_rows, in_precision
 from neurofmx.layers.quantize import size_in_bytes
 from neurofmx.models.configs import LstmConfig, MambaConfig, TransformerConfig
-from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
-from neurofmx.models.hybrid_config import HybridConfig
+from neurofmx.models.hybrid.config import HybridConfig
+from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
 from neurofmx.models.lstm import Lstm
 from neurofmx.models.mamba import MambaStack
 from neurofmx.models.table import MODELS

@@ -8,12 +8,12 @@ import pytest
 import torch
 from tests.tokenizers.test_text_windows import part, windows
 
-from neurofmx.models import token_head
-from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig
-from neurofmx.models.decoder import Decoder
+from neurofmx.models.decoding import token_head
+from neurofmx.models.decoding.build import build_decoder
+from neurofmx.models.decoding.decoder import Decoder
+from neurofmx.models.decoding.token_head import TokenHead
 from neurofmx.models.table import MODELS
-from neurofmx.models.token_head import TokenHead
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.training.batches import Batches
 from neurofmx.training.loop import Trainer

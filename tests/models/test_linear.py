@@ -12,12 +12,12 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
 from neurofmx.headline import headline
-from neurofmx.models.linear import LinearConfig, LinearDecoder
+from neurofmx.models.fitted.linear import LinearConfig, LinearDecoder
 from neurofmx.models.pca import PcaConfig, PcaDecoder
 from neurofmx.parts import GAP, TEST, VALIDATION
 from neurofmx.preprocessing.splits import add_validation, contiguous_blocks, leave_groups_out
-from neurofmx.task import Task
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.recordings.task import Task
+from neurofmx.tokenizers.cutting.windows import Windows
 from synthetic import synthetic_windows
 
 KINDS = ["classification", "regression", "circular"]

@@ -9,8 +9,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
-from neurofmx.models.hybrid_config import HybridConfig
+from neurofmx.models.hybrid.config import HybridConfig
+from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
 from neurofmx.models.transformer import Transformer, TransformerConfig
 
 SMALL = {"hidden_dim": 8, "liquid_units": 8, "spiking_units": 8, "backbone_units": 4, "num_layers": 1}

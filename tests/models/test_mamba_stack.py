@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from neurofmx.models.configs import LstmConfig, MambaConfig, TransformerConfig
-from neurofmx.models.hybrid_config import HybridConfig
+from neurofmx.models.hybrid.config import HybridConfig
 from neurofmx.models.mamba import MambaStack
 from neurofmx.models.size import backbone_parameters, equal_size
 

@@ -10,10 +10,10 @@ from tests.raw_folders import CACHE
 
 from neurofmx.evaluation.answers import out_of_fold
 from neurofmx.headline import headline
-from neurofmx.models.linear import LinearConfig, LinearDecoder
+from neurofmx.models.fitted.linear import LinearConfig, LinearDecoder
 from neurofmx.params import check_params
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.tokenizers.cut import cut
+from neurofmx.tokenizers.cutting.cut import cut
 
 ROOT = Path(__file__).parents[2]
 

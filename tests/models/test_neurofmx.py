@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from multi_samples import LAYOUTS, LFP, POSE, SPIKES, STEP, heads_of, model_of, rows_of, stretch, with_x
+from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.foundation.heads import NeuroFMxHeads
 from neurofmx.models.foundation.step_grid import lay_out, origins, visible
 from neurofmx.models.foundation.streams import Stream
 from neurofmx.models.neurofmx import NeuroFMx
-from neurofmx.models.neurofmx_config import NeurofmxConfig
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.table import build_tokenizer
 from neurofmx.tokenizers.tokens import Layout, Sample

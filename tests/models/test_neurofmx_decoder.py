@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from neurofmx.layers.inference import Precision, in_precision
-from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig
-from neurofmx.models.decoder import Decoder
-from neurofmx.models.neurofmx_config import NeurofmxConfig
+from neurofmx.models.decoding.build import build_decoder
+from neurofmx.models.decoding.decoder import Decoder
+from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.size import backbone_parameters
-from neurofmx.task import TaskKind
+from neurofmx.recordings.task import TaskKind
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.tokenizers.windows import Windows
 from neurofmx.training import loop
 from neurofmx.training.batches import Batches
 from neurofmx.training.loop import Trainer

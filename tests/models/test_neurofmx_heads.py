@@ -11,7 +11,7 @@ from multi_samples import LAYOUTS, LFP, POSE, SPIKES, STEP, heads_of, model_of, 
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.foundation.contrastive import ContrastiveProjection
 from neurofmx.models.foundation.targets import sample_times, samples_at
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 

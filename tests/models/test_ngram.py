@@ -14,14 +14,14 @@ from tests.tokenizers.test_text_windows import part
 from tests.tokenizers.test_text_windows import windows as counting
 
 from neurofmx.datasets import DATASETS
-from neurofmx.models import ngram
-from neurofmx.models.linear import LinearConfig
-from neurofmx.models.ngram import NgramDecoder
+from neurofmx.models.fitted import ngram
+from neurofmx.models.fitted.linear import LinearConfig
+from neurofmx.models.fitted.ngram import NgramDecoder
 from neurofmx.preprocessing.text import TextOptions, preprocess
-from neurofmx.recording import Recording
-from neurofmx.tokenizers.cut import CutOptions, cut
-from neurofmx.tokenizers.stretches import stretches
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.recordings.recording import Recording
+from neurofmx.tokenizers.cutting.cut import CutOptions, cut
+from neurofmx.tokenizers.cutting.stretches import stretches
+from neurofmx.tokenizers.cutting.windows import Windows
 
 __all__ = ["raw"]
 V = 5

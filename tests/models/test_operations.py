@@ -8,7 +8,7 @@ from tests.models.test_hybrid import SPIKES_LOOK, data, network
 from torch.utils.flop_counter import FlopCounterMode
 
 from neurofmx.layers.inference import in_precision
-from neurofmx.models.operations import block_operations
+from neurofmx.models.hybrid.operations import block_operations
 
 MODES = ["sequential", "parallel", "bidirectional"]
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from neurofmx.models.configs import Pool
-from neurofmx.models.decoder import Decoder
-from neurofmx.models.head import Head
+from neurofmx.models.decoding.decoder import Decoder
+from neurofmx.models.decoding.head import Head
 from neurofmx.models.table import MODELS
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 from neurofmx.tokenizers.table import TOKENIZERS, build_tokenizer
 from token_samples import LAYOUTS, padded_more, sample_of
 

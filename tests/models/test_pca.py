@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neurofmx.headline import headline
-from neurofmx.models.linear import LinearConfig, LinearDecoder
+from neurofmx.models.fitted.linear import LinearConfig, LinearDecoder
 from neurofmx.models.pca import PcaConfig, PcaDecoder, PrincipalComponents
 from synthetic import synthetic_windows
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from neurofmx.headline import headline
-from neurofmx.models.linear import LinearConfig, LinearDecoder
+from neurofmx.models.fitted.linear import LinearConfig, LinearDecoder
+from neurofmx.models.fitted.per_recording import PerRecording, fit_decoder, load_decoder
 from neurofmx.models.pca import PcaConfig, PcaDecoder
-from neurofmx.models.per_recording import PerRecording, fit_decoder, load_decoder
 from synthetic import ragged_windows, synthetic_windows
 
 MODELS = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from neurofmx.models.pooling import POOLS, AttentionPool, pooling
+from neurofmx.models.decoding.pooling import POOLS, AttentionPool, pooling
 
 
 def states() -> torch.Tensor:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from neurofmx.models.readout import fit_readouts
-from neurofmx.task import Task
+from neurofmx.models.fitted.readout import fit_readouts
+from neurofmx.recordings.task import Task
 
 PLACE = Task("regression", "place", ("x", "y"))
 HEADING = Task("circular", "heading", ("heading",))

@@ -16,13 +16,13 @@ from neurofmx.foundation.job import Finished, save_pretrained
 from neurofmx.foundation.pretrainer import Pretrained
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.foundation.assembled import assemble
+from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.foundation.decoder import NeuroFMxDecoder, build_neurofmx
 from neurofmx.models.foundation.start import begin
-from neurofmx.models.neurofmx_config import NeurofmxConfig
+from neurofmx.tokenizers.cutting.origin import Origin
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.joining import join
-from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.tokenizers.windows import Windows
 from neurofmx.training.batches import Batches
 from neurofmx.training.jobs import Beginning, Recipe
 from neurofmx.training.one_job import fit_on
@@ -154,7 +154,7 @@ def test_a_fit_begins_there_and_refuses_sessions_that_were_pretrained_on(tmp_pat
             continue
         fit_on(windows, recipe, 0, 0, tmp_path / "home")
         made = decoder(windows)
-        from neurofmx.training.checkpoint import load_checkpoint
+        from neurofmx.training.checkpoints.checkpoint import load_checkpoint
 
         made.load_state_dict(load_checkpoint(tmp_path / "home" / "last.safetensors")[0])
         name = "fusion.read.attention.query.weight"

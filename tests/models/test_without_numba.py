@@ -13,8 +13,8 @@ from pathlib import Path
 TRAIN = """
 import json, warnings
 import torch
-from neurofmx.models.hybrid_config import HybridConfig
-from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
+from neurofmx.models.hybrid.config import HybridConfig
+from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
 
 torch.set_num_threads(1)
 torch.manual_seed(0)

@@ -15,11 +15,11 @@ from ruamel.yaml import YAML
 from known_models import SMALL, with_samples
 from neurofmx.benchmark.outputs.write import FILES
 from neurofmx.evaluation.answers import out_of_fold, save_answers
-from neurofmx.models.build import build_decoder
+from neurofmx.models.decoding.build import build_decoder
 from neurofmx.models.pca import PcaConfig, PcaDecoder
 from neurofmx.params import check_params
-from neurofmx.training.checkpoint import save_checkpoint
-from neurofmx.training.stored import save_arrays
+from neurofmx.training.checkpoints.checkpoint import save_checkpoint
+from neurofmx.training.checkpoints.stored import save_arrays
 from pipeline_checkout import SMALL as SMALL_RUN
 from pipeline_checkout import Checkout, copy_of_checkout
 from synthetic import synthetic_windows

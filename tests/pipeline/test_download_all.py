@@ -26,8 +26,8 @@ FILES = {part: np.random.default_rng(i).bytes(400_000) for i, part in enumerate(
 SUMS = {part: hashlib.sha256(body).hexdigest() for part, body in FILES.items()}
 KIND = """
 from typing import ClassVar, Literal, final
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.task import Task
 
 SUMS = {sums}
 

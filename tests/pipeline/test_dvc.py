@@ -94,9 +94,9 @@ def test_an_edit_of_code_re_runs_what_it_affects(
 @pytest.mark.parametrize(
     ("section", "key", "value", "stages"),
     [
-        ("model", "integration_mode", "parallel", of("train", "evaluate")),
+        ("model", "integration_mode", "parallel", of("train")),  # and with its checkpoints what scores them
         ("train", "learning_rate", 0.5, TRAINED),
-        ("head", "dropout", 0.5, TRAINED | SCORED),
+        ("head", "dropout", 0.5, TRAINED),
         ("evaluate", "draws", 500, of("baseline", "evaluate") | against("compare_evaluate")),
         ("evaluate", "seeds", [1], of("baseline", "train", "evaluate") | against("compare_train", "compare_evaluate")),
         ("download", "mirror", "/nowhere", set()),

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tests.pipeline.test_own_data import run_stage
 
 from neurofmx.parts import TRAIN
-from neurofmx.tokenizers.windows import load_windows
+from neurofmx.tokenizers.cutting.windows import load_windows
 from pipeline_checkout import ROOT
 
 SPIKES, FIELD = {"kind": "simulated", "modality": "spikes"}, {"kind": "simulated", "modality": "lfp"}

@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 from tests.pipeline.test_own_data import run_stage
 
-from neurofmx.datasets.manifest import write_manifest
+from neurofmx.datasets.shared.manifest import write_manifest
 from pipeline_checkout import ROOT, SMALL
 
 PLAY = "the cat sat on the mat\nthe rat sat on the cat\n" * 900

@@ -16,7 +16,7 @@ from neurofmx.preprocessing import fmri
 from neurofmx.preprocessing.fmri import FmriOptions
 from neurofmx.preprocessing.steps import atlas
 from neurofmx.preprocessing.steps.atlas import CHECKSUMS, IMAGE, TABLE, fetch_schaefer, load_atlas
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 PARCELS = 6
 

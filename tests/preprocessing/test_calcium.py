@@ -13,7 +13,7 @@ from scipy.signal import lfilter
 
 from neurofmx.datasets import DATASETS
 from neurofmx.preprocessing.calcium import CalciumOptions, preprocess, relative_change
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 RATE = 10.0
 

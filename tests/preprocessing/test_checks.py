@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neurofmx.preprocessing.steps.checks import bad_channels, drop_channels, screen
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 
 def _recording(session: str, data: np.ndarray) -> Recording:

@@ -6,7 +6,7 @@ from nilearn.signal import clean
 
 from neurofmx.preprocessing.fmri import FmriOptions, preprocess
 from neurofmx.preprocessing.steps.confounds import choose, regress_out
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 RNG = np.random.default_rng(0)
 RATE = 0.5

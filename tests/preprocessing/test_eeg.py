@@ -10,7 +10,7 @@ from scipy.signal import welch
 
 from neurofmx.datasets import DATASETS
 from neurofmx.preprocessing.eeg import EegOptions, preprocess
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 RATE = 160.0
 TIME = np.arange(int(40 * RATE)) / RATE

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from neurofmx.datasets import DATASETS
 from neurofmx.preprocessing.fmri import FmriOptions, preprocess
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 RATE = 0.4
 KEEP = FmriOptions(mask=False, detrend=False, standardize=False)

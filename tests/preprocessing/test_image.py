@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from neurofmx.datasets import DATASETS
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.preprocessing.image import ImageOptions, preprocess
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 PARAMS = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")
 

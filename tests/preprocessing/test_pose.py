@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from neurofmx.datasets import DATASETS
 from neurofmx.preprocessing.pose import MEASURED, PoseOptions, keypoints, preprocess
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 NAMES = ("snout", "leftear", "tail")
 RNG = np.random.default_rng(0)

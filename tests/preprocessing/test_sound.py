@@ -15,7 +15,7 @@ from neurofmx.preprocessing.ultrasonic import UltrasonicOptions
 from neurofmx.preprocessing.ultrasonic import preprocess as prepare_ultrasound
 from neurofmx.preprocessing.vocalization import VocalizationOptions
 from neurofmx.preprocessing.vocalization import preprocess as prepare_vocalization
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 Raw = Callable[[str], Path]
 

@@ -15,7 +15,7 @@ from neurofmx.preprocessing.steps.spectra import (
     mel_weights,
     on_frames,
 )
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 RATE = 8000.0
 SOUND = np.random.default_rng(0).normal(size=4001)

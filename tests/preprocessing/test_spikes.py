@@ -13,7 +13,7 @@ from neurofmx.datasets import DATASETS
 from neurofmx.preprocessing.spikes import SpikeOptions, count, preprocess
 from neurofmx.preprocessing.steps.alignment import resample
 from neurofmx.preprocessing.steps.smoothing import gaussian_kernel, smooth
-from neurofmx.recording import Events, Recording, Signal
+from neurofmx.recordings.recording import Events, Recording, Signal
 
 
 def _session(trains: dict[str, np.ndarray], *, start: float = 0.0, seconds: float = 10.0) -> Recording:

@@ -13,15 +13,15 @@ SCRIPT = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-import neurofmx.lazy, neurofmx.preprocessing.steps.cleaned
+import neurofmx.recordings.lazy, neurofmx.preprocessing.steps.cleaned
 from neurofmx.preprocessing.steps.voltage import VoltageOptions, clean
-from neurofmx.recording import Recording, Signal, opened, save
+from neurofmx.recordings.recording import Recording, Signal, opened, save
 
 MB, NAMES, OPTIONS = 10**6, tuple("ABCDEFGHIJKLMNOP"), VoltageOptions(low=2.0, high=50.0, rate=250.0)
-neurofmx.preprocessing.steps.cleaned.BLOCK, neurofmx.lazy.PIECE = 2**20, 2**19
+neurofmx.preprocessing.steps.cleaned.BLOCK, neurofmx.recordings.lazy.PIECE = 2**20, 2**19
 
 
-class Generated(neurofmx.lazy.Lazy):  # a 10 Hz sine in every channel, nowhere stored
+class Generated(neurofmx.recordings.lazy.Lazy):  # a 10 Hz sine in every channel, nowhere stored
     def read(self, first, last):
         wave = np.sin(2 * np.pi * (np.arange(first, last) % 1000) / 100)
         return np.tile(wave[:, None], (1, 16))

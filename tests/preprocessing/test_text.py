@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from neurofmx.datasets import DATASETS
 from neurofmx.preprocessing.text import TextOptions, learn_vocabulary, preprocess
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 from tokenizers import decoders
 
 PLAY = "the cat sat on the mat\nthe cat ate the rat \n\n the naïve cat\n" * 3

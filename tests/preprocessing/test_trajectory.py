@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurofmx.preprocessing.trajectory import TrajectoryOptions, box_means, preprocess
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 
 def recording(data: np.ndarray, *, rate: float = 10.0) -> Recording:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from neurofmx.datasets import DATASETS
 from neurofmx.preprocessing.spikes import SpikeOptions, preprocess
 from neurofmx.preprocessing.steps.units import presence, violations
-from neurofmx.recording import Events, Recording, Signal
+from neurofmx.recordings.recording import Events, Recording, Signal
 
 SECONDS = 100.0
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from tests.films import write_film
 
-from neurofmx.film import Frame
 from neurofmx.preprocessing.video import VideoOptions, preprocess, regular
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.film import Frame
+from neurofmx.recordings.recording import Recording, Signal
 
 RNG = np.random.default_rng(0)
 PICTURES = RNG.integers(0, 256, (30, 16, 24), np.uint8)

@@ -7,11 +7,11 @@ import pytest
 from pydantic import ValidationError
 from scipy.signal import hilbert, welch
 
-from neurofmx.lazy import Lazy, MneSamples
 from neurofmx.preprocessing.steps.cleaned import Cleaned
 from neurofmx.preprocessing.steps.fir import mains_lines
 from neurofmx.preprocessing.steps.voltage import VoltageOptions, clean
-from neurofmx.recording import Recording, Signal, load, opened, save
+from neurofmx.recordings.lazy import Lazy, MneSamples
+from neurofmx.recordings.recording import Recording, Signal, load, opened, save
 
 RATE = 500.0
 NAMES = ("A1", "A2", "A3", "B1", "B2")

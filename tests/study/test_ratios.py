@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from neurofmx.headline import headline
+from neurofmx.recordings.task import Task
 from neurofmx.study.entry import load_truth, save_truth
 from neurofmx.study.ratios import ratios
-from neurofmx.task import Task
 from study_runs import PLACE, SIDES, answers, entry, report, truth_of
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from neurofmx.datasets.base import Split
+from neurofmx.datasets.shared.base import Split
 from neurofmx.parts import GAP, TEST, TRAIN
 from neurofmx.preprocessing.splits import LeakError
-from neurofmx.recording import Recording
-from neurofmx.task import Task
-from neurofmx.timeline import Signal, Trials
-from neurofmx.tokenizers.cut import CutOptions, cut
-from neurofmx.tokenizers.windows import Windows, load_windows
+from neurofmx.recordings.recording import Recording
+from neurofmx.recordings.task import Task
+from neurofmx.recordings.timeline import Signal, Trials
+from neurofmx.tokenizers.cutting.cut import CutOptions, cut
+from neurofmx.tokenizers.cutting.windows import Windows, load_windows
 
 RATE = 4.0
 RUNS = Split("runs", kind="groups", folds=3, validation="tail", block=1.0)
@@ -122,7 +122,7 @@ def test_a_split_that_leaks_is_refused() -> None:
 
 
 def test_equal_bytes_and_round_trip(tmp_path) -> None:
-    from neurofmx.tokenizers.windows import load_windows
+    from neurofmx.tokenizers.cutting.windows import load_windows
 
     for name in ("a.h5", "b.h5"):
         windows().save(tmp_path / name)

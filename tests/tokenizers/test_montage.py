@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from neurofmx.datasets.base import Split
+from neurofmx.datasets.shared.base import Split
 from neurofmx.parts import TRAIN
-from neurofmx.recording import Recording
-from neurofmx.task import Task
-from neurofmx.timeline import Signal, Trials
-from neurofmx.tokenizers.cut import CutOptions, cut
-from neurofmx.tokenizers.windows import Windows, load_windows
+from neurofmx.recordings.recording import Recording
+from neurofmx.recordings.task import Task
+from neurofmx.recordings.timeline import Signal, Trials
+from neurofmx.tokenizers.cutting.cut import CutOptions, cut
+from neurofmx.tokenizers.cutting.windows import Windows, load_windows
 
 RATE = 10.0
 BLOCKS = Split("blocks", kind="blocks", folds=3, validation="tail", block=1.0)

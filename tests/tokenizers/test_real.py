@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from neurofmx.params import load_params
 from neurofmx.plan import Item
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.tokenizers.cut import cut
+from neurofmx.tokenizers.cutting.cut import cut
 from neurofmx.tokenizers.spectrogram import pitch
 from neurofmx.tokenizers.table import build_tokenizer
 from neurofmx.tokenizers.tokens import Layout, Sample

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from neurofmx.parts import GAP, TEST, TRAIN, VALIDATION
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.share import with_share
-from neurofmx.tokenizers.windows import Windows
 from synthetic import ragged_windows, synthetic_windows
 
 

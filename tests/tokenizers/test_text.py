@@ -6,9 +6,9 @@ import pytest
 import torch
 from tests.tokenizers.test_text_windows import windows
 
-from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig
-from neurofmx.models.hybrid_config import HybridConfig
+from neurofmx.models.decoding.build import build_decoder
+from neurofmx.models.hybrid.config import HybridConfig
 from neurofmx.tokenizers.configs import TextConfig
 from neurofmx.tokenizers.text import TextTokenizer
 from neurofmx.tokenizers.tokens import Layout, Sample

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from neurofmx.datasets.base import Split
-from neurofmx.recording import Recording, opened, save
-from neurofmx.task import Task
-from neurofmx.timeline import Signal
-from neurofmx.tokenizers.cut import CutOptions, cut
-from neurofmx.tokenizers.windows import Windows, load_windows
+from neurofmx.datasets.shared.base import Split
+from neurofmx.recordings.recording import Recording, opened, save
+from neurofmx.recordings.task import Task
+from neurofmx.recordings.timeline import Signal
+from neurofmx.tokenizers.cutting.cut import CutOptions, cut
+from neurofmx.tokenizers.cutting.windows import Windows, load_windows
 
 GIVEN = Split("given", kind="given", folds=1, validation="groups", test=("test",), held=("valid",), block=10.0)
 NEXT = Task("next_token", "text", ())

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from neurofmx.params import ParamsError, check_params, load_params
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.tokenizers.cut import CutOptions
+from neurofmx.tokenizers.cutting.cut import CutOptions
 from neurofmx.tokenizers.linear import LinearTokenizer
 from neurofmx.tokenizers.log_power import LogPowerTokenizer
 from neurofmx.tokenizers.table import DEFAULTS, OWN, TOKENIZERS, build_tokenizer, default_tokenizer

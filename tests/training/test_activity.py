@@ -11,8 +11,8 @@ from tests.training.test_loop import same, trainer
 
 from neurofmx.layers.attention_meter import AttentionMeter
 from neurofmx.layers.spike_meter import SpikeMeter
-from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
-from neurofmx.models.hybrid_config import HybridConfig
+from neurofmx.models.hybrid.config import HybridConfig
+from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
 from neurofmx.training.curves import write_curves
 
 SIZES = {"hidden_dim": 8, "liquid_units": 8, "spiking_units": 8, "backbone_units": 4, "num_layers": 2}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
+from neurofmx.training.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.lock import locked
 
 

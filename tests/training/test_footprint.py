@@ -7,8 +7,8 @@ import pytest
 import torch
 from tests.synthetic import synthetic_windows
 
-from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig, MambaConfig
+from neurofmx.models.decoding.build import build_decoder
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.training.footprint import step_memory
 

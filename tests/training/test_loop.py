@@ -10,9 +10,9 @@ import torch
 from accelerate.state import AcceleratorState
 
 from neurofmx.models.configs import HeadConfig, LstmConfig
-from neurofmx.models.decoder import Decoder
-from neurofmx.models.head import Head
-from neurofmx.task import TaskKind
+from neurofmx.models.decoding.decoder import Decoder
+from neurofmx.models.decoding.head import Head
+from neurofmx.recordings.task import TaskKind
 from neurofmx.tokenizers.linear import LinearTokenizer
 from neurofmx.tokenizers.tokens import Layout, Sample
 from neurofmx.training.batches import Batches, corrupt

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
-from neurofmx.training.stored import load_arrays, save_arrays
+from neurofmx.training.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from neurofmx.training.checkpoints.stored import load_arrays, save_arrays
 
 
 def test_a_file_is_that_of_a_checkpoint_of_the_same_numbers(tmp_path: Path) -> None:
@@ -34,7 +34,10 @@ def test_damage_and_absence_are_named(tmp_path: Path) -> None:
         load_arrays(tmp_path / "cut")
 
 
-@pytest.mark.parametrize("module", ["params", "training.jobs", "training.stored", "evaluation.classical"])
+@pytest.mark.parametrize(
+    "module",
+    ["params", "training.jobs", "training.checkpoints.stored", "training.checkpoints.settings", "evaluation.classical"],
+)
 def test_what_needs_no_network_loads_no_torch(module: str) -> None:
     asked = f"import sys, neurofmx.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0

@@ -13,7 +13,7 @@ import numpy as np
 
 from neurofmx.benchmark.settings import BenchmarkOptions
 from neurofmx.parts import TEST, TRAIN, VALIDATION
-from neurofmx.tokenizers.windows import Fold, Windows
+from neurofmx.tokenizers.cutting.windows import Fold, Windows
 
 WHOLE = 1e-3  # how far from a whole number a count may lie, as the square of a root in float32
 NEURAL = ("calcium", "ecog", "eeg", "emg", "fmri", "ieeg", "lfp", "spikes")

@@ -14,9 +14,9 @@ from scipy.special import log_softmax
 
 from neurofmx.benchmark.protocol import States
 from neurofmx.headline import as_values
-from neurofmx.models.linear import one_thread
-from neurofmx.models.readout import Readout, fit_readouts
-from neurofmx.task import Task
+from neurofmx.models.fitted.linear import one_thread
+from neurofmx.models.fitted.readout import Readout, fit_readouts
+from neurofmx.recordings.task import Task
 
 
 def pooled(states: States, steps: int) -> np.ndarray:

@@ -27,8 +27,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import torch
 
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample, Tokens
-from neurofmx.tokenizers.windows import Windows
 
 NO_SEED = (0,)  # of a model that draws nothing
 

@@ -11,8 +11,8 @@ import numpy as np
 from neurofmx.benchmark.material import Material
 from neurofmx.benchmark.probe import pooled
 from neurofmx.benchmark.protocol import Encoder, Prepares, States, encode, seeds_of
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.tokenizers.windows import Windows
 
 
 @dataclass(frozen=True, eq=False)

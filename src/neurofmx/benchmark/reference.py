@@ -13,9 +13,9 @@ from neurofmx.benchmark.asked.transfer import Learnt, linear_few
 from neurofmx.benchmark.material import Material
 from neurofmx.benchmark.probe import pooled
 from neurofmx.evaluation.chance import chance_outputs
-from neurofmx.models.linear import LinearConfig, LinearDecoder
-from neurofmx.models.per_recording import fit_decoder
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.models.fitted.linear import LinearConfig, LinearDecoder
+from neurofmx.models.fitted.per_recording import fit_decoder
+from neurofmx.tokenizers.cutting.windows import Windows
 
 
 class Reference:

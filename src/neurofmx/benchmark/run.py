@@ -19,7 +19,7 @@ from neurofmx.benchmark.settings import BenchmarkOptions
 from neurofmx.benchmark.suite import Deviation, FrozenSuite, deviations, frozen, load_suite
 from neurofmx.evaluation.report import rounded
 from neurofmx.foundation.held_out import check_unseen
-from neurofmx.tokenizers.windows import Windows, load_windows
+from neurofmx.tokenizers.cutting.windows import Windows, load_windows
 
 TOKENS = Path("data/tokens")
 SEEDS = (42, 43, 44)

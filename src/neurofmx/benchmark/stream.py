@@ -15,7 +15,7 @@ import torch
 
 from neurofmx.benchmark.protocol import Encoder, as_array, encode
 from neurofmx.headline import headline
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 from neurofmx.tokenizers.tokens import Sample
 
 CLOSE = 1e-3  # of the answers' own size, up to which two sums in another order may differ

@@ -21,7 +21,7 @@ from neurofmx.atomic import atomic
 from neurofmx.benchmark.protocol import NO_SEED
 from neurofmx.benchmark.settings import BenchmarkOptions
 from neurofmx.tables import pick
-from neurofmx.tokenizers.windows import Windows, load_windows
+from neurofmx.tokenizers.cutting.windows import Windows, load_windows
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 SUITES = "suites"  # folder of the frozen files, beside this module

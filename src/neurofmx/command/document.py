@@ -16,7 +16,7 @@ from neurofmx.params import STUDIED
 from neurofmx.plan import Benchmark, Download, Evaluate, Run, Simulate, Suite
 from neurofmx.plan_foundation import Multimodal, Pretrain, Transfer
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.tokenizers.cut import CutOptions
+from neurofmx.tokenizers.cutting.cut import CutOptions
 from neurofmx.tokenizers.table import TOKENIZERS
 from neurofmx.training.options import TrainOptions
 

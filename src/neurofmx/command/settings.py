@@ -23,7 +23,7 @@ from neurofmx.params import STUDIED
 from neurofmx.plan import Benchmark, Block, Download, Evaluate, Run, Simulate
 from neurofmx.plan_foundation import Multimodal, Pretrain, Transfer
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.tokenizers.cut import CutOptions
+from neurofmx.tokenizers.cutting.cut import CutOptions
 from neurofmx.tokenizers.table import TOKENIZERS, default_tokenizer
 from neurofmx.training.options import TrainOptions
 
@@ -190,7 +190,7 @@ def allowed(field: FieldInfo) -> str:
     """What a field may be, in words.
 
     Example:
-        >>> from neurofmx.models.hybrid_config import HybridConfig
+        >>> from neurofmx.models.hybrid.config import HybridConfig
         >>> [allowed(HybridConfig.model_fields[name]) for name in ("beta", "num_layers", "recompute_tokens", "reset")]
         ['number above 0, below 1', 'whole number, 1 or more', 'whole number, 1 or more; or null', 'subtract | zero']
     """

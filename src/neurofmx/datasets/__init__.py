@@ -8,7 +8,6 @@ from neurofmx.datasets.allen_2p import Allen2p
 from neurofmx.datasets.allen_neuropixels_lfp import AllenNeuropixelsLfp
 from neurofmx.datasets.amvoc_usv import AmvocUsv
 from neurofmx.datasets.associative_recall import AssociativeRecall
-from neurofmx.datasets.base import Dataset, Expected, Split
 from neurofmx.datasets.bids import Bids
 from neurofmx.datasets.bycycle_lfp import BycycleLfp
 from neurofmx.datasets.cao2021 import Cao2021
@@ -41,6 +40,7 @@ from neurofmx.datasets.peyrache_a2929 import PeyracheA2929
 from neurofmx.datasets.sarcos import Sarcos
 from neurofmx.datasets.scitos import Scitos
 from neurofmx.datasets.seizure_ieeg import SeizureIeeg
+from neurofmx.datasets.shared.base import Dataset, Expected, Split
 from neurofmx.datasets.sheintuch2022 import Sheintuch2022
 from neurofmx.datasets.simulated import Simulated
 from neurofmx.datasets.steinmetz2019 import Steinmetz2019

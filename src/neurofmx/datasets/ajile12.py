@@ -10,8 +10,6 @@ import h5py
 import numpy as np
 from pydantic import Field
 
-from neurofmx.datasets.base import Expected, Modality, Split
-from neurofmx.datasets.dandiset import Dandiset, Patterns, Version, entities
 from neurofmx.datasets.formats.nwb_series import (
     electrode_names,
     electrode_positions,
@@ -20,8 +18,10 @@ from neurofmx.datasets.formats.nwb_series import (
     read_intervals,
     read_series,
 )
-from neurofmx.recording import Recording, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Expected, Modality, Split
+from neurofmx.datasets.shared.dandiset import Dandiset, Patterns, Version, entities
+from neurofmx.recordings.recording import Recording, Trials
+from neurofmx.recordings.task import Task
 
 RATE = 500.0  # Hz
 MILLIMETRE = 1e-3  # m

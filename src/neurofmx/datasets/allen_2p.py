@@ -9,11 +9,11 @@ import h5py
 import numpy as np
 from pydantic import Field
 
-from neurofmx.datasets.base import Expected, Modality, Split
-from neurofmx.datasets.dandiset import Dandiset, Patterns, Version, entities
 from neurofmx.datasets.formats.nwb_series import item, read_intervals, read_series
-from neurofmx.recording import Recording
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Expected, Modality, Split
+from neurofmx.datasets.shared.dandiset import Dandiset, Patterns, Version, entities
+from neurofmx.recordings.recording import Recording
+from neurofmx.recordings.task import Task
 
 MODULE = "processing/brain_observatory_pipeline"
 RATE = 30.0  # Hz, nominal frame rate of the microscope

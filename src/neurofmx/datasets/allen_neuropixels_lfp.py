@@ -9,8 +9,6 @@ import h5py
 import numpy as np
 from pydantic import Field
 
-from neurofmx.datasets.base import Expected, Modality, Split
-from neurofmx.datasets.dandiset import Dandiset, Patterns, Version, entities
 from neurofmx.datasets.formats.nwb_series import (
     Node,
     electrode_names,
@@ -21,8 +19,10 @@ from neurofmx.datasets.formats.nwb_series import (
     read_intervals,
     read_series,
 )
-from neurofmx.recording import Recording
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Expected, Modality, Split
+from neurofmx.datasets.shared.dandiset import Dandiset, Patterns, Version, entities
+from neurofmx.recordings.recording import Recording
+from neurofmx.recordings.task import Task
 
 RATE = 1250.0  # Hz, nominal rate of the published LFP
 RUNNING_RATE = 50.0  # Hz, below that of the wheel's samples

@@ -8,10 +8,10 @@ from typing import ClassVar, final
 import numpy as np
 
 from neurofmx.datasets.access.repository import fetch_repository_files
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
 from neurofmx.datasets.formats.wav import read_wav
-from neurofmx.recording import Recording, Source, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Source, Trials
+from neurofmx.recordings.task import Task
 
 REPOSITORY = "tyiannak/amvoc"
 COMMIT = "908176d04ee54f09fa4ebaa2cc19b948fae5364b"

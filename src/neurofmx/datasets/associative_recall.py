@@ -7,7 +7,7 @@ from typing import ClassVar, Self, final
 import numpy as np
 from pydantic import Field, model_validator
 
-from neurofmx.datasets.memory_task import MemoryTask
+from neurofmx.datasets.shared.memory_task import MemoryTask
 
 KEYS, VALUES, FILLERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz", "0123456789"
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 import numpy as np
 from pydantic import Field
 
-from neurofmx.datasets.base import Modality
 from neurofmx.datasets.own.base import NOBODY, Found, OwnRecordings
 from neurofmx.datasets.own.bids_names import BidsName, belongs, parse_name
 from neurofmx.datasets.own.intervals import Labelled, labelled
 from neurofmx.datasets.own.options import Names
 from neurofmx.datasets.own.refusal import Refused, choose, listed
 from neurofmx.datasets.own.voltage import READERS, channel_values, channels_signal, open_raw, pick_channels
-from neurofmx.recording import Recording, Signal
+from neurofmx.datasets.shared.base import Modality
+from neurofmx.recordings.recording import Recording, Signal
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw

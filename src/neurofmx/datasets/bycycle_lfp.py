@@ -8,9 +8,9 @@ from typing import ClassVar, final
 import numpy as np
 
 from neurofmx.datasets.access.repository import fetch_repository_files
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.recording import Recording, Signal, Source, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source, Trials
+from neurofmx.recordings.task import Task
 
 COMMIT = "7a7ccdd0242e6c12663532c665e05ff07368d3d6"
 RATE = 1250.0  # Hz, of the package's examples; the files name none

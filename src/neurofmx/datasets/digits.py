@@ -9,9 +9,9 @@ from typing import ClassVar, final
 import numpy as np
 
 from neurofmx.atomic import atomic
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.recording import Recording, Signal, Source, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source, Trials
+from neurofmx.recordings.task import Task
 
 FILE = "digits.csv.gz"
 SHA256 = "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"

@@ -8,11 +8,11 @@ from typing import ClassVar, Literal, final
 import numpy as np
 
 from neurofmx.datasets.access.repository import fetch_repository_files
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
 from neurofmx.datasets.formats.deeplabcut import read_csv
-from neurofmx.film import frame_rate, frames
-from neurofmx.recording import Recording, Signal, Source
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.film import frame_rate, frames
+from neurofmx.recordings.recording import Recording, Signal, Source
+from neurofmx.recordings.task import Task
 
 REPOSITORY = "DeepLabCut/DeepLabCut"
 COMMIT = "2df0f46c8c8c56c8238b46b3d58384163bafb2f0"

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import ClassVar, Literal, final
 
 from neurofmx.datasets.access.repository import fetch_repository_files
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
 from neurofmx.datasets.formats.deeplabcut import read_h5
-from neurofmx.recording import Recording, Signal, Source
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source
+from neurofmx.recordings.task import Task
 
 REPOSITORY = "AdaptiveMotorControlLab/DLC2Kinematics"
 COMMIT = "dd2b036a43843b1798af4604a49c3b38fd3104b6"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar, Self, final
 import numpy as np
 from pydantic import Field, model_validator
 
-from neurofmx.datasets.base import Modality
 from neurofmx.datasets.own.base import Found, OwnRecordings
 from neurofmx.datasets.own.intervals import Labelled, labelled
 from neurofmx.datasets.own.options import Names
@@ -22,7 +21,8 @@ from neurofmx.datasets.own.voltage import (
     pick_channels,
     read_header,
 )
-from neurofmx.recording import Signal
+from neurofmx.datasets.shared.base import Modality
+from neurofmx.recordings.recording import Signal
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw

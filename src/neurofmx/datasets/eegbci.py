@@ -13,10 +13,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from neurofmx.atomic import atomic
 from neurofmx.datasets.access.fetch import WAY_OUT
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.datasets.checksum import matches
-from neurofmx.recording import Recording, Signal, Source, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.datasets.shared.checksum import matches
+from neurofmx.recordings.recording import Recording, Signal, Source, Trials
+from neurofmx.recordings.task import Task
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw

@@ -10,10 +10,10 @@ from typing import ClassVar, Literal, final
 import numpy as np
 
 from neurofmx.datasets.access.bundle import fetch_repository_bundle
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
 from neurofmx.datasets.formats.wav import read_wav
-from neurofmx.recording import Recording, Source, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Source, Trials
+from neurofmx.recordings.task import Task
 
 REPOSITORY = "Jakobovski/free-spoken-digit-dataset"
 COMMIT = "26eb9aaf76e81b692f806f9140c2d2777410d7a1"

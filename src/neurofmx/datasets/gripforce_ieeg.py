@@ -9,9 +9,9 @@ from typing import ClassVar, final
 import numpy as np
 
 from neurofmx.datasets.access.distribution import fetch_distribution_members
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.recording import Recording, Signal, Source
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source
+from neurofmx.recordings.task import Task
 
 IEEG = "sub-testsub/ses-EphysMedOff/ieeg"
 RUN = f"{IEEG}/sub-testsub_ses-EphysMedOff_task-gripforce_run-0"

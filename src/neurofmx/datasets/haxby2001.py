@@ -8,10 +8,10 @@ from typing import ClassVar, final
 import numpy as np
 
 from neurofmx.datasets.access.distribution import fetch_distribution_members
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
 from neurofmx.datasets.formats.volumes import blocks
-from neurofmx.recording import Recording, Signal, Source
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source
+from neurofmx.recordings.task import Task
 
 REPETITION_TIME = 2.5  # s
 CATEGORIES = ("bottle", "cat", "chair", "face", "house", "scissors", "scrambledpix", "shoe")

@@ -12,10 +12,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from neurofmx.datasets.access.alyx import DATA_SERVER, DATABASE, fetch_file, find_files
-from neurofmx.datasets.archive import Archive
-from neurofmx.datasets.base import Expected, Modality, Split
-from neurofmx.recording import Events, Recording, Signal, Source, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.archive import Archive
+from neurofmx.datasets.shared.base import Expected, Modality, Split
+from neurofmx.recordings.recording import Events, Recording, Signal, Source, Trials
+from neurofmx.recordings.task import Task
 
 RATE = 100.0  # Hz of the wheel's velocity: bins of 10 ms
 FINE = 1000.0  # Hz on which the wheel's position is smoothed

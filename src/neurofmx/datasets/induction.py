@@ -7,7 +7,7 @@ from typing import ClassVar, final
 import numpy as np
 from pydantic import Field
 
-from neurofmx.datasets.memory_task import MemoryTask
+from neurofmx.datasets.shared.memory_task import MemoryTask
 
 SYMBOLS = "abcdefghijklmnopqrstuvwxyz"
 

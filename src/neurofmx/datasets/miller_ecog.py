@@ -11,11 +11,11 @@ from pydantic import StringConstraints
 
 from neurofmx.datasets.access.unpack import unpack
 from neurofmx.datasets.access.unpinned import fetch_unpinned
-from neurofmx.datasets.archive import Archive
-from neurofmx.datasets.base import Modality, Split
 from neurofmx.datasets.formats.matfile import read_mat, require_rows, stretches
-from neurofmx.recording import Recording, Signal, Source, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.archive import Archive
+from neurofmx.datasets.shared.base import Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source, Trials
+from neurofmx.recordings.task import Task
 
 HOST = "https://stacks.stanford.edu/file/druid:zk881ps0522"
 RATE = 1000.0  # Hz, of every experiment

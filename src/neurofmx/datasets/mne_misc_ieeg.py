@@ -9,9 +9,9 @@ from typing import ClassVar, final
 import numpy as np
 
 from neurofmx.datasets.access.repository import fetch_repository_files
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.recording import Recording, Signal, Source, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source, Trials
+from neurofmx.recordings.task import Task
 
 STEM = "sub-pat01_ses-test_acq-ecog"
 EDF, ELECTRODES = f"{STEM}_ieeg.edf", f"{STEM}_electrodes.tsv"

@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Literal, NamedTuple, final
 import numpy as np
 from pydantic import Field
 
-from neurofmx.datasets.base import Expected, Modality, Split
-from neurofmx.datasets.experts import reach, swim
-from neurofmx.datasets.generated import Generated
-from neurofmx.datasets.simulator import environment
-from neurofmx.recording import Recording, Signal
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Expected, Modality, Split
+from neurofmx.datasets.shared.experts import reach, swim
+from neurofmx.datasets.shared.generated import Generated
+from neurofmx.datasets.shared.simulator import environment
+from neurofmx.recordings.recording import Recording, Signal
+from neurofmx.recordings.task import Task
 
 Policy = Callable[
     [np.ndarray], np.ndarray

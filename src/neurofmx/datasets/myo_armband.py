@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from neurofmx.datasets.access.repository import fetch_repository_files
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.recording import Recording, Signal, Source, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source, Trials
+from neurofmx.recordings.task import Task
 
 COMMIT = "4de3efef85356fbf565d96a150f386d99165cfee"
 RATE = 200.0  # Hz

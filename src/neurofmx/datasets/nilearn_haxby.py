@@ -16,11 +16,11 @@ from pydantic import AfterValidator, Field
 
 from neurofmx.datasets.access.fetch import WAY_OUT
 from neurofmx.datasets.access.unpinned import put
-from neurofmx.datasets.archive import Archive, distinct
-from neurofmx.datasets.base import Expected, Modality, Split
 from neurofmx.datasets.formats.volumes import Volumes, blocks, read_volumes, repetition_time
-from neurofmx.recording import Recording, Signal, Source
-from neurofmx.task import Task
+from neurofmx.datasets.shared.archive import Archive, distinct
+from neurofmx.datasets.shared.base import Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source
+from neurofmx.recordings.task import Task
 
 CATEGORIES = ("bottle", "cat", "chair", "face", "house", "scissors", "scrambledpix", "shoe")
 REPETITION_TIME = 2.5  # s

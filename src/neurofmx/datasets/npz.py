@@ -9,11 +9,11 @@ from typing import ClassVar, Self, final
 import numpy as np
 from pydantic import Field, model_validator
 
-from neurofmx.datasets.base import Modality
 from neurofmx.datasets.own.base import Found, OwnRecordings
 from neurofmx.datasets.own.intervals import Labelled, labelled
 from neurofmx.datasets.own.refusal import Refused, choose
-from neurofmx.recording import Events, Signal
+from neurofmx.datasets.shared.base import Modality
+from neurofmx.recordings.recording import Events, Signal
 
 
 @final

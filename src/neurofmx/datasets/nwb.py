@@ -10,7 +10,6 @@ import h5py
 import numpy as np
 from pydantic import Field
 
-from neurofmx.datasets.base import Modality
 from neurofmx.datasets.own.base import Found, OwnRecordings
 from neurofmx.datasets.own.clock import require_regular
 from neurofmx.datasets.own.held import Held
@@ -18,7 +17,8 @@ from neurofmx.datasets.own.intervals import Labelled, labelled
 from neurofmx.datasets.own.nwb_tables import Table, table_of
 from neurofmx.datasets.own.options import Names
 from neurofmx.datasets.own.refusal import Refused, choose, listed
-from neurofmx.recording import Events, Signal
+from neurofmx.datasets.shared.base import Modality
+from neurofmx.recordings.recording import Events, Signal
 
 UNITS = "units"
 _MICROMETRE = 1e-6  # electrode positions of NWB, in m

@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import Field, StringConstraints, model_validator
 
 from neurofmx.datasets.access.s3 import Stored, fetch_stored, listing
-from neurofmx.datasets.archive import Archive, Labels, LeaveOut, division
-from neurofmx.datasets.base import Modality, Split
 from neurofmx.datasets.formats.bids_tree import Named, named, numbers, select, sidecar, table, trials
 from neurofmx.datasets.formats.volumes import read_volumes, repetition_time
-from neurofmx.recording import Recording, Signal, Source, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.archive import Archive, Labels, LeaveOut, division
+from neurofmx.datasets.shared.base import Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source, Trials
+from neurofmx.recordings.task import Task
 
 BUCKET, DERIVED = "openneuro.org", "openneuro-derivatives"
 IMAGES = (".nii.gz", ".nii")

@@ -10,11 +10,11 @@ import numpy as np
 from pydantic import Field, StringConstraints, model_validator
 
 from neurofmx.datasets.access.s3 import fetch_stored, listing
-from neurofmx.datasets.archive import Archive, Labels, LeaveOut, division
-from neurofmx.datasets.base import Modality, Split
 from neurofmx.datasets.formats.bids_tree import Named, named, select, trials
-from neurofmx.recording import Recording, Signal, Source
-from neurofmx.task import Task
+from neurofmx.datasets.shared.archive import Archive, Labels, LeaveOut, division
+from neurofmx.datasets.shared.base import Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source
+from neurofmx.recordings.task import Task
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw

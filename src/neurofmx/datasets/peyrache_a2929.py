@@ -9,10 +9,10 @@ from typing import ClassVar, final
 import numpy as np
 
 from neurofmx.datasets.access.distribution import fetch_distribution_members
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.recording import Events, Recording, Signal, Source
-from neurofmx.task import Task
-from neurofmx.timeline import interpolate
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Events, Recording, Signal, Source
+from neurofmx.recordings.task import Task
+from neurofmx.recordings.timeline import interpolate
 
 FILE = "A2929-200711.nwb"
 SHA256 = "a329216d2108dac0fff3fd3326c99f52f1bec6c354c2cdb330978e558caeb1f2"

@@ -8,10 +8,10 @@ from typing import ClassVar, Literal, final
 import numpy as np
 
 from neurofmx.datasets.access.repository import fetch_repository_files
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
 from neurofmx.datasets.formats.matfile import read_mat
-from neurofmx.recording import Recording, Signal, Source
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source
+from neurofmx.recordings.task import Task
 
 FILE = "sarcos_inv_test.mat"
 SHA256 = "161a59b5c3b4f4b404584323f181607b2acbe620eb134dc720760dc3f38f5cec"

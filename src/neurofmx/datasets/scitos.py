@@ -8,9 +8,9 @@ from typing import ClassVar, final
 import numpy as np
 
 from neurofmx.datasets.access.repository import fetch_repository_files
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.recording import Recording, Signal, Source, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source, Trials
+from neurofmx.recordings.task import Task
 
 FILE = "sensor_readings_24.data"
 SHA256 = "d16340156958f2317c63a93418ab9aa7d60ad0d07869c2e5854d6f14a0755317"

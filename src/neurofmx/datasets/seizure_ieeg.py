@@ -9,11 +9,11 @@ from typing import ClassVar, final
 import h5py
 import numpy as np
 
-from neurofmx.datasets.base import Expected, Modality, Split
-from neurofmx.datasets.dandiset import Dandiset, Patterns, Version, entities
 from neurofmx.datasets.formats.nwb_series import Node, electrode_names, item, of_type, read_series
-from neurofmx.recording import Recording, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Expected, Modality, Split
+from neurofmx.datasets.shared.dandiset import Dandiset, Patterns, Version, entities
+from neurofmx.recordings.recording import Recording, Trials
+from neurofmx.recordings.task import Task
 
 LABELS = {"ictal": "ictal", "non": "interictal"}  # how the files name their series: ...-ictal3, ...-non1
 

@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from neurofmx.datasets.access.repository import fetch_repository_files
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
 from neurofmx.datasets.formats.matfile import read_mat, require_rows
-from neurofmx.recording import Recording, Signal, Source
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source
+from neurofmx.recordings.task import Task
 
 Mouse = Literal["C5M1", "C24M4"]
 REGION: dict[Mouse, str] = {"C5M1": "CA1", "C24M4": "CA3"}

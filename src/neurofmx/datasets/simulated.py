@@ -8,10 +8,10 @@ import numpy as np
 import scipy  # loads scipy.signal, half a second, when it is used
 from pydantic import Field
 
-from neurofmx.datasets.base import Expected, Modality, Split
-from neurofmx.datasets.generated import Generated
-from neurofmx.recording import Events, Recording, Signal, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Expected, Modality, Split
+from neurofmx.datasets.shared.generated import Generated
+from neurofmx.recordings.recording import Events, Recording, Signal, Trials
+from neurofmx.recordings.task import Task
 
 RATE = 200.0  # Hz, of every signal
 TRIAL = 4.0  # s, between two possible changes of the direction of rotation

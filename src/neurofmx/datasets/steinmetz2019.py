@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from neurofmx.datasets.access.repository import fetch_repository_files
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.recording import Recording, Signal, Source, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source, Trials
+from neurofmx.recordings.task import Task
 
 CHECKSUMS = {
     1: "5f021a487ca405e48b3ed921e8b184102eede767468b5a0f2a19e1bd6e1c8c7c",

@@ -8,10 +8,10 @@ from typing import ClassVar, final
 import numpy as np
 
 from neurofmx.datasets.access.repository import fetch_repository_files
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
 from neurofmx.datasets.formats.matfile import read_mat, require_rows
-from neurofmx.recording import Recording, Signal, Source
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Signal, Source
+from neurofmx.recordings.task import Task
 
 CHECKSUMS = {
     "Position4DecodingOLE.mat": "440cc1fad21354d74973771b0c2d1bdf38a5338935550ec19b27d7ab7b1b9a65",

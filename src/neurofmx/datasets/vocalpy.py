@@ -8,10 +8,10 @@ from typing import ClassVar, final
 import numpy as np
 
 from neurofmx.datasets.access.distribution import fetch_distribution_members
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
 from neurofmx.datasets.formats.wav import read_wav
-from neurofmx.recording import Recording, Source, Trials
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Source, Trials
+from neurofmx.recordings.task import Task
 
 SHA256 = {
     "BM003.wav": "5fe922bc8bede71708a22261bc3df1c70f2939563d93b98dc8775b07cfbed77b",

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import ClassVar, final
 
 from neurofmx.datasets.access.repository import fetch_repository_files
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
 from neurofmx.datasets.formats.characters import read_characters
-from neurofmx.recording import Recording, Source
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.recordings.recording import Recording, Source
+from neurofmx.recordings.task import Task
 
 SHA256 = {
     "train.txt": "9e9fa1ad55b1c2c95b08e37dd8e653f638fac2c6de904b79e813611eefbc985f",

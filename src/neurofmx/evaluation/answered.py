@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurofmx.evaluation.context import Context, said_context
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.tokenizers.cutting.windows import Windows
 
 
 class Answered(NamedTuple):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from neurofmx.hdf5 import read_trees, write_trees
 from neurofmx.parts import GAP
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.recordings.hdf5 import read_trees, write_trees
+from neurofmx.tokenizers.cutting.windows import Windows
 
 
 def out_of_fold(windows: Windows, answer: Callable[[int], np.ndarray]) -> np.ndarray:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from neurofmx.evaluation.gate import interval
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 
 Scores = dict[str, dict[str, float]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurofmx.headline import as_values
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.tokenizers.cutting.windows import Windows
 
 
 def chance_outputs(windows: Windows, fold: int) -> np.ndarray:

@@ -14,13 +14,13 @@ from neurofmx.evaluation.answers import out_of_fold
 from neurofmx.evaluation.context import Context, lengths_of, text_answers
 from neurofmx.evaluation.perturb import noises
 from neurofmx.evaluation.robustness import Robustness
-from neurofmx.models.per_recording import load_decoder
+from neurofmx.models.fitted.per_recording import load_decoder
 from neurofmx.models.table import MODELS
-from neurofmx.tokenizers.windows import Windows
-from neurofmx.training.stored import load_arrays
+from neurofmx.tokenizers.cutting.windows import Windows
+from neurofmx.training.checkpoints.stored import load_arrays
 
 if TYPE_CHECKING:
-    from neurofmx.models.ngram import NgramDecoder
+    from neurofmx.models.fitted.ngram import NgramDecoder
 
 
 def classical_answers(

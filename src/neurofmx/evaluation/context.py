@@ -14,8 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from neurofmx.tokenizers.stretches import stretches
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.tokenizers.cutting.stretches import stretches
+from neurofmx.tokenizers.cutting.windows import Windows
 
 Answer = Callable[[np.ndarray, np.ndarray], np.ndarray]  # x (n, time, 1), y (n, time) -> log probabilities (n, time)
 Context = float | Literal["carried"]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurofmx.evaluation.redrawn import Redrawn, redrawn
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 
 
 class Interval(NamedTuple):

@@ -11,12 +11,12 @@ import numpy as np
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.gate import interval, paired_difference
 from neurofmx.evaluation.learning_curves import gap_said
-from neurofmx.models.linear import LinearConfig, LinearDecoder
+from neurofmx.models.fitted.linear import LinearConfig, LinearDecoder
 from neurofmx.parts import TEST
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
+from neurofmx.tokenizers.cutting.scaling import learn_scaling
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.joined import Joined
-from neurofmx.tokenizers.scaling import learn_scaling
-from neurofmx.tokenizers.windows import Windows
 
 
 class Told(NamedTuple):

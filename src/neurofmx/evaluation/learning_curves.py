@@ -10,7 +10,7 @@ import numpy as np
 
 from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE, WIDTH, save_figure
 from neurofmx.evaluation.gate import interval, paired_difference
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 
 FITTED = ("chance", "linear")  # what a network is held against
 

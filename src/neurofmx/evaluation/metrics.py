@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import softmax
 
 from neurofmx.headline import as_values, check_answers, headline, margin
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 
 __all__ = ["headline", "score"]
 

@@ -27,12 +27,12 @@ from neurofmx.layers.attention_meter import AttentionMeter
 from neurofmx.layers.inference import Precision, in_precision
 from neurofmx.layers.quantize import size_in_bytes
 from neurofmx.layers.spike_meter import SpikeMeter
-from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig
-from neurofmx.models.decoder import Decoder
+from neurofmx.models.decoding.build import build_decoder
+from neurofmx.models.decoding.decoder import Decoder
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.tokenizers.windows import Windows
-from neurofmx.training.checkpoint import load_checkpoint
+from neurofmx.training.checkpoints.checkpoint import load_checkpoint
 
 
 class Said(NamedTuple):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neurofmx.evaluation.robustness import Robustness, noise_name
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.tokenizers.cutting.windows import Windows
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

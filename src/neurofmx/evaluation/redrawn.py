@@ -19,7 +19,7 @@ from collections.abc import Callable
 import numpy as np
 
 from neurofmx.headline import as_values, check_answers, margin
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 
 # how often each draw holds each block (draws, blocks) -> score of each draw and seed (draws, seeds)
 Redrawn = Callable[[np.ndarray], np.ndarray]

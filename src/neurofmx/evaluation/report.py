@@ -10,7 +10,7 @@ import numpy as np
 from neurofmx.evaluation.gate import interval, paired_difference
 from neurofmx.evaluation.metrics import score
 from neurofmx.headline import headline
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 
 DIGITS = 6
 

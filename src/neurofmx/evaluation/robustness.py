@@ -17,8 +17,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from neurofmx.evaluation.gate import drawn_scores, percentiles
-from neurofmx.hdf5 import read_trees, write_trees
-from neurofmx.task import Task
+from neurofmx.recordings.hdf5 import read_trees, write_trees
+from neurofmx.recordings.task import Task
 
 Harmed = Mapping[str, np.ndarray]  # condition -> answers (seeds, n, width)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from neurofmx.task import LOWER_IS_BETTER
+from neurofmx.recordings.task import LOWER_IS_BETTER
 
 COLUMNS = (
     ("dataset", "---"),

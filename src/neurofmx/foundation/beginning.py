@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from neurofmx.foundation.held_out import check_unseen
-from neurofmx.models.decoder import Decoder
+from neurofmx.models.decoding.decoder import Decoder
 from neurofmx.models.foundation.decoder import NeuroFMxDecoder
 from neurofmx.models.foundation.start import Taken, begin
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.training.jobs import Beginning
 from neurofmx.training.pretrained import load_pretrained
 

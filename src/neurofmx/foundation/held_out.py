@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from neurofmx.parts import TRAIN, VALIDATION
-from neurofmx.tokenizers.origin import Origin
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.tokenizers.cutting.origin import Origin
+from neurofmx.tokenizers.cutting.windows import Windows
 
 
 class SeenError(ValueError):

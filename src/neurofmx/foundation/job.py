@@ -19,11 +19,11 @@ from neurofmx.foundation.held_out import sessions_of
 from neurofmx.foundation.options import PretrainOptions
 from neurofmx.foundation.pretrainer import Point, Pretrained, Pretrainer, loss_names
 from neurofmx.models.foundation.assembled import Assembled, assemble
-from neurofmx.models.neurofmx_config import NeurofmxConfig
+from neurofmx.models.foundation.config import NeurofmxConfig
+from neurofmx.tokenizers.cutting.windows import load_windows
 from neurofmx.tokenizers.joined import Joined
 from neurofmx.tokenizers.joining import together
-from neurofmx.tokenizers.windows import load_windows
-from neurofmx.training.checkpoint import save_checkpoint
+from neurofmx.training.checkpoints.checkpoint import save_checkpoint
 from neurofmx.training.key import key_of
 from neurofmx.training.lock import locked
 from neurofmx.training.pretrained import WEIGHTS

@@ -14,12 +14,12 @@ from tqdm import tqdm
 
 from neurofmx.foundation.missing import drop_modalities
 from neurofmx.models.configs import HeadConfig
+from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.foundation.joint import JointDecoder, build_joint
-from neurofmx.models.neurofmx_config import NeurofmxConfig
 from neurofmx.tokenizers.joined import Joined
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.training.batches import corrupt
-from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
+from neurofmx.training.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.key import key_of
 from neurofmx.training.lock import locked
 from neurofmx.training.loop import Progress, Trainer

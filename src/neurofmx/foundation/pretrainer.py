@@ -27,7 +27,7 @@ from neurofmx.models.foundation.assembled import Assembled
 from neurofmx.models.neurofmx import NeuralStates
 from neurofmx.tokenizers.masking import Masked
 from neurofmx.tokenizers.multi_sample import MultiSample
-from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
+from neurofmx.training.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.curves import Curve
 from neurofmx.training.kept_state import Weights, decayed, load_optimizer, optimizer_tensors, under
 from neurofmx.training.schedule import SCHEDULES

@@ -31,7 +31,7 @@ class SpikeMeter:
         """What every block did, as means over all windows seen; empty for a network without spikes.
 
         `rate`, `sparsity`, `population_sparsity`, `spikes_per_token` and `synops_per_token` are those of
-        `neurofmx.layers.spike_statistics`; `nj_per_token_*` is the estimate of `neurofmx.models.operations`, for the
+        `neurofmx.layers.spike_statistics`; `nj_per_token_*` is that of `neurofmx.models.hybrid.operations`, for the
         spikes, the neurons, their currents, the paths behind, and a readout of real numbers in place of the spikes.
         """
         return [{name: total / self._windows for name, total in block.items()} for block in self._blocks]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
-from neurofmx.models.hybrid_config import HybridConfig
+from neurofmx.models.hybrid.config import HybridConfig
+from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
 
 
 def integrate_cross_modal_attention(model: MambaLiquidSpikingNetwork, num_heads: int = 8) -> MambaLiquidSpikingNetwork:

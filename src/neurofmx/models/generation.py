@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from neurofmx.models.decoder import Decoder
-from neurofmx.models.token_head import TokenHead
+from neurofmx.models.decoding.decoder import Decoder
+from neurofmx.models.decoding.token_head import TokenHead
 from neurofmx.tokenizers.tokens import Sample
 
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from neurofmx.layers.mamba import MambaState
+from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.foundation.dynamics import Dynamics
 from neurofmx.models.foundation.perceiver_io import PerceiverEncoder
 from neurofmx.models.foundation.popt import PopulationTransformer
@@ -29,7 +30,6 @@ from neurofmx.models.foundation.registry import EmbeddingRegistry
 from neurofmx.models.foundation.step_grid import StepGrid, lay_out, origins, refuse_earlier, visible
 from neurofmx.models.foundation.streams import Streams, TokenSet
 from neurofmx.models.foundation.time_embedding import TimeEmbedding
-from neurofmx.models.neurofmx_config import NeurofmxConfig
 from neurofmx.tokenizers.multi_sample import MultiSample
 
 APART = 0.3  # spread of the first latents: as wide as the time they are added to, or all would ask the same

@@ -9,9 +9,9 @@ from typing import ClassVar, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
-from neurofmx.models.features.oscillations import Features, Flat
-from neurofmx.models.linear import STRENGTHS, ClassicalDecoder, tune
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.models.fitted.features.oscillations import Features, Flat
+from neurofmx.models.fitted.linear import STRENGTHS, ClassicalDecoder, tune
+from neurofmx.tokenizers.cutting.windows import Windows
 
 
 class PcaConfig(BaseModel):

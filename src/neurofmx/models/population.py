@@ -8,9 +8,9 @@ from neurofmx.layers.population_encoder import PopulationSpikingEncoder
 from neurofmx.layers.spike_code import EncodingScheme
 from neurofmx.layers.spike_encoder import SpikeEncoder
 from neurofmx.layers.threshold_distributions import ThresholdDistribution, threshold_factors
-from neurofmx.models.hybrid import MambaLiquidSpikingNetwork
-from neurofmx.models.hybrid_block import HybridBlock
-from neurofmx.models.hybrid_config import HybridConfig
+from neurofmx.models.hybrid.block import HybridBlock
+from neurofmx.models.hybrid.config import HybridConfig
+from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
 
 
 def integrate_population_coding(

@@ -7,11 +7,11 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from neurofmx.models.configs import LstmConfig, MambaConfig, TransformerConfig
-from neurofmx.models.hybrid_config import HybridConfig
-from neurofmx.models.linear import LinearConfig
-from neurofmx.models.neurofmx_config import NeurofmxConfig
+from neurofmx.models.fitted.linear import LinearConfig
+from neurofmx.models.foundation.config import NeurofmxConfig
+from neurofmx.models.hybrid.config import HybridConfig
 from neurofmx.models.pca import PcaConfig
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 
 
 class Family(NamedTuple):
@@ -41,9 +41,11 @@ class Family(NamedTuple):
 
 
 MODELS: dict[str, Family] = {
-    "hybrid": Family(HybridConfig, network="neurofmx.models.hybrid:MambaLiquidSpikingNetwork"),
+    "hybrid": Family(HybridConfig, network="neurofmx.models.hybrid.network:MambaLiquidSpikingNetwork"),
     "linear": Family(
-        LinearConfig, classical="neurofmx.models.linear:LinearDecoder", text="neurofmx.models.ngram:NgramDecoder"
+        LinearConfig,
+        classical="neurofmx.models.fitted.linear:LinearDecoder",
+        text="neurofmx.models.fitted.ngram:NgramDecoder",
     ),
     "lstm": Family(LstmConfig, network="neurofmx.models.lstm:Lstm"),
     "mamba": Family(MambaConfig, network="neurofmx.models.mamba:MambaStack"),

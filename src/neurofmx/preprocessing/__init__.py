@@ -25,7 +25,7 @@ from neurofmx.preprocessing import (
     video,
     vocalization,
 )
-from neurofmx.recording import Recording
+from neurofmx.recordings.recording import Recording
 
 __all__ = ["PREPROCESS", "Preprocessing"]
 

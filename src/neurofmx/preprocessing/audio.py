@@ -11,7 +11,7 @@ from pydantic import Field
 
 from neurofmx.preprocessing.steps.sound import SoundOptions, mel_levels, mono, usable
 from neurofmx.preprocessing.steps.spectra import on_frames
-from neurofmx.recording import Recording
+from neurofmx.recordings.recording import Recording
 
 
 class AudioOptions(SoundOptions):

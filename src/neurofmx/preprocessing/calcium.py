@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from neurofmx.preprocessing.steps.alignment import aligned
 from neurofmx.preprocessing.steps.checks import Bad, drop_channels, screen
 from neurofmx.preprocessing.steps.smoothing import Smoothing, reach, smoothed
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 NEUROPIL = "neuropil"  # signal of the tissue around each cell, where a recording has it
 GROUP = 32  # cells that are cleaned at a time, in double precision

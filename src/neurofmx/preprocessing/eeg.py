@@ -9,7 +9,7 @@ from pydantic import Field
 from neurofmx.preprocessing.steps.montage import Reference
 from neurofmx.preprocessing.steps.voltage import clean
 from neurofmx.preprocessing.steps.voltage_options import Hertz, VoltageOptions
-from neurofmx.recording import Recording
+from neurofmx.recordings.recording import Recording
 
 
 class EegOptions(VoltageOptions):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from neurofmx.preprocessing.steps.atlas import SCHAEFER, Atlas, load_atlas
 from neurofmx.preprocessing.steps.checks import Bad, screen
 from neurofmx.preprocessing.steps.confounds import choose, regress_out
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 _ORDER = 5  # of the Butterworth high-pass, run forwards and backwards
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from neurofmx.recording import Recording
+from neurofmx.recordings.recording import Recording
 
 # share of red, green and blue in brightness, ITU-R BT.601
 _BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from neurofmx.preprocessing.steps.voltage import clean
 from neurofmx.preprocessing.steps.voltage_options import VoltageOptions
-from neurofmx.recording import Recording
+from neurofmx.recordings.recording import Recording
 
 
 class LfpOptions(VoltageOptions):

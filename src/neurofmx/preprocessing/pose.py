@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neurofmx.preprocessing.steps.checks import Bad
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 MEASURED = "pose_measured"  # name of the mask beside the pose
 _log = logging.getLogger(__name__)

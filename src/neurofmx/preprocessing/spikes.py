@@ -13,7 +13,7 @@ from neurofmx.preprocessing.steps.alignment import aligned, shared_span
 from neurofmx.preprocessing.steps.checks import Bad, drop_channels, screen
 from neurofmx.preprocessing.steps.smoothing import Smoothing, reach, smoothed
 from neurofmx.preprocessing.steps.units import UnitOptions, unfit
-from neurofmx.recording import Events, Recording, Signal
+from neurofmx.recordings.recording import Events, Recording, Signal
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 TRAINING = "train"  # the session that the vocabulary is learnt from
 UNKNOWN, LINE_END = "<unk>", "<eos>"

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from neurofmx.preprocessing.steps.sound import SoundOptions, mono, usable
 from neurofmx.preprocessing.steps.spectra import band_power, decibels, linear_weights, on_frames
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 
 class UltrasonicOptions(SoundOptions):

@@ -9,9 +9,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from neurofmx.film import Frame, frame_rate, frames, scaled
 from neurofmx.preprocessing.steps.alignment import aligned, shared_span
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.film import Frame, frame_rate, frames, scaled
+from neurofmx.recordings.recording import Recording, Signal
 
 FILM = "film"  # name of the array that holds the path of a film that is yet to be decoded
 _ROUNDING = 1e-6  # s: time stamps of films are rounded

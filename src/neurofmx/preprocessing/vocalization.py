@@ -11,7 +11,7 @@ from pydantic import Field
 from neurofmx.preprocessing.steps.pitch import yin
 from neurofmx.preprocessing.steps.sound import SoundOptions, mel_levels, mono, usable
 from neurofmx.preprocessing.steps.spectra import cepstrum, on_frames
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 
 class VocalizationOptions(SoundOptions):

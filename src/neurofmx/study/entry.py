@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurofmx.hdf5 import read_trees, write_trees
-from neurofmx.task import Task
+from neurofmx.recordings.hdf5 import read_trees, write_trees
+from neurofmx.recordings.task import Task
 
 
 class Truth(NamedTuple):

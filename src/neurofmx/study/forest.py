@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from neurofmx.atomic import atomic
 from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE
+from neurofmx.recordings.task import LOWER_IS_BETTER
 from neurofmx.study.scoreboard import Report, rows_of
-from neurofmx.task import LOWER_IS_BETTER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from neurofmx.parts import TEST, TRAIN, VALIDATION
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
+from neurofmx.tokenizers.cutting.origin import Origin
+from neurofmx.tokenizers.cutting.windows import Fold, Windows
 from neurofmx.tokenizers.multi_sample import MultiSample
-from neurofmx.tokenizers.origin import Origin
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.tokenizers.windows import Fold, Windows
 
 ABSENT = -1  # window of a row that lacks the stream
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from neurofmx.parts import GAP, TEST, TRAIN, VALIDATION
 from neurofmx.preprocessing.splits import check_no_leak
+from neurofmx.tokenizers.cutting.origin import Origin, same_recording
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.joined import ABSENT, Joined
-from neurofmx.tokenizers.origin import Origin, same_recording
-from neurofmx.tokenizers.windows import Windows
 
 _UNSET = -9  # part of a row that no stream has spoken for yet
 BORDER = 0.1  # share of a fold's tested rows that two streams may put into different parts, at the borders of blocks

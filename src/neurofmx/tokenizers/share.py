@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from neurofmx.parts import GAP, TRAIN, VALIDATION
-from neurofmx.tokenizers.scaling import learn_scaling
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.tokenizers.cutting.scaling import learn_scaling
+from neurofmx.tokenizers.cutting.windows import Windows
 
 
 def with_share(windows: Windows, share: float, *, seed: int = 0) -> Windows:

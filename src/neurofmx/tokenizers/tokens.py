@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.tokenizers.cutting.windows import Windows
 
 
 class Layout(NamedTuple):

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.tokenizers.windows import Windows
 from neurofmx.training.curriculum import shortest
 
 

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.tokenizers.windows import Windows
 from neurofmx.training.options import TrainOptions
 
 

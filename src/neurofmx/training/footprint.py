@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from neurofmx.models.decoder import Decoder
+from neurofmx.models.decoding.decoder import Decoder
 from neurofmx.tokenizers.tokens import Sample
 
 _COPIES = 4  # of every weight: itself, its gradient, and AdamW's two moments

@@ -154,7 +154,7 @@ def _worker_modules(family: str) -> list[str]:
 
 def _train(recipe: Recipe, fold: int, seed: int, folder: Path) -> Trained:
     """One fold with one seed, in a worker; a finished one is only read."""
-    from neurofmx.training.checkpoint import load_checkpoint
+    from neurofmx.training.checkpoints.checkpoint import load_checkpoint
     from neurofmx.training.one_job import fit
 
     home = folder / f"fold{fold}_seed{seed}"

@@ -17,12 +17,12 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from neurofmx.models.decoder import Decoder
+from neurofmx.models.decoding.decoder import Decoder
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.training.activity import Activity, measured
 from neurofmx.training.auxiliary import auxiliary_offers, taken
 from neurofmx.training.batches import Batches, corrupt
-from neurofmx.training.checkpoint import load_checkpoint, save_checkpoint
+from neurofmx.training.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.class_weights import balanced
 from neurofmx.training.curriculum import beginnings, stage_is_over, stages
 from neurofmx.training.curves import Curve

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from neurofmx.atomic import atomic
-from neurofmx.models.build import build_decoder
+from neurofmx.models.decoding.build import build_decoder
+from neurofmx.tokenizers.cutting.windows import Windows, load_windows, open_windows
 from neurofmx.tokenizers.share import with_share
-from neurofmx.tokenizers.windows import Windows, load_windows, open_windows
 from neurofmx.training.batches import Batches
-from neurofmx.training.checkpoint import save_checkpoint
+from neurofmx.training.checkpoints.checkpoint import save_checkpoint
 from neurofmx.training.footprint import step_memory
 from neurofmx.training.loop import Trainer
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from neurofmx.training.checkpoint import load_checkpoint
+from neurofmx.training.checkpoints.checkpoint import load_checkpoint
 
 WEIGHTS = "weights.safetensors"
 

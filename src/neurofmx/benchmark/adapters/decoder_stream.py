@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurofmx.models.decoder import Decoder
-from neurofmx.models.head import Head
+from neurofmx.models.decoding.decoder import Decoder
+from neurofmx.models.decoding.head import Head
 from neurofmx.tokenizers.tokens import Sample
 
 

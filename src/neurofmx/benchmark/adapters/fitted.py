@@ -12,11 +12,11 @@ import numpy as np
 
 from neurofmx.benchmark.adapters.stored import stored_answers
 from neurofmx.benchmark.protocol import NoStatesError
-from neurofmx.models.per_recording import PerRecording, load_decoder
+from neurofmx.models.fitted.per_recording import PerRecording, load_decoder
 from neurofmx.models.table import MODELS
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.tokenizers.windows import Windows
-from neurofmx.training.stored import load_arrays
+from neurofmx.training.checkpoints.stored import load_arrays
 
 
 class FrozenFeatures:

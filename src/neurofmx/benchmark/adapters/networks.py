@@ -13,13 +13,13 @@ from torch import Tensor
 from neurofmx.benchmark.adapters.decoder_stream import DecoderStream
 from neurofmx.benchmark.adapters.stored import stored_answers
 from neurofmx.benchmark.protocol import NotTrainedError
-from neurofmx.models.build import build_decoder
 from neurofmx.models.configs import HeadConfig
-from neurofmx.models.decoder import Decoder
+from neurofmx.models.decoding.build import build_decoder
+from neurofmx.models.decoding.decoder import Decoder
 from neurofmx.models.table import MODELS
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample, Tokens
-from neurofmx.tokenizers.windows import Windows
-from neurofmx.training.checkpoint import load_checkpoint
+from neurofmx.training.checkpoints.checkpoint import load_checkpoint
 
 
 class FrozenDecoder:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from neurofmx.evaluation.answers import load_answers
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.tokenizers.cutting.windows import Windows
 
 
 def stored_answers(scores: Path | None, windows: Windows, model: str, *, seeds: int | None = None) -> np.ndarray | None:

@@ -21,9 +21,9 @@ from neurofmx.benchmark.reading import Reading
 from neurofmx.evaluation.gate import drawn_scores
 from neurofmx.evaluation.metrics import score
 from neurofmx.headline import as_values
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.tokenizers.windows import Windows
 
 
 class Shuffled(NamedTuple):

@@ -19,7 +19,7 @@ from neurofmx.benchmark.metrics.dimensionality import dimensions_for, explained_
 from neurofmx.benchmark.metrics.silhouette import silhouettes
 from neurofmx.benchmark.probe import pooled
 from neurofmx.benchmark.protocol import States
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.tokenizers.cutting.windows import Windows
 
 MOST = 4000  # states that the directions are counted of
 COMPONENTS = 20  # of explained variance that are kept

@@ -24,7 +24,7 @@ from neurofmx.benchmark.metrics.correlation import pearson
 from neurofmx.benchmark.probe import fit_probe
 from neurofmx.benchmark.protocol import Reconstructs, States, as_array, encode
 from neurofmx.benchmark.reading import Reading
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 from neurofmx.tokenizers.tokens import Sample
 
 WIDEST = 4000  # numbers of neighbouring patches that the linear model reads at most

@@ -20,9 +20,9 @@ from neurofmx.benchmark.entry import absent, entry
 from neurofmx.benchmark.material import Material
 from neurofmx.benchmark.probe import fit_probe
 from neurofmx.benchmark.reading import Reading
-from neurofmx.models.linear import LinearConfig, LinearDecoder
-from neurofmx.models.per_recording import fit_decoder
-from neurofmx.tokenizers.windows import Windows
+from neurofmx.models.fitted.linear import LinearConfig, LinearDecoder
+from neurofmx.models.fitted.per_recording import fit_decoder
+from neurofmx.tokenizers.cutting.windows import Windows
 
 MOST = 6  # recordings that are left out in turn
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from neurofmx.atomic import atomic
 from neurofmx.datasets.access.fetch import fetch_piece
 from neurofmx.datasets.access.repository import HOST, require_commit
-from neurofmx.datasets.checksum import require
+from neurofmx.datasets.shared.checksum import require
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that the format knows: the same files must give the same bytes
 _CONNECTIONS = 4

@@ -18,7 +18,7 @@ from urllib3.util import Retry
 from neurofmx.atomic import atomic
 from neurofmx.datasets.access.fetch import WAY_OUT, fetch_cached
 from neurofmx.datasets.access.unpack import require_inside
-from neurofmx.datasets.checksum import matches, require
+from neurofmx.datasets.shared.checksum import matches, require
 
 
 def fetch_distribution_members(

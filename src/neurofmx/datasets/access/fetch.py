@@ -17,7 +17,7 @@ from filelock import FileLock
 from neurofmx.atomic import atomic
 from neurofmx.datasets.access.politeness import heed, turn, unknown_host
 from neurofmx.datasets.access.progress import Meter
-from neurofmx.datasets.checksum import matches, require
+from neurofmx.datasets.shared.checksum import matches, require
 
 WAY_OUT = (
     "check the network, or name a mirror that holds the file: set NEUROFMX_MIRROR or download.mirror to its "

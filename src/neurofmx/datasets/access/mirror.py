@@ -9,7 +9,7 @@ from pathlib import Path
 from neurofmx.atomic import atomic
 from neurofmx.datasets.access.fetch import fetch
 from neurofmx.datasets.access.progress import copy_file
-from neurofmx.datasets.checksum import require
+from neurofmx.datasets.shared.checksum import require
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from neurofmx.atomic import atomic
 from neurofmx.datasets.access.fetch import ask_for_rest, persist
-from neurofmx.datasets.checksum import matches, sha256_of
+from neurofmx.datasets.shared.checksum import matches, sha256_of
 
 
 def fetch_unpinned(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from neurofmx.recording import Trials
+from neurofmx.recordings.recording import Trials
 
 ABSENT = ("n/a", "")  # how BIDS writes a value that is not known
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neurofmx.recording import Signal
+from neurofmx.recordings.recording import Signal
 
 
 def read_characters(path: Path) -> Signal:

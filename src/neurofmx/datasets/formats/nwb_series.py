@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from neurofmx.timeline import Signal, Trials
+from neurofmx.recordings.timeline import Signal, Trials
 
 Node = Any  # a group or dataset of h5py, whose types do not tell which one a path leads to
 _UNITS = {"volts": "V", "volt": "V", "v": "V"}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurofmx.timeline import Trials
+from neurofmx.recordings.timeline import Trials
 
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6, "unknown": 1.0}
 TOLERANCE = 1e-3  # s; headers hold single precision

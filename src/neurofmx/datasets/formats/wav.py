@@ -9,7 +9,7 @@ from typing import IO
 import numpy as np
 import scipy  # loads scipy.io when it is used
 
-from neurofmx.recording import Signal
+from neurofmx.recordings.recording import Signal
 
 
 def read_wav(file: Path | IO[bytes], *, name: str) -> Signal:

@@ -15,14 +15,14 @@ from pydantic import Field, field_validator
 
 from neurofmx.atomic import atomic
 from neurofmx.datasets.access.progress import copy_file
-from neurofmx.datasets.base import Dataset, Expected, Modality, Split
-from neurofmx.datasets.checksum import matches, sha256_of
 from neurofmx.datasets.own.clock import on_clock_of, target_signal
 from neurofmx.datasets.own.intervals import Labelled, require_classes
 from neurofmx.datasets.own.options import Division, Target
 from neurofmx.datasets.own.refusal import Refused, listed, reading
-from neurofmx.recording import Events, Recording, Signal, Source
-from neurofmx.task import Task
+from neurofmx.datasets.shared.base import Dataset, Expected, Modality, Split
+from neurofmx.datasets.shared.checksum import matches, sha256_of
+from neurofmx.recordings.recording import Events, Recording, Signal, Source
+from neurofmx.recordings.task import Task
 
 SIGNALS: dict[str, str] = {"fmri": "bold"}  # all others are named as their modality
 NOBODY = "unknown"

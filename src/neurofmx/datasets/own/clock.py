@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from neurofmx.datasets.own.refusal import Refused
-from neurofmx.recording import Signal
-from neurofmx.task import TaskKind
-from neurofmx.timeline import interpolate
+from neurofmx.recordings.recording import Signal
+from neurofmx.recordings.task import TaskKind
+from neurofmx.recordings.timeline import interpolate
 
 JITTER = 0.02  # of a sample: time stamps this close to a regular clock are one
 

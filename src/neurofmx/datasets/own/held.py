@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from neurofmx.datasets.own.refusal import Refused, reading
-from neurofmx.lazy import Lazy
+from neurofmx.recordings.lazy import Lazy
 
 
 @final

@@ -10,7 +10,7 @@ import numpy as np
 
 from neurofmx.datasets.own.options import label_text
 from neurofmx.datasets.own.refusal import Refused, listed
-from neurofmx.recording import Trials
+from neurofmx.recordings.recording import Trials
 
 _log = logging.getLogger(__name__)
 

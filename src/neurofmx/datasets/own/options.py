@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from neurofmx.datasets.base import Split
-from neurofmx.task import Task, TaskKind
+from neurofmx.datasets.shared.base import Split
+from neurofmx.recordings.task import Task, TaskKind
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from neurofmx.datasets.own.held import Held
 from neurofmx.datasets.own.refusal import Refused, choose, listed
-from neurofmx.recording import Signal
+from neurofmx.recordings.recording import Signal
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from torch import nn
 
+from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.foundation.decoder import STEPS
 from neurofmx.models.foundation.heads import NeuroFMxHeads
 from neurofmx.models.foundation.streams import Stream
 from neurofmx.models.neurofmx import NeuroFMx
-from neurofmx.models.neurofmx_config import NeurofmxConfig
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.joined import Joined, Known
 from neurofmx.tokenizers.table import build_tokenizer, default_tokenizer
 from neurofmx.tokenizers.tokens import Layout
-from neurofmx.tokenizers.windows import Windows
 
 
 class Assembled(nn.Module):

@@ -6,7 +6,7 @@ from typing import final
 
 from torch import Tensor
 
-from neurofmx.models.head import Head
+from neurofmx.models.decoding.head import Head
 
 
 @final

@@ -8,18 +8,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from neurofmx.models.build import build_head
 from neurofmx.models.configs import HeadConfig
-from neurofmx.models.decoder import Decoder
+from neurofmx.models.decoding.build import build_head
+from neurofmx.models.decoding.decoder import Decoder
+from neurofmx.models.decoding.head import Head
+from neurofmx.models.decoding.token_head import TokenHead
+from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.foundation.streams import Stream
-from neurofmx.models.head import Head
 from neurofmx.models.neurofmx import NeuroFMx, StreamState
-from neurofmx.models.neurofmx_config import NeurofmxConfig
-from neurofmx.models.token_head import TokenHead
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.table import build_tokenizer, default_tokenizer
 from neurofmx.tokenizers.tokens import Layout, Sample, Tokenizer
-from neurofmx.tokenizers.windows import Windows
 
 STEPS = 16  # most steps of a window where the config names no step; a text has one a token
 
@@ -80,7 +80,7 @@ def _behind(sample: Sample, before: Tensor) -> Sample:
 
 
 def build_neurofmx(config: NeurofmxConfig, head: HeadConfig, windows: Windows, *, fold: int) -> NeuroFMxDecoder:
-    """A freshly initialised decoder for one fold of a dataset; arguments as of `neurofmx.models.build.build_decoder`.
+    """A freshly initialised decoder for one fold of a dataset; arguments as of `decoding.build.build_decoder`.
 
     Sessions get embeddings where each has channels of its own: every fold then trains on all of them.
     """

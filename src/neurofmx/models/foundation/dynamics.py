@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from neurofmx.kernels.path import computed_by
 from neurofmx.layers.mamba import MambaState
 from neurofmx.layers.mamba_block import MambaBlock
+from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.foundation.recompute import called
-from neurofmx.models.neurofmx_config import NeurofmxConfig
 
 
 class Dynamics(nn.Module):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from neurofmx.models.configs import HeadConfig
+from neurofmx.models.decoding.pooling import MeanPool
 from neurofmx.models.foundation.behaviour import BehaviourDecoder
+from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.foundation.contrastive import ContrastiveProjection
 from neurofmx.models.foundation.domain import DomainBranch
 from neurofmx.models.foundation.readout import SignalReadout
 from neurofmx.models.neurofmx import NeuralStates
-from neurofmx.models.neurofmx_config import NeurofmxConfig
-from neurofmx.models.pooling import MeanPool
-from neurofmx.task import Task
+from neurofmx.recordings.task import Task
 
 
 class NeuroFMxHeads(nn.Module):

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from neurofmx.models.configs import HeadConfig
+from neurofmx.models.decoding.head import Head
 from neurofmx.models.foundation.assembled import assemble
-from neurofmx.models.head import Head
+from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.neurofmx import NeuroFMx
-from neurofmx.models.neurofmx_config import NeurofmxConfig
 from neurofmx.tokenizers.joined import Joined
 from neurofmx.tokenizers.multi_sample import MultiSample
 

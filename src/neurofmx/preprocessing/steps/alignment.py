@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from neurofmx.recording import Recording, Signal
-from neurofmx.timeline import interpolate
+from neurofmx.recordings.recording import Recording, Signal
+from neurofmx.recordings.timeline import interpolate
 
 
 def resample(signal: Signal, times: np.ndarray) -> np.ndarray:

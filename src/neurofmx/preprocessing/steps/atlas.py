@@ -12,7 +12,7 @@ import requests
 
 from neurofmx.datasets.access.fetch import WAY_OUT
 from neurofmx.datasets.access.mirror import take_from_mirror
-from neurofmx.datasets.checksum import matches, require
+from neurofmx.datasets.shared.checksum import matches, require
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image

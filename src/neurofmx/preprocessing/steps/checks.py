@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from neurofmx.lazy import columns, pieces
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.lazy import columns, pieces
+from neurofmx.recordings.recording import Recording, Signal
 
 Bad = Literal["error", "drop"]
 _log = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ from typing import Any, final
 
 import numpy as np
 
-from neurofmx.lazy import Lazy
 from neurofmx.preprocessing.steps.fir import Resampling, Step, total_reach
 from neurofmx.preprocessing.steps.gaps import Gap, bridge, widened
 from neurofmx.preprocessing.steps.montage import Montage, Reference, subtract_mean
+from neurofmx.recordings.lazy import Lazy
 
 BLOCK = 2**24  # values of the recording that are cleaned at a time: 128 MiB of float64
 _TILE = 256  # rows and columns of a matrix that fit the processor's cache

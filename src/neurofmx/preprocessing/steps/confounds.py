@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from neurofmx.recording import Recording
+from neurofmx.recordings.recording import Recording
 
 SIGNAL = "confounds"
 _LEAST = 1e-10  # of the largest singular value: below it, a combination of columns is rounding

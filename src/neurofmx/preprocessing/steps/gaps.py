@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy  # loads scipy.ndimage when it is used
 
-from neurofmx.lazy import pieces
+from neurofmx.recordings.lazy import pieces
 
 
 class Gap(NamedTuple):

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from neurofmx.preprocessing.steps.checks import Bad, screen
 from neurofmx.preprocessing.steps.spectra import SpectrumOptions, band_power, decibels, mel_weights
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 
 class SoundOptions(SpectrumOptions):

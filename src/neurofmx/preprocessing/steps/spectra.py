@@ -17,7 +17,7 @@ import scipy  # loads scipy.signal, half a second, when it is used
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neurofmx.preprocessing.steps.alignment import aligned
-from neurofmx.recording import Recording, Signal
+from neurofmx.recordings.recording import Recording, Signal
 
 _BLOCK = 1024  # frames that are in memory at once
 

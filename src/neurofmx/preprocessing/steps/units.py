@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from neurofmx.recording import Events, Recording, Signal
+from neurofmx.recordings.recording import Events, Recording, Signal
 
 SLICES = 100  # parts of a recording in which presence is asked for
 

@@ -12,15 +12,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurofmx.lazy import is_lazy
 from neurofmx.preprocessing.steps.checks import complaint
 from neurofmx.preprocessing.steps.cleaned import Cleaned, Plan
 from neurofmx.preprocessing.steps.fir import Resampling, Step, band_pass, envelope, notch
 from neurofmx.preprocessing.steps.gaps import Found, survey
 from neurofmx.preprocessing.steps.montage import montage
 from neurofmx.preprocessing.steps.voltage_options import VoltageOptions
-from neurofmx.recording import Recording, Signal
-from neurofmx.timeline import interpolate
+from neurofmx.recordings.lazy import is_lazy
+from neurofmx.recordings.recording import Recording, Signal
+from neurofmx.recordings.timeline import interpolate
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What datasets share: their contract, archives, generated recordings, checksums, manifests."""

@@ -1,0 +1,1 @@
+"""From windows to an answer: tokenizer, backbone, head, put together for a dataset."""

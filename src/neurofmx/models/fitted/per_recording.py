@@ -1,0 +1,98 @@
+"""A linear model for each recording, where each has its own channels: what one says does not hold for another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from pydantic import BaseModel
+
+from neurofmx.models.fitted.linear import ClassicalDecoder
+from neurofmx.parts import GAP
+from neurofmx.tokenizers.cutting.windows import Windows
+
+
+class PerRecording:
+    """Classical decoders side by side, one a recording, in the order of `Windows.group`.
+
+    Args:
+        decoders: A fitted decoder for each recording.
+    """
+
+    PREFIX: ClassVar[str] = "recording-"
+
+    def __init__(self, decoders: Sequence[ClassicalDecoder]) -> None:
+        self.decoders = tuple(decoders)
+
+    @property
+    def parameters(self) -> int:
+        """Fitted numbers of all."""
+        return sum(decoder.parameters for decoder in self.decoders)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that the decoders know, by recording and name."""
+        return {
+            f"{self.PREFIX}{number}.{name}": array
+            for number, decoder in enumerate(self.decoders)
+            for name, array in decoder.arrays().items()
+        }
+
+    def answer(self, windows: Windows, fold: int, index: np.ndarray) -> np.ndarray:
+        """Answer windows `index` of a fold, each by its recording's decoder, shape `(index, task.width)`."""
+        outputs = np.empty((len(index), windows.task.width))
+        for number, decoder in enumerate(self.decoders):
+            mine = np.flatnonzero(windows.group[index] == number)
+            if len(mine):
+                outputs[mine] = decoder.predict(windows.scaled(fold, index[mine])[..., windows.present[number]])
+        return outputs
+
+
+def fit_decoder(
+    kind: type[ClassicalDecoder], windows: Windows, fold: int, config: BaseModel
+) -> ClassicalDecoder | PerRecording:
+    """Fit one decoder for all recordings, or one for each where each has its own channels.
+
+    Args:
+        kind: Class of the decoder.
+        windows: Windows of one dataset.
+        fold: Fold, 0 to `windows.folds - 1`.
+        config: Settings of the decoder.
+
+    Returns:
+        A fitted decoder; `answer` and `arrays` are the same for both.
+
+    Raises:
+        ValueError: If a recording has no training or validation window, or lacks a class in them.
+    """
+    if windows.montage == "same":
+        return kind.fit(windows, fold, config)
+    return PerRecording([kind.fit(_alone(windows, number), fold, config) for number in range(len(windows.present))])
+
+
+def load_decoder(kind: type[ClassicalDecoder], arrays: Mapping[str, np.ndarray]) -> ClassicalDecoder | PerRecording:
+    """Rebuild what `fit_decoder` gave from its `arrays()`; raises ValueError if they are not of that kind."""
+    if not any(name.startswith(PerRecording.PREFIX) for name in arrays):
+        return kind.from_arrays(arrays)
+    parts: dict[int, dict[str, np.ndarray]] = {}
+    for name, array in arrays.items():
+        number, _, inner = name.removeprefix(PerRecording.PREFIX).partition(".")
+        parts.setdefault(int(number), {})[inner] = array
+    return PerRecording([kind.from_arrays(parts[number]) for number in sorted(parts)])
+
+
+def _alone(windows: Windows, number: int) -> Windows:
+    """The windows with all other recordings left out, in the columns and the scale of this one."""
+    there = windows.present[number]
+    return replace(
+        windows,
+        x=windows.x[..., there],
+        split=np.where(windows.group == number, windows.split, GAP),
+        mean=windows.mean[:, number, there],
+        std=windows.std[:, number, there],
+        montage="same",
+        present=np.ones((len(windows.present), int(there.sum())), bool),
+        positions=windows.positions[:, there],
+        channels=tuple(name for name, kept in zip(windows.channels, there, strict=True) if kept),
+    )

@@ -1,0 +1,1 @@
+"""The hybrid network: settings, block, integration of its paths, streaming."""

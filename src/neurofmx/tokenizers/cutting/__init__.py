@@ -1,0 +1,1 @@
+"""From a recording to windows: cut, split, scaled, joined to a montage."""

@@ -1,0 +1,1 @@
+"""What training leaves: weights, settings, and facts about them."""
