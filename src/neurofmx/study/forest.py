@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 MARKS = ("o", "s", "^", "D", "v", "P")  # beside the colours, for those who print in grey
 WIDTH, LINE, AROUND = 7.5, 0.42, 1.4  # inches
+# lines of the grid and what stands below them: far from 0 they lie too close for a label each
+TICKS = {-1: "-1", -0.5: "", -0.2: "", -0.1: "-0.1", -0.05: "-0.05", 0: "linear", 0.05: "+0.05", 0.1: "+0.1"}
+TICKS |= {0.2: "", 0.5: "", 1: "+1"}
 
 
 def forest(reports: Iterable[Report], path: Path, *, datasets: Mapping[str, str], models: Sequence[str]) -> None:
@@ -73,10 +76,9 @@ def difference(report: Report) -> tuple[float, float, float]:
 def _frame(panel: Axes, labels: Sequence[str]) -> None:
     """Axes; equal steps near 0, where most differences lie, and shrinking ones beyond."""
     panel.set_xscale("symlog", linthresh=0.1, linscale=2)
-    ticks = [-1, -0.5, -0.2, -0.1, -0.05, 0, 0.05, 0.1, 0.2, 0.5, 1]
     low, high = panel.get_xlim()
-    panel.set_xticks([tick for tick in ticks if low <= tick <= high])
-    panel.xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "linear")
+    ticks = [tick for tick in TICKS if low <= tick <= high]
+    panel.set_xticks(ticks, [TICKS[tick] for tick in ticks])
     panel.minorticks_off()
     panel.set_xlabel("difference to the linear model; of a perplexity the share by which it is lower")
     panel.set_yticks(range(len(labels)), labels, fontsize=9)

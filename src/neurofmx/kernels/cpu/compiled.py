@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,10 @@ from filelock import FileLock
 from numba.core import caching
 
 _PATIENCE = 30  # seconds to wait for another process that saves
+# Functions made by one factory would have one name. In machine code a number that counts the functions of the process
+# keeps them apart, and code that two processes have saved has the same number for different ones: whoever loads both
+# gets one of them twice. So they are numbered in the order in which their module makes them.
+_MADE: dict[tuple[str, str], Iterator[int]] = defaultdict(count)
 
 
 def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -37,6 +43,8 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
+        if "<locals>" in function.__qualname__:
+            function.__qualname__ = f"{function.__qualname__}_{next(_MADE[function.__module__, function.__qualname__])}"
         compiled: Any = numba.njit(**options)(function)
         if cache:
             compiled._cache = _Cache(function)
