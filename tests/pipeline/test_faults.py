@@ -67,7 +67,7 @@ def checkpoints(checkout: Checkout) -> dict[str, bytes]:
 def test_a_killed_training_resumes_to_the_same_bytes(sandbox: Checkout) -> None:
     sandbox.run("python", "pipeline/04_train.py", "digits", "lstm")
     whole = checkpoints(sandbox)
-    assert len(whole) == 11, "best and last weights of five folds, and the curve"
+    assert len(whole) == 12, "best and last weights of five folds, the curve and the settings"
     assert not list((sandbox.root / ".resume").glob("*/fold*")), "what is kept is forgotten at the end"
 
     process = start(sandbox, "pipeline/04_train.py", "digits", "lstm")
