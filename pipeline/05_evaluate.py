@@ -15,7 +15,6 @@ from neurofmx.evaluation.by_length import Scores, by_context, by_length
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.report import Cost, Provenance, report, rounded
 from neurofmx.evaluation.robustness import load_harmed, robustness_report, save_harmed
-from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
 from neurofmx.tokenizers.cutting.windows import Windows, load_windows
 from neurofmx.training.checkpoints.settings import load_settings
@@ -88,35 +87,22 @@ def main(params: Params, dataset: str, model: str) -> None:
 
 def answers_of(params: Params, windows: Windows, checkpoints: Path) -> Answered:
     """What a trained model says of the tested windows."""
-    chosen, asked = load_settings(checkpoints), params.evaluate
-    if MODELS[chosen.family].classical:
+    asked = params.evaluate
+    how: dict[str, Any] = {
+        "context": asked.text_context,
+        "robustness": asked.robustness,
+        "lengths": asked.text_lengths,
+    }
+    if MODELS[load_settings(checkpoints).family].classical:
         from neurofmx.evaluation.classical import classical_answers
 
-        return classical_answers(
-            chosen.family,
-            windows,
-            checkpoints,
-            context=asked.text_context,
-            robustness=asked.robustness,
-            lengths=asked.text_lengths,
-        )
+        return classical_answers(windows, checkpoints, **how)
     import torch
 
     from neurofmx.evaluation.networks import network_answers
 
     torch.set_num_threads(params.train.threads)
-    return network_answers(
-        chosen.family,
-        chosen.config,
-        chosen.head or HeadConfig(),
-        windows,
-        checkpoints,
-        seeds=asked.seeds,
-        context=asked.text_context,
-        precision=asked.precision,
-        robustness=asked.robustness,
-        lengths=asked.text_lengths,
-    )
+    return network_answers(windows, checkpoints, seeds=asked.seeds, precision=asked.precision, **how)
 
 
 def lengths_of(params: Params, windows: Windows, answered: Answered) -> Scores:

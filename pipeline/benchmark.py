@@ -80,12 +80,10 @@ def trained(params: Params, models: str | None) -> dict[str, Any]:
     names = models.split(",") if models else ["model", *params.run.compare]
     found: dict[str, Any] = {}
     for name in names:
-        chosen = params.named(name)
-        if MODELS[chosen.family].classical:
-            found[name] = FittedModel(name, chosen.family, CHECKPOINTS, SCORES)
+        if MODELS[params.named(name).family].classical:
+            found[name] = FittedModel(name, CHECKPOINTS, SCORES)
         else:
-            seeds = params.evaluate.seeds
-            found[name] = TrainedNetwork(name, chosen.family, chosen.config, params.head_of, seeds, CHECKPOINTS, SCORES)
+            found[name] = TrainedNetwork(name, params.evaluate.seeds, CHECKPOINTS, SCORES)
     return found
 
 

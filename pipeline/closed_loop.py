@@ -1,7 +1,6 @@
 """Let every trained model of a dataset steer its robot in the simulator, beside the expert and random commands."""
 
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +8,11 @@ import numpy as np
 from _stage import Params, run, write_json
 from neurofmx.datasets.mujoco_cloning import ROBOTS, MujocoCloning
 from neurofmx.evaluation.closed_loop import Answer, closed_loop, held_out_seeds, references, windowed
+from neurofmx.evaluation.fitted_model import fitted_model
 from neurofmx.models.table import MODELS
-from neurofmx.params import Model
 from neurofmx.prepared import Prepared
 from neurofmx.tokenizers.cutting.windows import Windows, load_windows
-from neurofmx.training.checkpoints.checkpoint import load_checkpoint
-from neurofmx.training.checkpoints.stored import load_arrays
+from neurofmx.training.checkpoints.settings import load_settings
 
 
 def main(params: Params, dataset: str) -> None:
@@ -55,35 +53,31 @@ def check(name: str, prepared: Prepared) -> None:
 
 def answers(params: Params, dataset: str, name: str, windows: Windows) -> Iterator[Answer]:
     """What each fold and seed of a model commands."""
-    model, checkpoints = params.named(name), Path("data/checkpoints") / dataset / name
-    if MODELS[model.family].classical:
-        yield from classical(model, windows, checkpoints)
+    checkpoints = Path("data/checkpoints") / dataset / name
+    if MODELS[load_settings(checkpoints).family].classical:
+        yield from classical(windows, checkpoints)
     else:
-        yield from network(params, dataset, model, windows, checkpoints)
+        yield from network(params, windows, checkpoints)
 
 
-def classical(model: Model, windows: Windows, checkpoints: Path) -> Iterator[Answer]:
+def classical(windows: Windows, checkpoints: Path) -> Iterator[Answer]:
     """Of a model that was fitted once a fold."""
-    module, name = MODELS[model.family].decoder(windows.task).split(":")
     for fold in range(windows.folds):
-        stored, _ = load_arrays(checkpoints / f"best_fold{fold}.safetensors")
-        decoder = getattr(import_module(module), name).from_arrays(stored)
+        decoder = fitted_model(checkpoints, windows, fold=fold)
         yield lambda x, fold=fold, decoder=decoder: decoder.predict(windows.standardised(fold, x))
 
 
-def network(params: Params, dataset: str, model: Model, windows: Windows, checkpoints: Path) -> Iterator[Answer]:
+def network(params: Params, windows: Windows, checkpoints: Path) -> Iterator[Answer]:
     """Of the best weights of each fold and seed."""
     import torch
 
-    from neurofmx.models.decoding.build import build_decoder
+    from neurofmx.evaluation.trained_network import trained_network
     from neurofmx.tokenizers.tokens import Sample
 
-    torch.set_num_threads(params.train_of(dataset).threads)
+    torch.set_num_threads(params.train_of(windows.dataset).threads)
     for fold in range(windows.folds):
-        decoder = build_decoder(model.family, model.config, params.head_of(dataset), windows, fold=fold)
         for seed in params.evaluate.seeds:
-            weights, _ = load_checkpoint(checkpoints / f"best_fold{fold}_seed{seed}.safetensors")
-            decoder.load_state_dict(weights)
+            decoder = trained_network(checkpoints, windows, fold=fold, seed=seed)
             yield lambda x, fold=fold, decoder=decoder: decoder.predict(
                 Sample(torch.as_tensor(windows.standardised(fold, x), dtype=torch.float32))
             )

@@ -1,7 +1,7 @@
-"""Fetch every dataset that `run`, or a suite, names: several at once, each resumable, one failure harms no other.
+"""Fetch all datasets of `run` and `pretrain`, or a suite: several at once, each resumable, one failure harms no other.
 
-What is complete in data/raw already is left alone. The rest goes into .downloads/ready, from where `dvc repro` moves it
-to data/raw without fetching. data/raw/MANIFEST.json, which no stage depends on, then lists all files there are.
+What is complete in data/raw already is left alone. The rest goes into .downloads/ready, from where `dvc repro` takes it
+without fetching. data/raw/MANIFEST.json, which no stage depends on, then lists all files there are.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from _stage import Params, downloads, fetched, mirror, run, write_json
 from neurofmx.datasets import Dataset
 from neurofmx.datasets.access.progress import MARK, VARIABLE
 from neurofmx.datasets.shared.manifest import NAME, rows_of
+from neurofmx.params import check_params, read_tree
+from neurofmx.variants import variant_tree
 
 RAW = Path("data/raw")
 BAR = "{desc:<24.24} {n_fmt:>7}B {postfix}"
@@ -30,9 +32,11 @@ BAR = "{desc:<24.24} {n_fmt:>7}B {postfix}"
 
 def main(params: Params, suite: str | None, jobs: int, only: str | None) -> None:
     """Fetch all, or in a process of its own one."""
+    if suite is not None:
+        params = check_params(variant_tree(read_tree(), suite), source=f"params.yaml, as suite {suite} changes it")
+    wanted = wanted_by(params)
     if only is not None:
-        return fetch_one(params, only, suite)
-    wanted = {name: params.dataset(name, suite=suite).dataset for name in params.items(suite)}
+        return fetch_one(only, wanted[only], mirror(params))
     with Board(len(wanted)) as board:
         failed = board.fetch(wanted, suite, jobs)
     summarise()
@@ -44,10 +48,16 @@ def main(params: Params, suite: str | None, jobs: int, only: str | None) -> None
     return None
 
 
-def fetch_one(params: Params, name: str, suite: str | None) -> None:
-    """Fetch what is missing of one dataset."""
-    dataset, ready = params.dataset(name, suite=suite).dataset, fetched(name)
-    dataset.download(ready, mirror=mirror(params), cache=downloads())
+def wanted_by(params: Params) -> dict[str, Dataset]:
+    """The datasets of a run, and those that it is pretrained on, by name."""
+    pretrain = {name: params.pretraining(name).dataset for name in params.pretrain.datasets}
+    return pretrain | {name: params.dataset(name).dataset for name in params.run.datasets}
+
+
+def fetch_one(name: str, dataset: Dataset, source: str | None) -> None:
+    """Fetch what is missing of one dataset, from a mirror if there is one."""
+    ready = fetched(name)
+    dataset.download(ready, mirror=source, cache=downloads())
     rows = rows_of(ready)
     kept = {NAME, *(row["file"] for row in rows)}
     for path in [path for path in ready.rglob("*") if path.is_file()]:  # of options that were chosen before

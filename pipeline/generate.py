@@ -9,7 +9,6 @@ from pathlib import Path
 from _stage import Params, run
 from neurofmx.models.table import MODELS
 from neurofmx.tokenizers.cutting.windows import load_windows
-from neurofmx.training.checkpoints.checkpoint import load_checkpoint
 
 FLAGS = {
     "prompt": {"default": "The ", "help": "what the text begins with; default 'The '"},
@@ -31,21 +30,19 @@ def main(
     trained_with: int | None,
 ) -> None:
     """Print the prompt and what follows."""
-    from neurofmx.models.decoding.build import build_decoder
+    from neurofmx.evaluation.trained_network import trained_network
     from neurofmx.models.generation import generate
     from neurofmx.preprocessing.text import learn_vocabulary
 
-    chosen, prepared = params.named(model), params.dataset(dataset)
-    if prepared.modality != "text" or prepared.dataset.task.kind != "next_token" or not MODELS[chosen.family].network:
+    prepared, family = params.dataset(dataset), params.named(model).family
+    if prepared.modality != "text" or prepared.dataset.task.kind != "next_token" or not MODELS[family].network:
         raise ValueError(f"{dataset} {model}: only a network trained on the next token of a text can go on with one")
     windows = load_windows(Path(f"data/tokens/{dataset}.h5"))
     vocabulary = learn_vocabulary(prepared.dataset.stream(Path("data/raw") / dataset), prepared.preprocess)
     if tuple(vocabulary.names) != windows.task.names:
         raise ValueError(f"{dataset}: its windows are of another vocabulary than its params; run `dvc repro` first")
-    decoder = build_decoder(chosen.family, chosen.config, params.head_of(dataset), windows, fold=0)
     trained = params.evaluate.seeds[0] if trained_with is None else trained_with
-    weights, _ = load_checkpoint(Path(f"data/checkpoints/{dataset}/{model}/best_fold0_seed{trained}.safetensors"))
-    decoder.load_state_dict(weights)
+    decoder = trained_network(Path(f"data/checkpoints/{dataset}/{model}"), windows, fold=0, seed=trained)
     begun = vocabulary.encode(prompt).ids.tolist()
     drawn = generate(decoder, begun, tokens=tokens, temperature=temperature, seed=seed)
     sys.stdout.write(vocabulary.decode(begun + drawn) + "\n")

@@ -1,9 +1,9 @@
-"""Fetch, clean and cut a dataset to pretrain on; only its windows are kept."""
+"""Fetch, clean and cut a dataset to pretrain on; only its windows are kept, and what `make download` has fetched."""
 
 import tempfile
 from pathlib import Path
 
-from _stage import Params, downloads, mirror, run
+from _stage import Params, downloads, fetched, mirror, run
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.recordings.recording import opened, save
 from neurofmx.tokenizers.cutting.cut import cut
@@ -16,8 +16,10 @@ def main(params: Params, dataset: str) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     cleaning = PREPROCESS[chosen.modality]
     with tempfile.TemporaryDirectory(dir=out.parent.parent) as folder:
-        raw, clean = Path(folder) / "raw", Path(folder) / "clean.h5"
-        chosen.dataset.download(raw, mirror=mirror(params), cache=downloads())
+        raw, clean = fetched(dataset), Path(folder) / "clean.h5"
+        if chosen.dataset.local or not chosen.dataset.holds(raw):
+            raw = Path(folder) / "raw"
+            chosen.dataset.download(raw, mirror=mirror(params), cache=downloads())
         save(clean, cleaning.preprocess(chosen.dataset.stream(raw), chosen.preprocess))
         with opened(clean) as recordings:
             windows = cut(

@@ -55,6 +55,7 @@ def network(params: Params, windows: Windows, tokens: Path, *, start: str, share
     """Train every fold and seed, and score them beside chance and the linear model."""
     from neurofmx.evaluation.networks import network_answers
     from neurofmx.foundation.held_out import check_unseen
+    from neurofmx.training.checkpoints.settings import Settings, save_settings
     from neurofmx.training.jobs import Beginning, Recipe, train_all
     from neurofmx.training.pretrained import load_pretrained
 
@@ -76,9 +77,10 @@ def network(params: Params, windows: Windows, tokens: Path, *, start: str, share
                 shutil.copy(
                     job.folder / f"{kind}.safetensors", out / f"{kind}_fold{job.fold}_seed{job.seed}.safetensors"
                 )
+        save_settings(out, Settings("neurofmx", config, head))
         seconds, peak = sum(job.seconds for job in done), max(job.peak_memory_mib for job in done)
     how = {"context": asked.text_context, "precision": asked.precision, "robustness": asked.robustness}
-    answered = network_answers("neurofmx", config, head, windows, out, seeds=asked.seeds, **how)
+    answered = network_answers(windows, out, seeds=asked.seeds, **how)
     save_answers(out / "answers.h5", answered.outputs)
     full = report(
         answered.outputs,

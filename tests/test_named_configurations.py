@@ -16,7 +16,7 @@ from neurofmx.command.main import main
 from neurofmx.datasets.formats.characters import read_characters
 from neurofmx.datasets.shared.base import Split
 from neurofmx.models.decoding.build import build_decoder
-from neurofmx.params import Params, load_params
+from neurofmx.params import check_params, load_params, read_tree
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.recordings.recording import Recording
 from neurofmx.recordings.task import Task
@@ -24,6 +24,7 @@ from neurofmx.tokenizers.cutting.cut import cut
 from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.training.batches import Batches
 from neurofmx.training.loop import Trainer
+from neurofmx.variants import variant_tree
 
 ROOT = Path(__file__).parents[1]
 TEXT = "datasets.wikitext2_bpe"
@@ -86,13 +87,12 @@ def test_what_is_not_described_is_at_its_default(loaded: tuple[str, ParamsFile])
     assert [each.key for each in own if file.value(each.key) != each.default] == []
 
 
-def text_of(params: Params) -> Windows:
+def text_of(path: Path) -> Windows:
     """This repository's own pages as a text, in the tokens and windows of the configuration."""
     pages = {"train": "CONTRIBUTING.md", "valid": "docs/archives.md", "test": "docs/tokenizers.md"}
     parts = [Recording("pages", part, {"text": read_characters(ROOT / page)}) for part, page in pages.items()]
-    item = params.suite("text_v1").datasets["wikitext2_bpe"]
-    prepared = params.dataset("wikitext2_bpe", suite="text_v1")
-    clean = list(PREPROCESS[item.modality].preprocess(parts, prepared.preprocess))
+    prepared = check_params(variant_tree(read_tree(path), "text_v1")).dataset("wikitext2_bpe")
+    clean = list(PREPROCESS[prepared.modality].preprocess(parts, prepared.preprocess))
     split = Split("pages", kind="given", folds=1, validation="groups", test=("test",), held=("valid",), block=100.0)
     task = Task("next_token", "text", ())
     return cut(
@@ -103,7 +103,7 @@ def text_of(params: Params) -> Windows:
 def test_it_trains(loaded: tuple[str, ParamsFile], tmp_path: Path) -> None:
     """A few steps of its own batches: from knowing nothing of the vocabulary towards how often each token comes."""
     params = load_params(loaded[1].path)
-    windows = text_of(params)
+    windows = text_of(loaded[1].path)
     options = params.train.model_copy(update={"max_batches": STEPS, "num_epochs": 2, "warmup_fraction": 0.0})
     torch.manual_seed(0)
     network = build_decoder("hybrid", params.model.config, params.head, windows, fold=0)

@@ -162,22 +162,13 @@ class Params(BaseModel):
             if texts and family.classical and not family.text:
                 raise ValueError(f"{section}.compare: {name} reads samples, {texts[0]} is a text; leave it out")
 
-    def dataset(self, name: str, *, suite: str | None = None) -> Prepared:
-        """A dataset that `run`, or also a suite, names, ready to be downloaded, cleaned and cut.
+    def dataset(self, name: str) -> Prepared:
+        """A dataset that `run` names, ready to be downloaded, cleaned and cut.
 
         Raises:
             ValueError: With the nearest name if there is none of that name.
         """
-        where = "run.datasets" if suite is None else f"run.datasets or suites.{suite}.datasets"
-        return self._prepare(name, pick(self.items(suite), name, f"dataset in {where} of params.yaml"))
-
-    def items(self, suite: str | None = None) -> dict[str, Item]:
-        """What `run` takes of each dataset, and a suite beside it.
-
-        Raises:
-            ValueError: With the nearest name if there is no such suite.
-        """
-        return self.run.datasets | ({} if suite is None else self.suite(suite).datasets)
+        return self._prepare(name, pick(self.run.datasets, name, "dataset in run.datasets of params.yaml"))
 
     def suite(self, name: str) -> Suite:
         """The suite of that name; raises ValueError with the nearest name if there is none."""

@@ -26,6 +26,7 @@ from neurofmx.parts import TRAIN, VALIDATION
 from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.training.checkpoints.checkpoint import save_checkpoint
+from neurofmx.training.checkpoints.settings import Settings, save_settings
 from neurofmx.training.checkpoints.stored import save_arrays
 from synthetic import ragged_windows, synthetic_windows
 
@@ -135,13 +136,15 @@ def trained(tmp_path: Path) -> Path:
         save_checkpoint(tmp_path / f"synthetic/lstm/best_fold0_seed{seed}.safetensors", decoder.state_dict())
     fitted = PcaDecoder.fit(held, 0, PcaConfig(components=(3,), strengths=(1.0,)))
     save_arrays(tmp_path / "synthetic/pca/best_fold0.safetensors", fitted.arrays())
+    save_settings(tmp_path / "synthetic/lstm", Settings("lstm", CONFIGS["lstm"], HeadConfig()))
+    save_settings(tmp_path / "synthetic/pca", Settings("pca", PcaConfig()))
     return tmp_path
 
 
 def test_what_is_trained_is_benchmarked_with_each_of_its_weights(trained: Path) -> None:
     held = synthetic_windows()
-    lstm = TrainedNetwork("lstm", "lstm", CONFIGS["lstm"], lambda name: HeadConfig(), (1, 2), trained)
-    pca = FittedModel("pca", "pca", trained)
+    lstm = TrainedNetwork("lstm", (1, 2), trained)
+    pca = FittedModel("pca", trained)
     first, second = (lstm.prepare(held, fold=0, seed=seed) for seed in (1, 2))
     given = Sample.of(held, 0, np.arange(4))
     assert not np.allclose(first.answer(given), second.answer(given))
@@ -162,7 +165,7 @@ def test_answers_that_are_kept_are_scored_on_all_folds(trained: Path, tmp_path: 
     scores = tmp_path / "scores"
     perfect = out_of_fold(held, lambda fold: 9.0 * np.eye(2)[held.y[held.fold(fold).test]])
     save_answers(scores / "synthetic/pca/answers.h5", perfect[None])
-    pca = FittedModel("pca", "pca", trained, scores)
+    pca = FittedModel("pca", trained, scores)
     found = benchmark({"pca": pca}, {"synthetic": held}, options=SMALL, linear={"synthetic": perfect[None]})
     line = found.line("pca", "synthetic")["decoding"]
     assert (line["read_by"], line["windows"], line["score"]) == ("stored answers", len(held.tested), 1.0)
@@ -174,9 +177,9 @@ def test_answers_that_are_kept_are_scored_on_all_folds(trained: Path, tmp_path: 
 
 
 def test_a_model_that_was_not_trained_leaves_the_others_to_be_asked(trained: Path) -> None:
-    gone = TrainedNetwork("gone", "lstm", CONFIGS["lstm"], lambda name: HeadConfig(), (1,), trained)
+    gone = TrainedNetwork("gone", (1,), trained)
     found = benchmark({"gone": gone, "plain": Plain()}, {"synthetic": synthetic_windows()}, options=SMALL)
-    assert "no checkpoint at" in found.line("gone", "synthetic")["decoding"]["absent"]
+    assert "train first" in found.line("gone", "synthetic")["decoding"]["absent"]
     assert not found.line("plain", "synthetic")["decoding"]["absent"]
 
 
@@ -185,9 +188,10 @@ def test_a_model_without_common_states_has_its_kept_answers_scored_and_the_other
     held = ragged_windows([synthetic_windows(seed=1), synthetic_windows(seed=2, channels=5)])
     fitted = fit_decoder(PcaDecoder, held, 0, PcaConfig(components=(3,), strengths=(1.0,)))
     save_arrays(tmp_path / "synthetic/pca/best_fold0.safetensors", fitted.arrays())
+    save_settings(tmp_path / "synthetic/pca", Settings("pca", PcaConfig()))
     perfect = out_of_fold(held, lambda fold: 9.0 * np.eye(2)[held.y[held.fold(fold).test]])
     save_answers(tmp_path / "scores/synthetic/pca/answers.h5", perfect[None])
-    models = {"pca": FittedModel("pca", "pca", tmp_path, tmp_path / "scores"), "plain": Plain()}
+    models = {"pca": FittedModel("pca", tmp_path, tmp_path / "scores"), "plain": Plain()}
     found = benchmark(models, {"synthetic": held}, options=SMALL)
     line = found.line("pca", "synthetic")
     assert line["decoding"]["score"] == 1.0

@@ -19,6 +19,7 @@ from neurofmx.models.decoding.build import build_decoder
 from neurofmx.models.pca import PcaConfig, PcaDecoder
 from neurofmx.params import check_params
 from neurofmx.training.checkpoints.checkpoint import save_checkpoint
+from neurofmx.training.checkpoints.settings import Settings, save_settings
 from neurofmx.training.checkpoints.stored import save_arrays
 from pipeline_checkout import SMALL as SMALL_RUN
 from pipeline_checkout import Checkout, copy_of_checkout
@@ -53,7 +54,9 @@ def toy(tmp_path: Path) -> Checkout:
     fitted = PcaDecoder.fit(windows, 0, PcaConfig(components=(3,), strengths=(1.0,)))
     checkpoints = tmp_path / "data/checkpoints/simulated"
     save_checkpoint(checkpoints / "model/best_fold0_seed42.safetensors", decoder.state_dict())
+    save_settings(checkpoints / "model", Settings(chosen.family, chosen.config, params.head_of("simulated")))
     save_arrays(checkpoints / "pca/best_fold0.safetensors", fitted.arrays())
+    save_settings(checkpoints / "pca", Settings("pca", PcaConfig()))
     linear = out_of_fold(windows, lambda fold: np.eye(2)[windows.y[windows.fold(fold).test]])
     save_answers(tmp_path / "data/scores/simulated/linear/answers.h5", linear[None])
     return checkout

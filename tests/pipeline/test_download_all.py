@@ -80,6 +80,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     tree["run"] = {"datasets": {"toy_a": item, "toy_b": item}, "compare": ["pca"]}
     tree["suites"] = {"small": {"datasets": {"toy_b": item, "toy_c": item}, "compare": ["lstm"], "seeds": [1, 2]}}
     tree["suites"]["small"]["common"] = {"train.num_epochs": 3}
+    tree["suites"]["taught"] = {"datasets": {"toy_b": item}, "compare": [], "seeds": [1]}
+    tree["suites"]["taught"]["common"] = {f"pretrain.datasets.toy_c.{key}": value for key, value in item.items()}
+    tree["suites"]["taught"]["common"]["pretrain.names"] = ["c"]
     YAML().dump(tree, path)
     (checkout.root / "dvc.lock").unlink(missing_ok=True)
     (checkout.root / ".venv/bin").mkdir(parents=True)
@@ -149,6 +152,17 @@ def test_all_at_once(toys: Checkout, server: Server) -> None:
     toys.run("dvc", "repro", "-s", "download@toy_a", "download@toy_c", NEUROFMX_MIRROR=server.url)
     assert [(toys.root / f"data/raw/toy_{p}/{p}.bin").read_bytes() == FILES[p] for p in "ac"] == [True, True]
     assert not server.answers, "DVC takes what is there"
+
+
+def test_what_a_suite_is_pretrained_on_is_fetched_and_taken(toys: Checkout, server: Server) -> None:
+    toys.run("make", "download", "SUITE=taught", NEUROFMX_MIRROR=server.url)
+    assert asked(server) == ["/toy/a.bin", "/toy/b.bin", "/toy/c.bin"]
+    (toys.root / ".downloads" / SUMS["c"]).unlink(missing_ok=True)
+    server.answers.clear()
+    toys.set(pretrain={"names": ["c"], "datasets": {"toy_c": {"kind": "toy", "modality": "eeg"}}})
+    done = toys.run("python", "pipeline/pretrain_tokens.py", "toy_c", check=False, NEUROFMX_MIRROR=server.url)
+    assert done.stderr == "ValueError: toy: no recording in .downloads/ready/toy_c; its options choose none\n"
+    assert not server.answers
 
 
 def test_a_killed_call_is_gone_on_with(toys: Checkout, server: Server) -> None:

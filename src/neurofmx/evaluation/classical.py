@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -12,19 +11,16 @@ import numpy as np
 from neurofmx.evaluation.answered import Answered
 from neurofmx.evaluation.answers import out_of_fold
 from neurofmx.evaluation.context import Context, lengths_of, text_answers
+from neurofmx.evaluation.fitted_model import fitted_model
 from neurofmx.evaluation.perturb import noises
 from neurofmx.evaluation.robustness import Robustness
-from neurofmx.models.fitted.per_recording import load_decoder
-from neurofmx.models.table import MODELS
 from neurofmx.tokenizers.cutting.windows import Windows
-from neurofmx.training.checkpoints.stored import load_arrays
 
 if TYPE_CHECKING:
     from neurofmx.models.fitted.ngram import NgramDecoder
 
 
 def classical_answers(
-    family: str,
     windows: Windows,
     checkpoints: Path,
     *,
@@ -35,17 +31,13 @@ def classical_answers(
     """Ask a fitted model of all tested windows.
 
     Args:
-        family: Key of the table of models.
         windows: Windows with their folds.
-        checkpoints: Folder with `best_fold{fold}.safetensors`.
+        checkpoints: Folder with `settings.json` and `best_fold{fold}.safetensors`.
         context: What a language model has read before the tokens it is asked about.
         robustness: The noise to ask under as well.
         lengths: Tokens of the windows in which a text is read as well.
     """
-    module, name = MODELS[family].decoder(windows.task).split(":")
-    decoder = getattr(import_module(module), name)
-    stored = [load_arrays(checkpoints / f"best_fold{fold}.safetensors")[0] for fold in range(windows.folds)]
-    folds = [load_decoder(decoder, arrays) for arrays in stored]
+    folds = [fitted_model(checkpoints, windows, fold=fold) for fold in range(windows.folds)]
 
     def answers(windows: Windows, *, context: Context = context, length: int | None = None) -> np.ndarray:
         def answer(fold: int) -> np.ndarray:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from pydantic import BaseModel
 
 from neurofmx.evaluation.answered import Answered
 from neurofmx.evaluation.answers import out_of_fold
@@ -23,12 +21,11 @@ from neurofmx.evaluation.perturb import (
     spiking_units,
 )
 from neurofmx.evaluation.robustness import Robustness, silenced_name
+from neurofmx.evaluation.trained_network import trained_network
 from neurofmx.layers.attention_meter import AttentionMeter
 from neurofmx.layers.inference import Precision, in_precision
 from neurofmx.layers.quantize import size_in_bytes
 from neurofmx.layers.spike_meter import SpikeMeter
-from neurofmx.models.configs import HeadConfig
-from neurofmx.models.decoding.build import build_decoder
 from neurofmx.models.decoding.decoder import Decoder
 from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample
@@ -49,9 +46,6 @@ class Said(NamedTuple):
 
 
 def network_answers(
-    family: str,
-    config: BaseModel,
-    head: HeadConfig,
     windows: Windows,
     checkpoints: Path,
     *,
@@ -64,25 +58,19 @@ def network_answers(
     """Ask the best weights of each fold and seed of all tested windows.
 
     Args:
-        family: Key of the table of models.
-        config: Its settings.
-        head: Settings of head and pooling.
         windows: Windows with their folds.
-        checkpoints: Folder with `best_` and `last_fold{fold}_seed{seed}.safetensors`.
+        checkpoints: Folder with `settings.json` and `best_` and `last_fold{fold}_seed{seed}.safetensors`.
         seeds: Seeds it was trained with.
         context: What a language model has read before the tokens it is asked about.
         precision: In which its matrices are held and multiplied.
         robustness: The harm to ask under as well.
         lengths: Tokens of the windows in which a text is read as well.
     """
-    decoders = [build_decoder(family, config, head, windows, fold=fold) for fold in range(windows.folds)]
     under_noise = noises(windows, robustness)
 
     def said(fold: int, seed: int) -> Said:
-        weights, _ = load_checkpoint(checkpoints / f"best_fold{fold}_seed{seed}.safetensors")
         _, facts = load_checkpoint(checkpoints / f"last_fold{fold}_seed{seed}.safetensors")
-        decoders[fold].load_state_dict(weights)
-        decoder = in_precision(deepcopy(decoders[fold]), precision)
+        decoder = in_precision(trained_network(checkpoints, windows, fold=fold, seed=seed), precision)
         with SpikeMeter(decoder.backbone) as spikes, AttentionMeter(decoder.backbone) as attention:
             outputs = _ask(decoder, windows, fold, context=context)
         return Said(
@@ -104,7 +92,7 @@ def network_answers(
         )
 
     each = {(fold, seed): said(fold, seed) for seed in seeds for fold in range(windows.folds)}
-    all_said, first = list(each.values()), decoders[0]
+    all_said, first = list(each.values()), trained_network(checkpoints, windows, fold=0, seed=seeds[0])
     return Answered(
         np.stack([out_of_fold(windows, lambda fold, s=seed: each[fold, s].outputs) for seed in seeds]),
         tuple(seeds),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,10 @@ import numpy as np
 
 from neurofmx.benchmark.adapters.stored import stored_answers
 from neurofmx.benchmark.protocol import NoStatesError
-from neurofmx.models.fitted.per_recording import PerRecording, load_decoder
-from neurofmx.models.table import MODELS
+from neurofmx.evaluation.fitted_model import fitted_model
+from neurofmx.models.fitted.per_recording import PerRecording
 from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.training.checkpoints.stored import load_arrays
 
 
 class FrozenFeatures:
@@ -50,13 +48,11 @@ class FittedModel:
 
     Args:
         name: Of the model, such as `pca`; its folder under each dataset.
-        family: Key of the table of models.
-        checkpoints: Folder with `<dataset>/<name>/best_fold<k>.safetensors`.
+        checkpoints: Folder with `<dataset>/<name>/settings.json` and `best_fold<k>.safetensors`.
         scores: Folder with `<dataset>/<name>/answers.h5`; None to ask again.
     """
 
     name: str
-    family: str
     checkpoints: Path = Path("data/checkpoints")
     scores: Path | None = None
     seeds: Sequence[int] = (0,)
@@ -67,10 +63,7 @@ class FittedModel:
 
     def prepare(self, windows: Windows, *, fold: int, seed: int) -> FrozenFeatures:
         """The decoder fitted on a fold."""
-        module, name = MODELS[self.family].decoder(windows.task).split(":")
-        arrays, _ = load_arrays(self.checkpoints / windows.dataset / self.name / f"best_fold{fold}.safetensors")
-        kind = getattr(import_module(module), name)
-        return FrozenFeatures(load_decoder(kind, arrays))
+        return FrozenFeatures(fitted_model(self.checkpoints / windows.dataset / self.name, windows, fold=fold))
 
     def stored_answers(self, windows: Windows) -> np.ndarray | None:
         """Answers that the evaluate stage kept."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,11 @@ from torch import Tensor
 from neurofmx.benchmark.adapters.decoder_stream import DecoderStream
 from neurofmx.benchmark.adapters.stored import stored_answers
 from neurofmx.benchmark.protocol import NotTrainedError
-from neurofmx.models.configs import HeadConfig
-from neurofmx.models.decoding.build import build_decoder
+from neurofmx.evaluation.trained_network import trained_network
 from neurofmx.models.decoding.decoder import Decoder
 from neurofmx.models.table import MODELS
 from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample, Tokens
-from neurofmx.training.checkpoints.checkpoint import load_checkpoint
 
 
 class FrozenDecoder:
@@ -62,19 +60,13 @@ class TrainedNetwork:
 
     Args:
         name: Of the model, such as `lstm`; its folder under each dataset.
-        family: Key of the table of models.
-        config: Its settings.
-        head: Settings of the head by dataset.
         seeds: Seeds it was trained with.
-        checkpoints: Folder with `<dataset>/<name>/best_fold<k>_seed<s>.safetensors`.
+        checkpoints: Folder with `<dataset>/<name>/settings.json` and `best_fold<k>_seed<s>.safetensors`.
         scores: Folder with `<dataset>/<name>/answers.h5`; None to ask again.
         pretrained_on: Recordings it was pretrained on, as `training.held_out.Seen` or its facts.
     """
 
     name: str
-    family: str
-    config: Any
-    head: Callable[[str], HeadConfig]
     seeds: Sequence[int]
     checkpoints: Path = Path("data/checkpoints")
     scores: Path | None = None
@@ -93,17 +85,13 @@ class TrainedNetwork:
 
         Raises:
             FileNotFoundError: If it was not trained.
-            NotTrainedError: If the weights are of a network with other settings.
+            NotTrainedError: If the weights are for other windows.
         """
-        decoder = build_decoder(self.family, self.config, self.head(windows.dataset), windows, fold=fold)
-        file = self.checkpoints / windows.dataset / self.name / f"best_fold{fold}_seed{seed}.safetensors"
         try:
-            decoder.load_state_dict(load_checkpoint(file)[0])
-        except RuntimeError as error:
-            raise NotTrainedError(
-                f"{file}: weights of a network with other settings; train {self.name} on {windows.dataset} again"
-            ) from error
-        return FrozenDecoder(decoder)
+            folder = self.checkpoints / windows.dataset / self.name
+            return FrozenDecoder(trained_network(folder, windows, fold=fold, seed=seed))
+        except ValueError as error:
+            raise NotTrainedError(str(error)) from error
 
     def stored_answers(self, windows: Windows) -> np.ndarray | None:
         """Answers that the evaluate stage kept."""

@@ -28,9 +28,8 @@ def read_wav(file: Path | IO[bytes], *, name: str) -> Signal:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Reached EOF prematurely", scipy.io.wavfile.WavFileWarning)
-            warnings.filterwarnings(
-                "ignore", "Chunk .* not understood", scipy.io.wavfile.WavFileWarning
-            )  # notes beside the sound
+            # notes beside the sound
+            warnings.filterwarnings("ignore", "Chunk .* not understood", scipy.io.wavfile.WavFileWarning)
             rate, samples = scipy.io.wavfile.read(file)
     except Exception as error:  # in a damaged header SciPy stumbles in many ways, also over names it never set
         raise ValueError(f"{name} is truncated or no WAV file ({error}); delete it and download again") from error

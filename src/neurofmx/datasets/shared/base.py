@@ -225,7 +225,12 @@ class Dataset(BaseModel, ABC):
     @final
     def stream(self, folder: Path) -> Iterator[Recording]:
         """Read a raw folder one recording at a time; arguments and errors are those of `read`."""
-        yield from self.parse(folder, verify_manifest(folder, dataset=self.name))
+        found = False
+        for recording in self.parse(folder, verify_manifest(folder, dataset=self.name)):
+            found = True
+            yield recording
+        if not found:
+            raise ValueError(f"{self.name}: no recording in {folder}; its options choose none")
 
     def _describe(self, folder: Path, files: set[str]) -> None:
         """Write the manifest."""
