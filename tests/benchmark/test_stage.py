@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from known_models import SMALL
 from neurofmx.models.pca import PcaConfig, PcaDecoder
 from neurofmx.params import Params, ParamsError, check_params
+from neurofmx.training.checkpoints.settings import Settings, save_settings
 from neurofmx.training.checkpoints.stored import save_arrays
 from pipeline_checkout import ROOT
 from synthetic import synthetic_windows
@@ -38,6 +39,7 @@ def test_the_stage_asks_what_is_trained_and_holds_it_against_what_was_written_do
     windows.save(Path("data/tokens/simulated.h5"))
     fitted = PcaDecoder.fit(windows, 0, PcaConfig(components=(3,), strengths=(1.0,)))
     save_arrays(Path("data/checkpoints/simulated/pca/best_fold0.safetensors"), fitted.arrays())
+    save_settings(Path("data/checkpoints/simulated/pca"), Settings("pca", PcaConfig()))
 
     def asked(**changes: Any) -> dict[str, Any]:
         main(params(**changes), "tiny_v1", False, "pca")
