@@ -109,7 +109,8 @@ def test_a_silent_neuron_takes_its_own_part_from_its_populations_mean(scheme: st
 
 @pytest.mark.parametrize("changes", [{}, POPULATIONS, SLOW])
 def test_silent_neurons_are_silent_all_along_a_stream(changes: dict[str, Any]) -> None:
-    model, x, state, parts = network(**changes), 3 * torch.randn(4, 20, 8), None, []
+    model, x, state, parts = network(**changes), torch.randn(4, 20, 8), None, []
+    torch.nn.init.constant_(model.blocks[0].norm.weight, 5.0)  # so that every neuron has something to fire for
     with silenced_neurons(model, 4, seed=1), torch.no_grad():
         whole, _ = model(x)
         silent = model.spike_counts[0].sum(0) == 0
