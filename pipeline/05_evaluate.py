@@ -75,6 +75,7 @@ def main(params: Params, dataset: str, model: str) -> None:
                 windows.task,
                 chance=chance,
                 what=answered.silenced,
+                of=answered.silenced_of,
                 linear=(reference, load_harmed(linear / "harmed.h5")),
                 draws=params.evaluate.draws,
                 confidence=params.evaluate.confidence,

@@ -252,6 +252,19 @@ def test_what_a_task_of_its_own_cannot_have_is_refused(key: str, value: Any, mes
         check_params(changed(key, value))
 
 
+def test_a_state_is_not_carried_past_the_last_learnt_place() -> None:
+    for context, places in (("carried", None), (0.5, 32), ("carried", 10**6)):
+        sections = changed("evaluate.text_context", context)
+        sections["run"]["datasets"]["wikitext2"] = {"kind": "wikitext2", "modality": "text"}
+        sections["run"]["compare"] = []
+        sections["datasets"]["wikitext2"]["tokenize"]["tokenizer_options"] = {"max_position_embeddings": places}
+        if context == "carried" and places:
+            with pytest.raises(ParamsError, match=r"embeddings=1000000: .*text_context=carried .*such as 0.5"):
+                check_params(sections)
+        else:
+            check_params(sections)
+
+
 def test_a_suite_has_references_of_its_own_datasets_alone() -> None:
     with pytest.raises(ParamsError, match=r"dataset of suites.core_v1.references .*'digit'; did you mean 'digits'"):
         check_params(changed("suites.core_v1.references", {"digit": 0.9}))

@@ -143,6 +143,7 @@ class Params(BaseModel):
                 self._prepare(name, item),
                 features=getattr(self.named("linear").config, "features", "auto"),
                 text_lengths=self.evaluate.text_lengths,
+                carried=self.evaluate.text_context == "carried",
             )
         for name in ("linear", *run.compare):
             pick(self.models, name, f"model in {section}.compare")

@@ -53,7 +53,8 @@ class Evaluate(BaseModel):
     text_context: Annotated[float, Field(ge=0, lt=1)] | Literal["carried"] = Field(
         default=0.0,
         description="What a language model has read before a token of the test it is asked about: at least this share "
-        "of a window (0: each window stands alone, windows do not overlap), or `carried`: all of the text before.",
+        "of a window (0: each window stands alone, windows do not overlap), or `carried`: all of the text before, "
+        "for which no places may be learnt.",
     )
     text_lengths: Annotated[tuple[Annotated[int, Field(ge=2)], ...], AfterValidator(_rising)] = Field(
         default=(),

@@ -22,7 +22,9 @@ class Prepared(NamedTuple):
     tokenize: CutOptions
 
 
-def check_prepared(name: str, prepared: Prepared, *, features: str, text_lengths: Sequence[int] = ()) -> None:
+def check_prepared(
+    name: str, prepared: Prepared, *, features: str, text_lengths: Sequence[int] = (), carried: bool = False
+) -> None:
     """Refuse options that cannot go together for a dataset that will be built.
 
     Args:
@@ -30,6 +32,7 @@ def check_prepared(name: str, prepared: Prepared, *, features: str, text_lengths
         prepared: The dataset with its options.
         features: What the linear model reads of a window.
         text_lengths: Tokens of the windows in which a text is read beside its own.
+        carried: Whether the state of a network is carried through a whole text.
 
     Raises:
         ValueError: Naming the key, the rule, the value and the way out.
@@ -37,7 +40,7 @@ def check_prepared(name: str, prepared: Prepared, *, features: str, text_lengths
     _reach_fits(name, prepared)
     check_montage(prepared.tokenize.montage, prepared.dataset.split, dataset=name)
     _tokens_divide(name, prepared)
-    _tokenizer_is_known(name, prepared, text_lengths)
+    _tokenizer_is_known(name, prepared, text_lengths, carried=carried)
     if features == "csp" and prepared.dataset.task.kind != "classification":
         raise ValueError(f"models.linear.features=csp: needs classes, {name} asks for a {prepared.dataset.task.kind}")
 
@@ -67,8 +70,8 @@ def _tokens_divide(name: str, prepared: Prepared) -> None:
         )
 
 
-def _tokenizer_is_known(name: str, prepared: Prepared, text_lengths: Sequence[int]) -> None:
-    """Refuse a tokenizer or a setting that there is not, and windows with more tokens than have a place."""
+def _tokenizer_is_known(name: str, prepared: Prepared, text_lengths: Sequence[int], *, carried: bool) -> None:
+    """Refuse a tokenizer or a setting that there is not, and to read more tokens in one piece than have a place."""
     window = prepared.tokenize
     chosen = window.tokenizer or default_tokenizer(prepared.modality, window.montage)
     if chosen in TOKENIZERS and (chosen == "text") != (prepared.modality == "text"):
@@ -81,9 +84,16 @@ def _tokenizer_is_known(name: str, prepared: Prepared, text_lengths: Sequence[in
     except ValueError as error:
         raise ValueError(f"datasets.{name}.tokenize.tokenizer={window.tokenizer}: {error}") from error
     places = getattr(config, "max_position_embeddings", None)
-    longest = max((round(window.stop), *text_lengths))
-    if places is not None and longest > places:
+    if places is None:
+        return
+    key = f"datasets.{name}.tokenize.tokenizer_options.max_position_embeddings={places}"
+    if (longest := max((round(window.stop), *text_lengths))) > places:
         raise ValueError(
-            f"datasets.{name}.tokenize.tokenizer_options.max_position_embeddings={places}: must be at least the "
-            f"{longest} tokens of a window (stop, or evaluate.text_lengths); null learns no places"
+            f"{key}: must be at least the {longest} tokens of a window (stop, or evaluate.text_lengths); null learns "
+            "no places"
+        )
+    if carried:
+        raise ValueError(
+            f"{key}: a text has more tokens, and evaluate.text_context=carried reads it in one piece; null learns "
+            "no places, or let text_context be a share of a window, such as 0.5"
         )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tests.models.test_language_models import NETWORKS, network
+from tests.models.test_language_models import NETWORKS, network, text_windows
 from tests.tokenizers.test_text_windows import part, windows
 
 from neurofmx.evaluation.context import sliding, text_answers
@@ -34,9 +34,10 @@ def test_each_token_is_answered_once_after_as_much_as_was_asked_for(time: int, c
         assert asked == [(length - 1) // time]
 
 
+@pytest.mark.parametrize("places", [None, 60])
 @pytest.mark.parametrize(("family", "options"), NETWORKS)
-def test_a_carried_state_says_what_one_pass_says(family: str, options: dict) -> None:
-    made = windows(stop=12.0, stride=12, parts=[part("train"), part("valid"), part("test", tokens=61)])
+def test_a_carried_state_says_what_one_pass_says(family: str, options: dict, places: int | None) -> None:
+    made = text_windows(places, parts=[part("train"), part("valid"), part("test", tokens=61)])
     model = network(family, options, made=made).eval()
     test = made.fold(0).test
     (text,) = stretches(made, test).each()
@@ -66,6 +67,18 @@ def test_a_carried_state_says_what_one_pass_says(family: str, options: dict) -> 
         text_answers(made, test, context=0.0, windowed=windowed, length=61)
     half = text_answers(made, test, context="carried", windowed=windowed)  # a state that grows: windows overlap
     np.testing.assert_array_equal(half, text_answers(made, test, context=0.5, windowed=windowed))
+
+
+@pytest.mark.parametrize("family", ["lstm", "neurofmx"])
+def test_a_text_with_more_tokens_than_places_is_refused_before_it_is_read(family: str) -> None:
+    model = network(family, dict(NETWORKS)[family], places=20).eval()
+    tokens, read = np.arange(21)[None], []
+    model.backbone.register_forward_pre_hook(lambda *given: read.append(given))
+    with pytest.raises(ValueError, match=r"21 tokens in one piece: .*max_position_embeddings=20 is all"):
+        model.stream_likelihood(tokens[..., None], tokens, piece=7)
+    assert not read
+    model.stream_likelihood(tokens[:, 1:, None], tokens[:, 1:], piece=7)
+    assert len(read) == 3
 
 
 def test_an_ngram_with_its_text_before_it_is_less_surprised_at_the_start_of_a_window() -> None:

@@ -1,20 +1,25 @@
 """Noise is as large as it says and the same for all; silent neurons are those that never fire."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from tests.synthetic import ragged_windows, synthetic_windows
 
-from neurofmx.evaluation.perturb import noisy, silenced_channels, silenced_neurons, spiking_units
+from neurofmx.evaluation.perturb import noisy, silenced_channels, silenced_neurons, spiking_neurons
 from neurofmx.evaluation.robustness import (
     Robustness,
     kept,
     load_harmed,
     robustness_report,
     save_harmed,
+    silenced_count,
+    silenced_name,
 )
+from neurofmx.layers.inference import Precision, in_precision
+from neurofmx.layers.spike_code import SCHEMES
 from neurofmx.models.configs import LstmConfig
 from neurofmx.models.hybrid.config import HybridConfig
 from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
@@ -58,44 +63,104 @@ def test_noise_leaves_alone_what_was_not_recorded() -> None:
         noisy(synthetic_windows(), -1)
 
 
-def test_silent_neurons_never_fire_and_the_others_go_on() -> None:
-    model, x = network(), 3 * torch.randn(4, 20, 8)
-    block = model.blocks[0]
-    assert spiking_units(model) == 10
-    before = block.encoder(x)[0].sum((0, 1, 2))
+POPULATIONS = {"use_population_coding": True, "population_size": 3}
+SLOW = {"synaptic_tau": 2.0, "threshold_adaptation": 0.1}
+
+
+@pytest.mark.parametrize(("changes", "neurons"), [({}, 10), (SLOW, 10), (POPULATIONS, 30), (POPULATIONS | SLOW, 30)])
+def test_silent_neurons_never_fire_and_the_others_go_on(changes: dict[str, Any], neurons: int) -> None:
+    model, x = network(**changes), 3 * torch.randn(4, 20, 8)
+    encoder = model.blocks[0].encoder
+    reading = {"weights": [1.0, 1.0, 1.0], "carry": 0.0}
+    assert spiking_neurons(model) == neurons
+    before = encoder.readout(x, **reading).counts.sum(0)
     with silenced_neurons(model, 4, seed=1):
-        spikes, potentials, _ = block.encoder(x)
-        read = block.encoder.readout(x, weights=[1.0, 1.0, 1.0], carry=0.0)
+        read, (_, _, last) = encoder.readout(x, **reading), encoder(x)
         changed = model(x)[0]
-    silent = spikes.sum((0, 1, 2)) == 0
+    silent = read.counts.sum(0) == 0
     assert (before > 0).all()
     assert silent.sum() == 4
-    assert torch.equal(spikes.sum((0, 1, 2))[~silent], before[~silent])
-    assert not potentials[..., silent].any()
-    assert not read.counts[:, silent].any()
+    assert torch.equal(read.counts.sum(0)[~silent], before[~silent])
+    for state in (read.potential, last):
+        assert not (state.potential if changes.keys() & SLOW.keys() else state)[:, silent].any()
     assert (changed - model(x)[0]).abs().max() > 1e-4
+    whole = model(x)[0]
     with silenced_neurons(model, 0, seed=1):
-        assert torch.equal(model(x)[0], model(x)[0])
-    assert torch.equal(block.encoder(x)[0].sum((0, 1, 2)), before), "the hooks are gone"
+        assert torch.equal(model(x)[0], whole)
+    assert torch.equal(encoder.readout(x, **reading).counts.sum(0), before), "they fire again"
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_silent_neuron_takes_its_own_part_from_its_populations_mean(scheme: str) -> None:
+    model, x = network(**POPULATIONS, encoding_scheme=scheme), 3 * torch.randn(4, 20, 8)
+    encoder, adapter = model.blocks[0].encoder, model.blocks[0].adapter
+    torch.nn.init.normal_(encoder.mean.logits)
+    spikes, _, _ = encoder.neurons(encoder.mean.shared(encoder.current(x)))
+    before, _, _ = encoder(x)
+    with silenced_neurons(model, 1, seed=5):
+        after, potentials, _ = encoder(x)
+        read = adapter.read(encoder, x)
+    (place,) = torch.nonzero(read.counts.sum(0) == 0)[:, 0].tolist()
+    expected = before.clone()
+    expected[..., place % 10] -= encoder.mean.weights.flatten()[place] * SCHEMES[scheme].worth(spikes)[..., place]
+    torch.testing.assert_close(after, expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(read.tokens, adapter(after, potentials)[0])
+
+
+@pytest.mark.parametrize("changes", [{}, POPULATIONS, SLOW])
+def test_silent_neurons_are_silent_all_along_a_stream(changes: dict[str, Any]) -> None:
+    model, x, state, parts = network(**changes), torch.randn(4, 20, 8), None, []
+    torch.nn.init.constant_(model.blocks[0].norm.weight, 5.0)  # so that every neuron has something to fire for
+    with silenced_neurons(model, 4, seed=1), torch.no_grad():
+        whole, _ = model(x)
+        silent = model.spike_counts[0].sum(0) == 0
+        for piece in x.split([1, 7, 12], 1):
+            y, state = model(piece, state)
+            assert not model.spike_counts[0][:, silent].any()
+            parts.append(y)
+    assert silent.sum() == 4
+    torch.testing.assert_close(torch.cat(parts, 1), whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+def test_neurons_are_silenced_in_any_precision(precision: Precision) -> None:
+    model, x = in_precision(network(), precision), 3 * torch.randn(4, 20, 8)
+    assert spiking_neurons(model) == 10
+    with silenced_neurons(model, 4, seed=1), torch.no_grad():
+        model(x)
+    assert (model.spike_counts.sum(1) == 0).sum(1).tolist() == [4, 4]
 
 
 def test_more_silent_neurons_are_the_same_and_others() -> None:
-    model, x = network(), 3 * torch.randn(4, 20, 8)
+    model, x = network(**POPULATIONS), 3 * torch.randn(4, 20, 8)
     sets = []
     for count in (2, 5):
-        with silenced_neurons(model, count, seed=3):
-            sets.append(set(torch.nonzero(model.blocks[1].encoder(x)[0].sum((0, 1, 2)) == 0)[:, 0].tolist()))
+        with silenced_neurons(model, count, seed=3), torch.no_grad():
+            model(x)
+        sets.append(set(torch.nonzero(model.spike_counts[1].sum(0) == 0)[:, 0].tolist()))
+    assert [len(each) for each in sets] == [2, 5]
     assert sets[0] < sets[1]
     with (
-        pytest.raises(ValueError, match="count=10: must leave one of 10 spiking neurons"),
-        silenced_neurons(model, 10, seed=0),
+        pytest.raises(ValueError, match="count=30: must leave one of 30 spiking neurons"),
+        silenced_neurons(model, 30, seed=0),
     ):
         pass
 
 
+def test_a_share_is_as_many_of_the_neurons_as_there_are() -> None:
+    robustness = Robustness(silenced=(8, 0.25))
+    assert [silenced_name(each) for each in robustness.silenced] == ["silenced_8", "silenced_0.25"]
+    assert [[silenced_count(each, of) for each in robustness.silenced] for of in (2, 10, 128, 640)] == [
+        [8, 1],
+        [8, 2],
+        [8, 32],
+        [8, 160],
+    ]
+
+
 def test_networks_without_spikes_lose_channels_of_their_input() -> None:
-    assert spiking_units(Lstm(LstmConfig(hidden_dim=4))) == 0
-    assert spiking_units(network(use_spikes=False)) == 0
+    assert spiking_neurons(Lstm(LstmConfig(hidden_dim=4))) == 0
+    assert spiking_neurons(network(use_spikes=False)) == 0
     x = torch.randn(5, 6, 4)
     harmed = silenced_channels(x, 3, seed=0)
     gone = (harmed == 0).all((0, 1))
@@ -128,6 +193,7 @@ def test_the_report_holds_what_is_kept_beside_the_linear_model() -> None:
         task,
         chance=chance,
         what="spiking neurons of each block",
+        of=128,
         linear=(right[None], {"noise_1": wrong[None]}),
         draws=200,
     )
@@ -139,7 +205,7 @@ def test_the_report_holds_what_is_kept_beside_the_linear_model() -> None:
     assert one["linear_kept"]["value"] == pytest.approx(one["kept"]["value"])
     silent = found["conditions"]["silenced_3"]
     assert (silent["kept"]["value"], silent["kept"]["low"], "linear_kept" in silent) == (1, 1, False)
-    assert found["silenced"] == "spiking neurons of each block"
+    assert (found["silenced"], found["silenced_of"]) == ("spiking neurons of each block", 128)
 
 
 def test_answers_under_harm_are_read_back(tmp_path) -> None:
@@ -154,6 +220,6 @@ def test_answers_under_harm_are_read_back(tmp_path) -> None:
 def test_nothing_is_asked_unless_params_ask_for_it() -> None:
     assert not Robustness().asked
     assert Robustness(noise=(0.5,)).asked
-    for wrong in ({"noise": (0,)}, {"silenced": (0,)}, {"silence": (1,)}):
-        with pytest.raises(ValueError, match=r"greater than|Extra"):
+    for wrong in ({"noise": (0,)}, {"silenced": (0,)}, {"silenced": (1.5,)}, {"silence": (1,)}):
+        with pytest.raises(ValueError, match=r"greater than|less than|Extra"):
             Robustness(**wrong)

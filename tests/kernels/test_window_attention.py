@@ -107,17 +107,41 @@ def test_gradcheck(path, window):
 
 
 @pytest.mark.parametrize("path", [*PATHS, "library"])
-@pytest.mark.parametrize("window", [None, 30])
-def test_without_dropout_it_is_that_of_torch(path, window):
-    inputs = arguments(2, 40, 50, 2, 20)
+@pytest.mark.parametrize("window", [None, 30, 64])
+@pytest.mark.parametrize("past", [0, 10])
+def test_without_dropout_it_is_that_of_torch(path, window, past):
+    inputs = arguments(2, 40, 40 + past, 2, 20)
     queries = inputs[0].unflatten(2, (2, -1)).transpose(1, 2)
     keys, values = (part.unflatten(2, (2, -1)).transpose(1, 2) for part in inputs[1].chunk(2, -1))
-    age = torch.arange(10, 50)[:, None] - torch.arange(50)
-    mask = (age >= 0) & (age < (window or 50))
+    age = torch.arange(past, past + 40)[:, None] - torch.arange(past + 40)
+    mask = (age >= 0) & (age < (window or past + 40))
     exact = scaled_dot_product_attention(queries, keys, values, attn_mask=mask).transpose(1, 2).flatten(2)
     ours = run(inputs, path, window=window)
     found = gradients([ours], inputs), gradients([exact], inputs)
     torch.testing.assert_close((ours, *found[0]), (exact, *found[1]), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("past", "window", "masked"),
+    [
+        (0, None, [False]),
+        (0, 64, [False]),
+        (0, 40, [False]),
+        (0, 30, [False, True]),
+        (10, None, [True]),
+        (10, 64, [True]),
+    ],
+)
+def test_torchs_attention_gets_a_mask_only_where_more_is_hidden_than_what_is_to_come(past, window, masked, monkeypatch):
+    given = []
+
+    def watched(*inputs, attn_mask=None, **how):
+        given.append(attn_mask is not None)
+        return scaled_dot_product_attention(*inputs, attn_mask=attn_mask, **how)
+
+    monkeypatch.setattr("neurofmx.kernels.window_attention.scaled_dot_product_attention", watched)
+    run(arguments(2, 40, 40 + past, 2, 20), "library", window=window)
+    assert given == masked
 
 
 @pytest.mark.parametrize("path", PATHS)

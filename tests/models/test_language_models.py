@@ -14,6 +14,7 @@ from neurofmx.models.decoding.build import build_decoder
 from neurofmx.models.decoding.decoder import Decoder
 from neurofmx.models.decoding.token_head import TokenHead
 from neurofmx.models.table import MODELS
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.training.batches import Batches
 from neurofmx.training.loop import Trainer
@@ -47,10 +48,19 @@ NETWORKS = [
 ]
 
 
-def network(family: str, options: dict, *, made=None) -> Decoder:
+def text_windows(places: int | None, **options: object) -> Windows:
+    """Windows of 12 tokens, with so many learnt places."""
+    return windows(stop=12.0, stride=12, tokenizer_options={"max_position_embeddings": places}, **options)
+
+
+def network(family: str, options: dict, *, made: Windows | None = None, places: int | None = None) -> Decoder:
+    """A small network; its places, if it has any, are as loud as its tokens, so that a wrong one is heard."""
     torch.manual_seed(0)
     config = MODELS[family].config(hidden_dim=16, num_layers=2, **options)
-    return build_decoder(family, config, HeadConfig(), made or windows(stop=12.0, stride=12), fold=0)
+    decoder = build_decoder(family, config, HeadConfig(), made or text_windows(places), fold=0)
+    if getattr(decoder.tokenizer, "places", None) is not None:
+        torch.nn.init.normal_(decoder.tokenizer.places.weight)
+    return decoder
 
 
 @pytest.mark.parametrize(("family", "options"), NETWORKS)

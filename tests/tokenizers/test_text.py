@@ -51,6 +51,15 @@ def test_a_place_adds_its_own_vector_from_the_start_of_the_window() -> None:
     assert 0.01 < float(placed.places.weight.detach().std()) < 0.04
 
 
+def test_places_go_on_where_an_earlier_call_has_stopped() -> None:
+    placed, sample = tokenizer(max_position_embeddings=9), Sample(NUMBERS[..., None])
+    later, *_ = placed(sample.starting_at(3)[:1])
+    torch.testing.assert_close(later - placed.vectors.weight[NUMBERS[:1]], placed.places.weight[None, 3:9])
+    with pytest.raises(ValueError, match=r"10 tokens in one piece: .*max_position_embeddings=9 is all"):
+        placed(sample.starting_at(4))
+    assert torch.equal(tokenizer()(sample.starting_at(4)).values, tokenizer()(sample).values)
+
+
 def test_fewer_places_than_tokens_are_refused() -> None:
     with pytest.raises(ValueError, match=r"max_position_embeddings=5: must be at least the 6 tokens of a window"):
         tokenizer(max_position_embeddings=5)

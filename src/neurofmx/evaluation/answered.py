@@ -28,7 +28,8 @@ class Answered(NamedTuple):
     validation_loss: float | None = None
     carries: bool = True
     harmed: Mapping[str, np.ndarray] = MappingProxyType({})  # answers under noise or with silent neurons, by condition
-    silenced: str = ""
+    silenced: str = ""  # what was silenced
+    silenced_of: int = 0  # and how many of them there are
     lengths: Mapping[int, np.ndarray] = MappingProxyType({})  # answers to a text in windows of other lengths
 
     def window(self, windows: Windows, context: Context) -> str:

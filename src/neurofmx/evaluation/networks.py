@@ -18,9 +18,9 @@ from neurofmx.evaluation.perturb import (
     noises,
     silenced_channels,
     silenced_neurons,
-    spiking_units,
+    spiking_neurons,
 )
-from neurofmx.evaluation.robustness import Robustness, silenced_name
+from neurofmx.evaluation.robustness import Robustness, silenced_count, silenced_name
 from neurofmx.evaluation.trained_network import trained_network
 from neurofmx.layers.attention_meter import AttentionMeter
 from neurofmx.layers.inference import Precision, in_precision
@@ -76,7 +76,7 @@ def network_answers(
         return Said(
             outputs,
             {name: _ask(decoder, noisy, fold) for name, noisy in under_noise.items()}
-            | _with_silent(decoder, robustness.silenced, windows, fold, seed=seed * 1009 + fold),
+            | _with_silent(decoder, robustness.silenced, windows, fold, context=context, seed=seed * 1009 + fold),
             {
                 # windows of their own length, each alone, are answered already
                 time: outputs
@@ -93,6 +93,7 @@ def network_answers(
 
     each = {(fold, seed): said(fold, seed) for seed in seeds for fold in range(windows.folds)}
     all_said, first = list(each.values()), trained_network(checkpoints, windows, fold=0, seed=seeds[0])
+    what, of = _can_be_silent(first, windows)
     return Answered(
         np.stack([out_of_fold(windows, lambda fold, s=seed: each[fold, s].outputs) for seed in seeds]),
         tuple(seeds),
@@ -112,7 +113,8 @@ def network_answers(
             )
             for name in all_said[0].harmed
         },
-        silenced=NEURONS if spiking_units(first.backbone) else CHANNELS,
+        silenced=what,
+        silenced_of=of,
         lengths={
             time: np.stack(
                 [out_of_fold(windows, lambda fold, s=seed, t=time: each[fold, s].lengths[t]) for seed in seeds]
@@ -148,18 +150,27 @@ def _ask(
 
 
 def _with_silent(
-    decoder: Decoder, counts: Sequence[int], windows: Windows, fold: int, *, seed: int
+    decoder: Decoder, asked: Sequence[float], windows: Windows, fold: int, *, context: Context, seed: int
 ) -> dict[str, np.ndarray]:
     """Answers with so many spiking neurons silent, or input channels of a network without any, where it has more."""
     found = {}
-    neurons = spiking_units(decoder.backbone)
-    for count in counts:
-        if count < neurons:
-            with silenced_neurons(decoder.backbone, count, seed=seed):
-                found[silenced_name(count)] = _ask(decoder, windows, fold)
-        elif not neurons and not windows.tokens and count < windows.x.shape[-1]:
-            found[silenced_name(count)] = _ask(decoder, windows, fold, channels=count, seed=seed)
+    what, of = _can_be_silent(decoder, windows)
+    for name, count in ((silenced_name(each), silenced_count(each, of)) for each in asked):
+        if count >= of:
+            continue
+        if what == CHANNELS:
+            found[name] = _ask(decoder, windows, fold, channels=count, seed=seed)
+            continue
+        with silenced_neurons(decoder.backbone, count, seed=seed):
+            found[name] = _ask(decoder, windows, fold, context=context)
     return found
+
+
+def _can_be_silent(decoder: Decoder, windows: Windows) -> tuple[str, int]:
+    """What is silenced in a network, and how many of them there are; a text has no channels to lose."""
+    if neurons := spiking_neurons(decoder.backbone):
+        return NEURONS, neurons
+    return CHANNELS, 0 if windows.tokens else windows.x.shape[-1]
 
 
 def _carries(decoder: Decoder) -> bool:

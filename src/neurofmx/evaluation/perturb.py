@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,14 +58,16 @@ def noises(windows: Windows, robustness: Robustness) -> dict[str, Windows]:
     return {noise_name(level): noisy(windows, level) for level in levels}
 
 
-def spiking_units(backbone: nn.Module) -> int:
-    """Spiking neurons of a block; 0 for a network without any."""
-    return min((current.out_features for current in _currents(backbone)), default=0)
+def spiking_neurons(backbone: nn.Module) -> int:
+    """Spiking neurons of a block, those of all its populations; 0 for a network without any."""
+    return min((layer.beta.numel() for layer in _layers(backbone)), default=0)
 
 
 @contextmanager
 def silenced_neurons(backbone: nn.Module, count: int, *, seed: int) -> Iterator[None]:
     """Let `count` spiking neurons of every block get no current while the context is open: at rest, they never fire.
+
+    Neurons are chosen one by one, wherever they stand: of a population some may be silent and others not.
 
     Args:
         backbone: A network with spiking neurons.
@@ -77,18 +79,18 @@ def silenced_neurons(backbone: nn.Module, count: int, *, seed: int) -> Iterator[
     """
     import torch
 
-    if count >= (units := spiking_units(backbone)):
-        raise ValueError(f"count={count}: must leave one of {units} {NEURONS}")
-    handles = []
-    for block, current in enumerate(_currents(backbone)):
-        alive = torch.ones(current.out_features)
-        alive[np.random.default_rng([seed, block]).permutation(current.out_features)[:count]] = 0.0
-        handles.append(current.register_forward_hook(_masking(alive)))
+    if count >= (neurons := spiking_neurons(backbone)):
+        raise ValueError(f"count={count}: must leave one of {neurons} {NEURONS}")
+    layers = _layers(backbone)
+    for block, layer in enumerate(layers):
+        chosen = np.random.default_rng([seed, block]).permutation(layer.beta.numel())[:count]
+        layer.silent = torch.zeros(layer.beta.shape, dtype=torch.bool, device=layer.beta.device)
+        layer.silent[chosen] = True
     try:
         yield
     finally:
-        for handle in handles:
-            handle.remove()
+        for layer in layers:
+            layer.silent = None
 
 
 def silenced_channels(x: Tensor, count: int, *, seed: int) -> Tensor:
@@ -112,14 +114,6 @@ def silenced_channels(x: Tensor, count: int, *, seed: int) -> Tensor:
     return harmed
 
 
-def _currents(backbone: nn.Module) -> list[nn.Linear]:
-    """The layers that drive spiking neurons, one a block: submodule `current` of what has `num_spike_steps`."""
-    from torch import nn
-
-    encoders = [module for module in backbone.modules() if hasattr(module, "num_spike_steps")]
-    return [encoder.current for encoder in encoders if isinstance(getattr(encoder, "current", None), nn.Linear)]  # type: ignore[misc]
-
-
-def _masking(alive: Tensor):
-    """A hook that takes the current of some neurons away."""
-    return lambda module, inputs, current: current * alive.to(current)
+def _layers(backbone: nn.Module) -> list[Any]:
+    """The layers of spiking neurons, one a block: what has neurons to be silenced."""
+    return [module for module in backbone.modules() if hasattr(module, "silent")]

@@ -31,8 +31,10 @@ class Robustness(BaseModel):
     noise: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=(), description="Standard deviations of noise on test windows, in those of the training windows."
     )
-    silenced: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        default=(), description="Numbers of spiking neurons silenced in every block, or of input channels without any."
+    silenced: tuple[Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(),
+        description="Spiking neurons silenced in every block, or input channels of a network without any: a number of "
+        "them, or a share, which is the same harm to blocks of other sizes.",
     )
 
     @property
@@ -46,9 +48,19 @@ def noise_name(level: float) -> str:
     return f"noise_{level:g}"
 
 
-def silenced_name(count: int) -> str:
-    """Name of the condition of a number of silenced neurons."""
-    return f"silenced_{count}"
+def silenced_name(asked: float) -> str:
+    """Name of the condition of a number of silenced neurons, or of a share."""
+    return f"silenced_{asked:g}"
+
+
+def silenced_count(asked: float, of: int) -> int:
+    """How many are silenced where a number or a share is asked for: of a share at least one.
+
+    Example:
+        >>> [silenced_count(asked, of) for asked, of in ((8, 128), (8, 640), (0.1, 128), (0.1, 640), (0.1, 2))]
+        [8, 8, 13, 64, 1]
+    """
+    return int(asked) if asked >= 1 else max(1, round(asked * of))
 
 
 def save_harmed(path: Path, answers: Harmed) -> None:
@@ -90,6 +102,7 @@ def robustness_report(
     *,
     chance: np.ndarray,
     what: str,
+    of: int,
     linear: tuple[np.ndarray, Harmed],
     draws: int = 2000,
     confidence: float = 0.95,
@@ -104,13 +117,14 @@ def robustness_report(
         task: What was asked.
         chance: Answers of chance `(n, width)`.
         what: What `silenced` counts.
+        of: How many of them there are.
         linear: Clean and harmed answers of the linear model.
         draws: Bootstrap draws.
         confidence: Share of the draws inside the intervals.
 
     Returns:
         By condition `score`, `kept` (value, low, high; None where undefined), and under noise the same of the linear
-        model; `silenced` says what was silenced.
+        model; `silenced` says what was silenced, `silenced_of` how many of them there are.
     """
     bootstrap = {"draws": draws, "confidence": confidence}
 
@@ -123,7 +137,7 @@ def robustness_report(
     beside = conditions(linear[0], {name: linear[1][name] for name in harmed if name in linear[1]})
     for name, values in beside.items():
         found[name] |= {f"linear_{key}": value for key, value in values.items()}
-    return {"conditions": found, "silenced": what}
+    return {"conditions": found, "silenced": what, "silenced_of": of}
 
 
 def _condition(

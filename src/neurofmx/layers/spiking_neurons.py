@@ -43,6 +43,9 @@ class SpikingNeurons(nn.Module):
         adaptation_tau: Time constant of that rise in spike steps at the start, above 0.
         path: Which computation of the neurons runs, see `neurofmx.kernels.lif`.
 
+    Attributes:
+        silent: Which neurons get no current (N,), bool, and so never fire from rest; `None`, as at first, for none.
+
     Raises:
         ValueError: If a number is out of range.
 
@@ -50,6 +53,7 @@ class SpikingNeurons(nn.Module):
         Fang et al. (2021), Incorporating Learnable Membrane Time Constant, ICCV, equation 7 (decay as a sigmoid).
     """
 
+    silent: Tensor | None
     alpha_logit: nn.Parameter | None
     rho_logit: nn.Parameter | None
     kappa_raw: nn.Parameter | None
@@ -80,6 +84,7 @@ class SpikingNeurons(nn.Module):
         self.reset: Reset = reset
         self.surrogate: Surrogate = surrogate
         self.slope = slope
+        self.silent = None
         # Free numbers behind all, so that no training step can leave the valid range.
         self.beta_logit = numbers(neurons, logit(beta), learn=learn_beta)
         self.threshold_raw = numbers(neurons, inverse_softplus(threshold), learn=learn_threshold)
@@ -177,6 +182,7 @@ class SpikingNeurons(nn.Module):
         Returns:
             Spikes (B, L, S, N) of 0 and 1, potentials (B, L, S, N), and the last state.
         """
+        current = self._reaching(current)
         before, how = self._at_rest(current) if state is None else state, {**self._how(), "mask": mask}
         if isinstance(before, AlifState):
             slow = {"alpha": self.alpha, "rho": self.rho, "kappa": self.kappa}
@@ -216,7 +222,8 @@ class SpikingNeurons(nn.Module):
         trace = torch.zeros_like(current[:, 0]) if trace is None else trace
         before = self._at_rest(current) if state is None else state
         if not isinstance(before, AlifState):
-            return lif_readout(current, before, trace, weights=weights, carry=carry, mask=mask, **self._how())
+            driven = self._reaching(current), before, trace
+            return lif_readout(*driven, weights=weights, carry=carry, mask=mask, **self._how())
         spikes, potentials, after = self(current, before, mask=mask)
         traces, trace = weighted(spikes, trace, weights, carry, mask)
         return Readout(traces, potentials[:, :, -1], after, trace, spikes.detach().sum((1, 2)))
@@ -234,6 +241,10 @@ class SpikingNeurons(nn.Module):
             raise ValueError(
                 f"weights must name {self.num_spike_steps} steps as num_spike_steps says, got {len(weights)}"
             )
+
+    def _reaching(self, current: Tensor) -> Tensor:
+        """The currents (B, L, N) without those of silent neurons."""
+        return current if self.silent is None else current.masked_fill(self.silent, 0.0)
 
     def _how(self) -> dict[str, Any]:
         """What every kernel of neurons takes."""

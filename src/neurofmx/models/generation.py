@@ -18,7 +18,9 @@ def generate(
 ) -> list[int]:
     """Go on with a text.
 
-    The state is carried, so a token costs the same wherever it stands (with a transformer, whose state grows, more).
+    The state is carried, so a token costs the same wherever it stands (with a transformer, whose state grows, more). A
+    network with learnt places has none for tokens behind the last one: where they are used up, it begins anew with the
+    end of the text, of half as many tokens as there are places.
 
     Args:
         decoder: A network that answers with the next token.
@@ -43,14 +45,16 @@ def generate(
         )
     decoder.eval()
     device, generator = next(decoder.parameters()).device, torch.Generator().manual_seed(seed)
-    drawn: list[int] = []
-    read, state = torch.tensor(list(prompt), dtype=torch.int64), None
+    text, begin, known, state = list(prompt), 0, 0, None  # the state has read what stands from begin to known
     for _ in range(tokens):
-        outputs, state = decoder(Sample(read[None, :, None].to(device)), state)
-        logits = decoder.head.logits(outputs[:, -1]).float().cpu()[0]
-        drawn.append(_drawn(logits, temperature, generator))
-        read = torch.tensor(drawn[-1:])
-    return drawn
+        if (places := decoder.tokenizer.longest) is not None and len(text) - begin > places:
+            begin = known = len(text) - max(1, places // 2)
+            state = None
+        read = torch.tensor(text[known:], dtype=torch.int64, device=device)
+        outputs, state = decoder(Sample(read[None, :, None]), state)
+        known = len(text)
+        text.append(_drawn(decoder.head.logits(outputs[:, -1]).float().cpu()[0], temperature, generator))
+    return text[len(prompt) :]
 
 
 def _drawn(logits: Tensor, temperature: float, generator: torch.Generator) -> int:

@@ -15,6 +15,8 @@ from neurofmx.tokenizers.tokens import Layout, Sample, Tokenizer, Tokens, patche
 class TextTokenizer(Tokenizer):
     """Look the vector of every token up, and that of its place if places are learnt.
 
+    Places are counted from the start of what is read, over all calls that carry a state on.
+
     Args:
         layout: Of the windows (B, T, 1), whose samples are numbers of tokens.
         dim: Width of a token.
@@ -44,14 +46,21 @@ class TextTokenizer(Tokenizer):
         with torch.no_grad():
             self.vectors.weight *= config.spread
         self.places = _places(config.max_position_embeddings, width)
+        self.longest = config.max_position_embeddings
         self.project = nn.Identity() if width == dim else nn.Linear(width, dim)
         self.dropout = nn.Dropout(config.embedding_dropout)
 
     def forward(self, sample: Sample) -> Tokens:
-        """Tokens (B, T, dim)."""
+        """Tokens (B, T, dim).
+
+        Raises:
+            ValueError: If there are tokens behind the last place.
+        """
         vectors = self.vectors(sample.x[..., 0])
         if self.places is not None:
-            vectors = vectors + self.places.weight[: vectors.shape[1]]
+            stop = sample.start + vectors.shape[1]
+            self.check_room(stop)
+            vectors = vectors + self.places.weight[sample.start : stop]
         return Tokens(self.project(self.dropout(vectors)), *patches(sample, self.layout))
 
 

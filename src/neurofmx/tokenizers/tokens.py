@@ -75,6 +75,7 @@ class Sample:
         recording: Index of each window's recording (B,); None for the first.
         positions: Where each channel sits (B, C, 3), m, NaN where nobody knows; None where that is so for all.
         beside: What was recorded at the same time in another form.
+        start: Samples of the same windows that earlier calls have read: places are counted from there.
     """
 
     x: Tensor
@@ -83,6 +84,7 @@ class Sample:
     recording: Tensor | None = None
     positions: Tensor | None = None
     beside: Sample | None = None
+    start: int = 0
 
     @classmethod
     def of(cls, windows: Windows, fold: int, index: np.ndarray) -> Sample:
@@ -111,6 +113,10 @@ class Sample:
         """The same on another device."""
         return self._each(lambda part: part.to(device))
 
+    def starting_at(self, start: int) -> Self:
+        """The same windows, of which so many samples were read before."""
+        return replace(self, start=start)
+
     def with_x(self, x: Tensor) -> Self:
         """The same windows with other samples."""
         return replace(self, x=x)
@@ -136,7 +142,7 @@ class Sample:
 
     def _each(self, change: Callable[[Any], Any]) -> Sample:
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: change(part) for name, part in parts.items() if part is not None})
+        return replace(self, **{n: change(part) for n, part in parts.items() if isinstance(part, Tensor | Sample)})
 
 
 class Tokens(NamedTuple):
@@ -160,9 +166,26 @@ class Tokenizer(nn.Module, ABC):
     keeps; so more padding gives the same answer.
     """
 
+    longest: int | None = None  # samples of a window, read at once or piece by piece; None for any number
+
     @abstractmethod
     def forward(self, sample: Sample) -> Tokens:
         """Tokens of a batch of windows."""
+
+    def check_room(self, samples: int) -> None:
+        """Refuse a window that is too long.
+
+        Args:
+            samples: Of the whole window, whether it is read at once or piece by piece.
+
+        Raises:
+            ValueError: If there are more than it can read.
+        """
+        if self.longest is not None and samples > self.longest:
+            raise ValueError(
+                f"{samples} tokens in one piece: tokenizer_options.max_position_embeddings={self.longest} is all that "
+                "have a place; read shorter windows, or learn no places"
+            )
 
 
 def before(length: Tensor, places: int) -> Tensor:

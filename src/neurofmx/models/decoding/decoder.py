@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,18 @@ from neurofmx.tokenizers.tokens import Sample, Tokenizer
 
 LONGEST = 2**18  # samples of the windows that are answered at once
 TOKENS = 2**16  # the same of a text, each of which is a token with states of its own
+
+
+class Carried(NamedTuple):
+    """What a decoder carries from one stretch of its windows to the next.
+
+    Args:
+        backbone: State of the backbone.
+        samples: Samples that were read.
+    """
+
+    backbone: Any = None
+    samples: int = 0
 
 
 class Decoder(nn.Module):
@@ -43,11 +55,12 @@ class Decoder(nn.Module):
             Outputs `(batch, task.width)` and the state to carry on from; it has read the padding too, so carry on
             from windows without any.
         """
-        values, mask, _ = self.tokenizer(sample)
+        before, read = state or Carried()
+        values, mask, _ = self.tokenizer(sample.starting_at(read) if read else sample)
         if mask is not None:
             values = values.masked_fill(~mask[..., None], 0.0)
-        states, state = self.backbone(values, state)
-        return self.head(states, mask), state
+        states, after = self.backbone(values, before)
+        return self.head(states, mask), Carried(after, read + sample.x.shape[1])
 
     @torch.inference_mode()
     def log_likelihood(self, sample: Sample, y: np.ndarray, *, batch_size: int = 256) -> np.ndarray:
@@ -89,9 +102,11 @@ class Decoder(nn.Module):
 
         Raises:
             TypeError: If the network was built for another task.
+            ValueError: If the network has learnt places, and fewer than the text has tokens.
         """
         if not isinstance(self.head, TokenHead):
             raise TypeError("this network does not answer at every token; call predict")
+        self.tokenizer.check_room(x.shape[1])
         self.eval()
         device, logs, state = next(self.parameters()).device, [], None
         tokens, true = (torch.as_tensor(each, dtype=torch.int64, device=device) for each in (x, y))

@@ -30,10 +30,12 @@ class Carried(NamedTuple):
     Args:
         backbone: State of the model.
         before: Samples of the last token (B, samples, C), for tokenizers that look back.
+        samples: Samples that were read.
     """
 
     backbone: StreamState
     before: Tensor
+    samples: int
 
 
 class NeuroFMxDecoder(Decoder):
@@ -56,7 +58,7 @@ class NeuroFMxDecoder(Decoder):
 
     def forward(self, sample: Sample, state: Carried | None = None) -> tuple[Tensor, Carried]:
         """Outputs and the state to carry on from, as of `Decoder.forward`."""
-        read = sample if state is None else _behind(sample, state.before)
+        read = sample if state is None else _behind(sample, state)
         batch, earlier = MultiSample.single(self.stream, read, session=self._session(sample)), 0
         if state is not None:
             earlier = state.before.shape[1]
@@ -66,17 +68,20 @@ class NeuroFMxDecoder(Decoder):
         seen = {self.stream: shown.expand(len(read), -1)} if earlier else None
         states, carried = self.backbone(batch, None if state is None else state.backbone, seen=seen)
         answers = self.head(states.states, None if sample.length is None else states.mask)
-        return answers, Carried(carried, read.x[:, -self.backbone.streams[self.stream].samples :])
+        before = read.x[:, -self.backbone.streams[self.stream].samples :]
+        return answers, Carried(carried, before, read.start + read.x.shape[1])
 
     def _session(self, sample: Sample) -> Tensor | None:
         """Which session each window is of, where sessions have embeddings."""
         return sample.recording if len(self.backbone.sessions) else None
 
 
-def _behind(sample: Sample, before: Tensor) -> Sample:
-    """Windows behind samples that came before them."""
-    length = None if sample.length is None else sample.length + before.shape[1]
-    return replace(sample, x=torch.cat([before, sample.x], 1), length=length)
+def _behind(sample: Sample, state: Carried) -> Sample:
+    """Windows behind the samples of the last token before them."""
+    earlier = state.before.shape[1]
+    length = None if sample.length is None else sample.length + earlier
+    read = replace(sample, x=torch.cat([state.before, sample.x], 1), length=length)
+    return read.starting_at(state.samples - earlier)
 
 
 def build_neurofmx(config: NeurofmxConfig, head: HeadConfig, windows: Windows, *, fold: int) -> NeuroFMxDecoder:
