@@ -30,6 +30,7 @@ class Answered(NamedTuple):
     harmed: Mapping[str, np.ndarray] = MappingProxyType({})  # answers under noise or with silent neurons, by condition
     silenced: str = ""
     lengths: Mapping[int, np.ndarray] = MappingProxyType({})  # answers to a text in windows of other lengths
+    inference: tuple[Mapping[str, float], ...] = ()  # ms a window by fold and seed, beside the same in float32
 
     def window(self, windows: Windows, context: Context) -> str:
         """What a window holds, in words; of a text also what was read before."""
