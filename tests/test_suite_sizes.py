@@ -12,8 +12,6 @@ from neurofmx.params import Model, check_params
 from neurofmx.variants import variant_tree
 
 TREE = YAML(typ="safe").load(Path(__file__).parents[1] / "params.yaml")
-# of these a path less is the question
-WITHOUT = {"memory_v1": {"without_attention", "without_exchange"}}
 
 
 @pytest.mark.parametrize("suite", ["context_v1", "memory_v1", "modes_v1", "text_v1"])
@@ -22,7 +20,7 @@ def test_backbones_have_as_many_parameters_as_the_baseline(suite: str) -> None:
     params = {variant: check_params(variant_tree(TREE, suite, variant)) for variant in variants}
     first = params[variants[0]]
     models = {name: first.named(name) for name in TREE["suites"][suite]["compare"]}
-    models |= {str(name): each.model for name, each in params.items() if name not in WITHOUT.get(suite, ())}
+    models |= {str(name): each.model for name, each in params.items()}
     goal = size(first.model)
     apart = {name: size(model) / goal for name, model in models.items()}
     assert {"lstm", "mamba", "transformer"} <= set(apart)

@@ -58,6 +58,8 @@ def study_figure(result: Mapping[str, Any], path: Path) -> None:
         axes = list(figure.subplots(down, across, squeeze=False).flat)
         for place, (panel, measure) in enumerate(zip(axes, measures, strict=False)):
             _panel(panel, measure, lines, names, result["claims"], named=place % across == 0)
+        if not measures:
+            axes[0].text(0.5, 0.5, f"no run beside {result['baseline']} yet", ha="center")
         for panel in axes[len(measures) :]:
             panel.set_axis_off()
         handles, labels = axes[0].get_legend_handles_labels()
