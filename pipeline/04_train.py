@@ -63,11 +63,7 @@ def train(params: Params, model: Model, dataset: str, name: str, out: Path) -> N
         if name == "model":
             shutil.copy(out / "curve.csv", made(Path("metrics/curves") / dataset) / "model.csv")
         seconds = sum(job.seconds for job in done) / len(params.evaluate.seeds)
-        jobs = [job._asdict() for job in done]
-        each = [
-            {name: job[name] for name in ("fold", "seed", "seconds", "peak_memory_mib", "step_mib")} for job in jobs
-        ]
-        write_cost(out, seconds, max(job.peak_memory_mib for job in done), jobs=each)
+        write_cost(out, seconds, max(job.peak_memory_mib for job in done), jobs=[job.cost for job in done])
 
 
 def made(folder: Path) -> Path:
@@ -86,7 +82,7 @@ def peak_memory() -> float:
 def write_cost(out: Path, seconds: float, peak_memory_mib: float, *, jobs: Sequence[Mapping[str, Any]] = ()) -> None:
     """What training all folds once took, beside the weights: it is measured, so it differs from run to run.
 
-    `jobs` says what each fold with each seed took; `step_mib` is the memory of one of its steps.
+    `jobs` says what each fold with each seed took, see `neurofmx.training.jobs.Trained`.
     """
     cost = {"train_seconds": round(seconds, 2), "peak_memory_mib": round(peak_memory_mib, 1)}
     write_json(out / "cost.json", cost | ({"jobs": list(jobs)} if jobs else {}))

@@ -82,6 +82,8 @@ def main(params: Params, dataset: str, model: str) -> None:
             )
         )
     write_json(out / "report.json", full)
+    if answered.inference:  # it differs from run to run, so it stays out of the report
+        write_json(out / "inference.json", list(answered.inference))
     write_json(Path(f"metrics/scores/{dataset}/{model}.json"), headlines(full))
     print(f"{dataset} {model}: {full['headline']} {full['score']:.3f}, linear {full['linear']:.3f}: {full['verdict']}")
 

@@ -28,7 +28,7 @@ def collect(folder: Path, datasets: Iterable[str], models: Iterable[str]) -> Non
         for model in models:
             place = folder / dataset / model
             place.mkdir(parents=True)
-            for file in ("report.json", "answers.h5", "harmed.h5"):
+            for file in ("report.json", "answers.h5", "harmed.h5", "inference.json"):
                 if (SCORES / dataset / model / file).is_file():
                     shutil.copy(SCORES / dataset / model / file, place / file)
             shutil.copy(CHECKPOINTS / dataset / model / "cost.json", place / "cost.json")
@@ -64,9 +64,15 @@ def entries(folder: Path, dataset: str, names: dict[str, str], *, domain: str) -
                     harmed=load_harmed(place / "harmed.h5"),
                     jobs=tuple(json.loads((place / "cost.json").read_text()).get("jobs", ())),
                     truth=load_truth(folder / dataset / "truth.h5"),
+                    inference=tuple(_there(place / "inference.json")),
                 )
             )
     return found
+
+
+def _there(path: Path) -> list[dict[str, Any]]:
+    """What a file holds; nothing where there is none, as of a model that is no network."""
+    return json.loads(path.read_text()) if path.is_file() else []
 
 
 def built(datasets: Iterable[str]) -> list[str]:

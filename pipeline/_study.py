@@ -20,12 +20,9 @@ from neurofmx.atomic import atomic
 from neurofmx.params import read_tree
 from neurofmx.study.compare import compare
 from neurofmx.study.domain import DOMAINS
-from neurofmx.study.figure import study_figure
-from neurofmx.study.lengths_figure import lengths_figure
+from neurofmx.study.draw import draw
 from neurofmx.study.table import study_markdown
 from neurofmx.variants import variant_tree
-
-BY_LENGTH = ("context", "memory")  # studies whose figure shows scores by length
 
 
 class Study:
@@ -78,8 +75,8 @@ class Study:
         table = study_markdown(result)
         with atomic(out / "comparison.md") as part:
             part.write_text(table)
-        (lengths_figure if self._suite.study in BY_LENGTH else study_figure)(result, out / "comparison.png")
         print(table)
+        draw(result, out / "comparison.png")
 
     def _run_all(self, tree: dict[str, Any]) -> dict[str, list[str]]:
         """Run the variants one after the other; datasets that are missing, by variant."""

@@ -37,10 +37,19 @@ def entry(name: str, truth: Truth, noise: float = 0.8, **changes: Any) -> Entry:
         "report": report(truth),
         "outputs": answers(truth, noise, seed=seed),
         "harmed": {f"noise_{level}": answers(truth, noise * (1 + level), seed=seed + level) for level in (1, 2)},
-        "jobs": tuple({"fold": k // 2, "seed": k % 2, "seconds": 10.0 + k, "step_mib": 5.0} for k in range(4)),
+        "jobs": jobs(),
         "truth": truth,
     }
     return Entry(**facts | changes)
+
+
+def jobs() -> tuple[dict[str, Any], ...]:
+    """Four trainings of six epochs of ten steps, of 100 ms and more each."""
+    return tuple(
+        {"fold": k // 2, "seed": k % 2, "seconds": 10.0 + k, "training_seconds": 6.0 + k, "epochs": 6, "steps": 60}
+        | {"step_mib": 5.0}
+        for k in range(4)
+    )
 
 
 def report(truth: Truth, *, parameters: int = 1000, silenced: str = "spiking neurons of each block") -> dict[str, Any]:
@@ -50,6 +59,7 @@ def report(truth: Truth, *, parameters: int = 1000, silenced: str = "spiking neu
         "score": 0.8,
         "interval": {"low": 0.7, "high": 0.9},
         "parameters": parameters,
+        "weight_bytes": 4 * parameters,
         "validation_loss": 0.5,
         "train_seconds": 11.5,
         "peak_memory_mib": 500.0,

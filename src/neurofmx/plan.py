@@ -112,10 +112,11 @@ class Suite(Run):
     variants: dict[str, dict[str, Any] | None] = Field(
         default={}, description="Runs of the suite, the baseline first: each with values by dotted keys."
     )
-    study: Literal["four_way", "modes", "ablation", "context", "memory", "sweep"] | None = Field(
+    study: Literal["four_way", "modes", "ablation", "context", "memory", "sweep", "precision"] | None = Field(
         default=None,
         description="What its table and figure are about; null for ratios to the baseline alone. Of context and memory "
-        "the figure shows scores by length; a sweep ranks its variants by validation loss.",
+        "the figure shows scores by length; a sweep ranks its variants by validation loss; one of precision has bytes "
+        "and times of answers in place of what training costs.",
     )
     references: dict[str, float] = Field(
         default={}, description="What decoders of others reach on a dataset of the suite, in its headline metric."

@@ -10,8 +10,8 @@ import pytest
 from neurofmx.headline import headline
 from neurofmx.recordings.task import Task
 from neurofmx.study.entry import load_truth, save_truth
-from neurofmx.study.ratios import ratios
-from study_runs import PLACE, SIDES, answers, entry, report, truth_of
+from neurofmx.study.ratios import FLOOR, kept_shares, ratios
+from study_runs import PLACE, SIDES, answers, entry, jobs, report, truth_of
 
 
 def draws_of(truth, *, draws, seed, seeds=2):
@@ -66,10 +66,11 @@ def test_of_perplexities_the_lower_one_has_the_higher_ratio() -> None:
 
 def test_costs_are_paired_by_training() -> None:
     truth = truth_of()
-    twice = [{**job, "seconds": 2 * job["seconds"], "step_mib": 7.0} for job in entry("a", truth).jobs]
+    twice = [{**job, "seconds": 2 * job["seconds"], "steps": 30, "step_mib": 7.0} for job in jobs()]
     ours = entry("ours", truth, jobs=tuple(reversed(twice)))  # in another order
     found = ratios(ours, entry("base", truth), draws=50, seed=0)
     assert found["time"].value == pytest.approx(2)
+    assert found["step"].value == pytest.approx(2), "as long in half the steps"
     np.testing.assert_allclose(found["time"].drawn, 2)
     assert found["memory"].value == pytest.approx(1.4)
     unlike = [{**job, "seconds": 10.0 + 5 * job["fold"]} for job in twice]
@@ -77,10 +78,21 @@ def test_costs_are_paired_by_training() -> None:
     assert ratios(entry("o", truth, jobs=()), entry("b", truth), draws=50, seed=0)["time"] is None
 
 
-def test_what_has_no_ratio() -> None:
+def test_a_score_or_share_that_is_too_low_counts_as_the_floor_and_is_said_to() -> None:
     truth = truth_of(PLACE)
-    bad = entry("bad", truth, outputs=answers(truth, 5.0))  # R2 below 0
-    assert ratios(bad, entry("base", truth), draws=20, seed=0)["score"] is None
+    bad, base = entry("bad", truth, 5.0), entry("base", truth, 0.2)  # R2 far below 0, and 0.96
+    found, other = (ratios(*pair, draws=20, seed=0) for pair in ((bad, base), (base, bad)))
+    score = headline(base.outputs[0], truth.y, PLACE), headline(base.outputs[1], truth.y, PLACE)
+    assert found["score"].value == pytest.approx(FLOOR / np.mean(score))
+    assert found["score"].floored
+    np.testing.assert_allclose(found["score"].drawn, 1 / other["score"].drawn)
+    share = kept_shares(base, "noise_", draws=20, seed=0)
+    assert found["noise"].value == pytest.approx(FLOOR / share.value), "of nothing nothing is kept"
+    assert np.isnan(kept_shares(bad, "noise_", draws=20, seed=0).value)
+    assert not ratios(base, base, draws=20, seed=0)["score"].floored
+
+
+def test_what_has_no_ratio() -> None:
     truth = truth_of()
     silent = {"silenced_4": answers(truth, 0.9)}
     channels = entry("lstm", truth, harmed=silent, report=report(truth, silenced="input channels"))
@@ -91,6 +103,21 @@ def test_what_has_no_ratio() -> None:
     assert ratios(entry("p", truth, report=report(truth, parameters=1500)), neurons, draws=20, seed=0)[
         "parameters"
     ].value == pytest.approx(1.5)
+
+
+def test_answers_are_timed_against_the_same_weights_in_float32() -> None:
+    truth = truth_of()
+    took = [{"fold": k, "seed": 1, "ms": 3.0, "float32_ms": 2.0 + k} for k in range(2)]
+    whole = [{**job, "ms": 40.0, "float32_ms": 40.0} for job in took]  # on a slow day
+    less = entry("int8", truth, inference=tuple(took), report=report(truth) | {"weight_bytes": 1500})
+    base = entry("float32", truth, inference=tuple(whole))
+    found = ratios(less, base, draws=50, seed=0)
+    assert found["inference"].value == pytest.approx((3 / 2 + 3 / 3) / 2)
+    assert set(np.round(found["inference"].drawn, 6)) == {1.0, 1.25, 1.5}
+    assert found["bytes"].value == 1500 / 4000
+    fitted = entry("pca", truth, report=report(truth) | {"weight_bytes": None})
+    assert ratios(fitted, base, draws=50, seed=0)["bytes"] is None
+    assert ratios(fitted, base, draws=50, seed=0)["inference"] is None
 
 
 def test_answers_to_other_windows_are_not_compared() -> None:

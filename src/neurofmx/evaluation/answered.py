@@ -31,6 +31,7 @@ class Answered(NamedTuple):
     silenced: str = ""  # what was silenced
     silenced_of: int = 0  # and how many of them there are
     lengths: Mapping[int, np.ndarray] = MappingProxyType({})  # answers to a text in windows of other lengths
+    inference: tuple[Mapping[str, float], ...] = ()  # ms a window by fold and seed, beside the same in float32
 
     def window(self, windows: Windows, context: Context) -> str:
         """What a window holds, in words; of a text also what was read before."""

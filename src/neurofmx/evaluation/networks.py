@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import torch
 from neurofmx.evaluation.answered import Answered
 from neurofmx.evaluation.answers import out_of_fold
 from neurofmx.evaluation.context import Context, lengths_of, text_answers
+from neurofmx.evaluation.inference_time import WINDOWS, times_in_turns
 from neurofmx.evaluation.perturb import (
     CHANNELS,
     NEURONS,
@@ -43,6 +45,7 @@ class Said(NamedTuple):
     blocks: list[dict[str, float]]
     weight_bytes: int
     validation_loss: float
+    took: dict[str, float]
 
 
 def network_answers(
@@ -89,6 +92,7 @@ def network_answers(
             spikes.blocks,
             size_in_bytes(decoder),
             min(validation for _, _, validation in facts["curve"]),
+            _took(decoder, windows, checkpoints, fold=fold, seed=seed, precision=precision),
         )
 
     each = {(fold, seed): said(fold, seed) for seed in seeds for fold in range(windows.folds)}
@@ -121,6 +125,7 @@ def network_answers(
             )
             for time in all_said[0].lengths
         },
+        inference=tuple({"fold": fold, "seed": seed} | one.took for (fold, seed), one in each.items()),
     )
 
 
@@ -147,6 +152,25 @@ def _ask(
 
     carried = decoder.stream_likelihood if _carries(decoder) else None
     return text_answers(windows, test, context=context, windowed=windowed, carried=carried, length=length)
+
+
+def _took(
+    decoder: Decoder, windows: Windows, checkpoints: Path, *, fold: int, seed: int, precision: Precision
+) -> dict[str, float]:
+    """Milliseconds of a window, and those of the same weights in float32 in turns with it."""
+    networks = [decoder]
+    if precision != "float32":
+        networks.append(trained_network(checkpoints, windows, fold=fold, seed=seed).eval())
+    test = windows.fold(fold).test[:WINDOWS]
+    sample = Sample.of(windows, fold, test)
+
+    def answer(network: Decoder) -> np.ndarray:
+        if windows.task.kind == "next_token":
+            return network.log_likelihood(sample, windows.y[test])
+        return network.predict(sample)
+
+    seconds = times_in_turns([partial(answer, network) for network in networks])
+    return {"ms": 1e3 * seconds[0] / len(test), "float32_ms": 1e3 * seconds[-1] / len(test)}
 
 
 def _with_silent(

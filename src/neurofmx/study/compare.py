@@ -1,9 +1,10 @@
 """A study's numbers: every run beside the baseline on each dataset, over each domain and over all datasets.
 
 Over datasets the ratio is the geometric mean of theirs, and its interval comes from the draws inside each dataset: it
-speaks of these datasets. Whether a difference is there on datasets in general is asked by Wilcoxon's signed-rank test
-of the logarithms of the ratios, one value a dataset, where there are at least `LEAST` of them; the probabilities of all
-runs under one measure are corrected by Holm's method.
+speaks of these datasets. They are those on which all runs have the ratio, so that no run is better for lacking a
+dataset; a run that has it nowhere is not asked. Whether a difference is there on datasets in general is asked by
+Wilcoxon's signed-rank test of the logarithms of the ratios, one value a dataset, where there are at least `LEAST` of
+them; the probabilities of all runs under one measure are corrected by Holm's method.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from typing import Any
 import numpy as np
 
 from neurofmx.benchmark.metrics.holm import holm
-from neurofmx.evaluation.gate import paired_difference, percentiles
+from neurofmx.evaluation.gate import percentiles
 from neurofmx.evaluation.report import rounded
 from neurofmx.study.claims import CLAIMS
 from neurofmx.study.entry import Entry
-from neurofmx.study.ratios import MEASURES, Ratio, as_interval, kept_shares, ratios
+from neurofmx.study.ratios import Ratio, measures_of, ratios
+from neurofmx.study.row import row_of
 
 LEAST = 6  # datasets; with fewer no two-sided probability below 0.05 exists
 ALL = "all"
+
+Found = Mapping[tuple[str, str], Mapping[str, Ratio | None]]  # by run and dataset
 
 
 def compare(
@@ -38,7 +42,9 @@ def compare(
         confidence: Share of the draws inside the intervals.
 
     Returns:
-        JSON-able: `rows` (a run on a dataset), `overall` (a run over a domain or `all`), `claims`, and the arguments.
+        JSON-able: `rows` (a run on a dataset), `overall` (a run over a domain or `all`), `left_out` (by measure the
+        datasets that are in no ratio over datasets, each with the runs that lack it), `claims`, `measures`, and the
+        arguments.
 
     Raises:
         ValueError: If the baseline is nowhere, or a run answered other windows than the baseline.
@@ -51,7 +57,7 @@ def compare(
     if not bases:
         raise ValueError(f"baseline {baseline!r} has no result yet: run the suite, which begins with it")
     usable = [entry for entry in entries if entry.dataset in bases]
-    ends = partial(percentiles, confidence=confidence)
+    ends, measures = partial(percentiles, confidence=confidence), measures_of(study)
     seeds = {dataset: number for number, dataset in enumerate(bases)}  # draws of datasets do not depend on each other
     found = {
         (entry.name, entry.dataset): ratios(entry, bases[entry.dataset], draws=draws, seed=seeds[entry.dataset])
@@ -59,65 +65,57 @@ def compare(
         if entry.name != baseline
     }
     bootstrap = {"draws": draws, "confidence": confidence}
-    rows = [_row(entry, bases[entry.dataset], found, ends, seed=seeds[entry.dataset], **bootstrap) for entry in usable]
-    overall = _overall(found, {dataset: base.domain for dataset, base in bases.items()}, ends)
-    result = {"study": study, "baseline": baseline, **bootstrap, "rows": rows, "overall": overall}
+    rows = [
+        row_of(
+            entry,
+            bases[entry.dataset],
+            found.get((entry.name, entry.dataset), {}),
+            measures,
+            ends,
+            seed=seeds[entry.dataset],
+            **bootstrap,
+        )
+        for entry in usable
+    ]
+    missing = {measure: _missing(found, measure, tuple(bases)) for measure in measures}
+    overall = _overall(found, {dataset: base.domain for dataset, base in bases.items()}, missing, ends)
+    result = {"study": study, "baseline": baseline, "measures": list(measures), **bootstrap, "rows": rows}
+    result |= {"overall": overall, "left_out": {measure: each for measure, each in missing.items() if each}}
     return rounded(result | {"claims": _claims(study, rows, overall)})  # type: ignore[return-value]
 
 
-def _row(
-    entry: Entry,
-    base: Entry,
-    found: Mapping[tuple[str, str], Mapping[str, Ratio | None]],
-    ends: Any,
-    *,
-    seed: int,
-    draws: int,
-    confidence: float,
-) -> dict[str, Any]:
-    """One run on one dataset."""
-    names = ("headline", "score", "interval", "parameters", "train_seconds", "peak_memory_mib", "seeds", "linear")
-    row: dict[str, Any] = {name: entry.report[name] for name in names}
-    row |= {"dataset": entry.dataset, "domain": entry.domain, "name": entry.name, "variant": entry.variant}
-    row["validation_loss"] = entry.report.get("validation_loss")
-    row["chance"] = entry.report["chance"][entry.report["headline"]]
-    row["robustness"], row["by_length"] = entry.report.get("robustness"), entry.report.get("by_length")
-    row["kept"] = {
-        kind: as_interval(_finite(kept_shares(entry, f"{kind}_", draws=draws, seed=seed)), ends)
-        for kind in ("noise", "silenced")
-    }
-    if entry is base:
-        return row | {"ratios": {}, "difference": None, "verdict": "baseline"}
-    truth = entry.truth
-    difference = paired_difference(
-        entry.outputs, base.outputs, truth.y, truth.block, truth.task, draws=draws, confidence=confidence, seed=seed
-    )
-    row["difference"] = {name: getattr(difference, name) for name in ("value", "low", "high")}
-    row["verdict"] = difference.verdict
-    row["ratios"] = {name: as_interval(each, ends) for name, each in found[entry.name, entry.dataset].items()}
-    return row
-
-
-def _finite(share: Ratio | None) -> Ratio | None:
-    """A share that is defined on all windows and in all draws, or None."""
-    return share if share and np.isfinite(share.value) and np.all(np.isfinite(share.drawn)) else None
+def _missing(found: Found, measure: str, datasets: Sequence[str]) -> dict[str, list[str]]:
+    """Datasets on which some runs lack a ratio that they have elsewhere, each with these runs."""
+    having: dict[str, set[str]] = {}
+    for (name, dataset), each in found.items():
+        if each[measure] is not None:
+            having.setdefault(name, set()).add(dataset)
+    lacking = {dataset: [name for name, own in having.items() if dataset not in own] for dataset in datasets}
+    return {dataset: names for dataset, names in lacking.items() if names}
 
 
 def _overall(
-    found: Mapping[tuple[str, str], Mapping[str, Ratio | None]], domains: Mapping[str, str], ends: Any
+    found: Found, domains: Mapping[str, str], missing: Mapping[str, Mapping[str, list[str]]], ends: Any
 ) -> list[dict[str, Any]]:
     """Every run over all datasets, then over each domain."""
     names = list(dict.fromkeys(name for name, _ in found))
     rows = []
     for domain in (ALL, *dict.fromkeys(domains.values())):
         for name in names:
-            of = {dataset: each for (run, dataset), each in found.items() if run == name}
-            inside = {dataset: each for dataset, each in of.items() if domain in (ALL, domains[dataset])}
-            measured = {measure: _together([each[measure] for each in inside.values()], ends) for measure in MEASURES}
-            if measured["parameters"]:
-                measured["parameters"]["p"] = None  # they were chosen, not measured
+            inside = {
+                dataset: each
+                for (run, dataset), each in found.items()
+                if run == name and domain in (ALL, domains[dataset])
+            }
+            measured = {
+                measure: _together([each[measure] for dataset, each in inside.items() if dataset not in without], ends)
+                for measure, without in missing.items()
+            }
+            for exact in ("parameters", "bytes"):  # they were chosen, not measured
+                if measured.get(exact):
+                    measured[exact]["p"] = None  # type: ignore[index]
             rows.append({"name": name, "domain": domain, "datasets": len(inside), "ratios": measured})
-    _correct([row for row in rows if row["domain"] == ALL])
+    _correct([row for row in rows if row["domain"] == ALL], tuple(missing))
     return rows
 
 
@@ -142,9 +140,9 @@ def _signed_rank(logs: np.ndarray) -> float | None:
     return float(wilcoxon(logs)[1])  # type: ignore[arg-type]
 
 
-def _correct(rows: Sequence[dict[str, Any]]) -> None:
+def _correct(rows: Sequence[dict[str, Any]], measures: Sequence[str]) -> None:
     """Add Holm's correction over the runs, measure by measure."""
-    for measure in MEASURES:
+    for measure in measures:
         asked = [row["ratios"][measure] for row in rows]
         asked = [each for each in asked if each is not None and each["p"] is not None]
         for each, corrected in zip(asked, holm([each["p"] for each in asked]), strict=True):

@@ -41,8 +41,11 @@ class Entry:
         report: The report of its scores.
         outputs: Answers `(seeds, n, width)`.
         harmed: Answers under noise or with silent neurons, by condition, same shape.
-        jobs: What each fold with each seed took: `fold`, `seed`, `seconds`, `step_mib`.
+        jobs: What training each fold with each seed took: `fold`, `seed`, `seconds` in all, `training_seconds` without
+            validation, `epochs`, `steps`, and `step_mib`, the memory of a step.
         truth: What the answers are scored against.
+        inference: What answering took, by `fold` and `seed`: `ms` a window, and `float32_ms` of the same weights in
+            float32.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Entry:
     harmed: Mapping[str, np.ndarray]
     jobs: tuple[Mapping[str, Any], ...]
     truth: Truth
+    inference: tuple[Mapping[str, Any], ...] = ()
 
 
 def save_truth(path: Path, truth: Truth) -> None:

@@ -13,19 +13,20 @@ from neurofmx.study.compare import ALL
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# the panels of each study, two a row
+# the panels of a study, two a row; of all that are not named the last ones
 PANELS = {
-    "four_way": ("score", "noise", "silenced", "time", "memory"),
-    "modes": ("score", "noise", "time", "memory"),
-    "ablation": ("score", "noise", "time", "memory"),
-    None: ("score", "noise", "time", "memory"),
+    "four_way": ("score", "noise", "silenced", "step", "memory"),
+    "precision": ("score", "noise", "bytes", "inference"),
 }
+USUAL = ("score", "noise", "step", "memory")
 TITLES = {
     "score": "score (right of 1: better)",
     "noise": "score kept under noise (right of 1: better)",
     "silenced": "score kept with silent neurons (right of 1: better)",
-    "time": "training time (left of 1: less)",
+    "step": "time of a training step (left of 1: less)",
     "memory": "training memory (left of 1: less)",
+    "bytes": "bytes of weights (left of 1: less)",
+    "inference": "time of an answer (left of 1: less)",
 }
 MARKS = ("o", "s", "^", "D", "v", "P", "X")  # beside the colours, for those who print in grey
 WIDTH, ROW, AROUND, LEAST = 10.0, 0.11, 0.9, 0.3  # inches: figure, a run's line, a panel's titles, least of a dataset
@@ -44,7 +45,9 @@ def study_figure(result: Mapping[str, Any], path: Path) -> None:
     from matplotlib.patches import Patch
 
     names = list(dict.fromkeys(row["name"] for row in result["overall"]))
-    measures = [name for name in PANELS[result["study"]] if any(row["ratios"][name] for row in result["overall"])]
+    measures = [
+        name for name in PANELS.get(result["study"], USUAL) if any(row["ratios"].get(name) for row in result["overall"])
+    ]
     lines = _lines(result)
     across = 2 if len(measures) > 1 else 1
     down = max(1, -(-len(measures) // across))
@@ -55,12 +58,14 @@ def study_figure(result: Mapping[str, Any], path: Path) -> None:
         axes = list(figure.subplots(down, across, squeeze=False).flat)
         for place, (panel, measure) in enumerate(zip(axes, measures, strict=False)):
             _panel(panel, measure, lines, names, result["claims"], named=place % across == 0)
+        if not measures:
+            axes[0].text(0.5, 0.5, f"no run beside {result['baseline']} yet", ha="center")
         for panel in axes[len(measures) :]:
             panel.set_axis_off()
         handles, labels = axes[0].get_legend_handles_labels()
         if result["claims"]:
             handles, labels = [*handles, Patch(color=GREY, alpha=0.2)], [*labels, "claimed, in the run's colour"]
-        figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 4), frameon=False)
+        figure.legend(handles, labels, loc="outside upper center", ncols=max(1, min(len(labels), 4)), frameon=False)
         with atomic(path) as part:
             figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
 
@@ -134,7 +139,7 @@ def _frame(panel: Axes, measure: str, lines: Sequence[_Line], *, named: bool) ->
 
     panel.set_title(TITLES[measure], loc="left", fontweight="bold", fontsize=10)
     panel.set_xscale("log")
-    panel.xaxis.set_major_locator(FixedLocator(_ticks(*panel.get_xlim())))
+    panel.xaxis.set_major_locator(FixedLocator(ticks(*panel.get_xlim())))
     panel.xaxis.set_major_formatter("{x:g}")
     panel.xaxis.set_minor_locator(NullLocator())
     panel.grid(axis="x", color="#e5e5e5", linewidth=0.8)
@@ -148,10 +153,11 @@ def _frame(panel: Axes, measure: str, lines: Sequence[_Line], *, named: bool) ->
         panel.axhline(height - 0.5, color=GREY if new else "#dddddd", linewidth=0.9 if new else 0.6)
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks(low: float, high: float) -> list[float]:
     """At most eight round numbers between two ratios: equally far apart, or powers of two where they lie far apart."""
     if high / low > 4:
-        return [2.0**power for power in range(-10, 11) if low <= 2.0**power <= high]
+        powers = [2.0**power for power in range(-10, 11) if low <= 2.0**power <= high]
+        return powers[:: max(1, -(-len(powers) // 8))]
     for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5):
         inside = [round(k * step, 2) for k in range(round(low / step), round(high / step) + 1)]
         inside = [tick for tick in inside if low <= tick <= high]

@@ -4,18 +4,26 @@ Every ratio is of the run to the baseline:
 
 - `score`: headline scores; of perplexities the baseline's to the run's, so that above 1 is better for all;
 - `noise`, `silenced`: shares of the score above chance that are kept, means over the conditions both went through;
-- `time`: seconds of training;
+- `time`: seconds of training in all, validation included, for as many epochs as early stopping let each have;
+- `step`: time of a training step, of the processor (on a GPU by the clock), without validation;
 - `memory`: of a training step, counted (`training/footprint.py`);
-- `parameters`: trained numbers.
+- `parameters`: trained numbers;
+- `bytes`: of the weights in the precision that answered;
+- `inference`: time of an answer, held against that of the same weights in float32 which was timed in turns with it
+  (`evaluation/inference_time.py`): runs that were timed on other days can be compared so.
 
 Scores and shares are on the same draws of blocks and seeds for both (`evaluation/gate.py`). Times are drawn over the
-trainings, one of each fold and seed, in pairs; memory and parameters are exact. A ratio is None where it is undefined,
-as when a score below 0 would stand in it, or where neurons were silenced in one and channels in the other.
+trainings, one of each fold and seed, in pairs; memory, parameters and bytes are exact.
+
+A score or a share below `FLOOR` counts as `FLOOR`, and so does a share of what is not above chance: a run that falls
+to an R2 below 0 on a dataset would else have no ratio there and lose its worst dataset. `floored` says where. A ratio
+is None only where there is nothing to divide: no conditions, no trainings, neurons silenced in one and channels in the
+other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,14 +32,31 @@ from neurofmx.evaluation.gate import drawn_scores
 from neurofmx.evaluation.robustness import kept
 from neurofmx.study.entry import Entry, Truth
 
-MEASURES = ("score", "noise", "silenced", "time", "memory", "parameters")
+COSTS = ("time", "step", "memory", "parameters", "bytes", "inference")
+MEASURES = ("score", "noise", "silenced", *COSTS)
+FLOOR = 0.05
+# a study of what is trained once has no costs of training; the others answer in one precision
+PRECISION = ("score", "noise", "silenced", "bytes", "inference")
+TRAINED = ("score", "noise", "silenced", "time", "step", "memory", "parameters")
 
 
 class Ratio(NamedTuple):
-    """A ratio on all windows, and on each draw `(draws,)`."""
+    """A ratio on all windows, and on each draw `(draws,)`.
+
+    Args:
+        value: On all windows.
+        drawn: On each draw.
+        floored: Whether one of the two numbers counts as `FLOOR` on all windows.
+    """
 
     value: float
     drawn: np.ndarray
+    floored: bool = False
+
+
+def measures_of(study: str | None) -> tuple[str, ...]:
+    """What a study is measured by, in the order of its table."""
+    return PRECISION if study == "precision" else TRAINED
 
 
 def ratios(entry: Entry, baseline: Entry, *, draws: int, seed: int) -> dict[str, Ratio | None]:
@@ -50,14 +75,18 @@ def ratios(entry: Entry, baseline: Entry, *, draws: int, seed: int) -> dict[str,
         ValueError: If the two did not answer the same windows.
     """
     _same_windows(entry, baseline)
-    scores = _Scores(entry, baseline, draws, seed)
+    scores, bootstrap = _Scores(entry, baseline, draws, seed), {"draws": draws, "seed": seed}
+    jobs, answers = (entry.jobs, baseline.jobs), (entry.inference, baseline.inference)
     return {
         "score": scores.gain(),
         "noise": scores.kept("noise_"),
         "silenced": scores.kept("silenced_"),
-        "time": _cost(entry, baseline, lambda job: job["seconds"], draws, seed),
-        "memory": _cost(entry, baseline, lambda job: job["step_mib"], draws, seed),
-        "parameters": _parameters(entry, baseline),
+        "time": _cost(*jobs, lambda job: job["seconds"], **bootstrap),
+        "step": _cost(*jobs, lambda job: job["training_seconds"] / job["steps"], **bootstrap),
+        "memory": _cost(*jobs, lambda job: job["step_mib"], **bootstrap),
+        "parameters": _exact(entry, baseline, "parameters"),
+        "bytes": _exact(entry, baseline, "weight_bytes"),
+        "inference": _cost(*answers, lambda job: job["ms"] / job["float32_ms"], **bootstrap),
     }
 
 
@@ -73,13 +102,13 @@ class _Scores:
     def __init__(self, entry: Entry, baseline: Entry, draws: int, seed: int) -> None:
         self._pair, self._draws, self._seed = (entry, baseline), draws, seed
 
-    def gain(self) -> Ratio | None:
+    def gain(self) -> Ratio:
         """Ratio of the headline scores."""
         truth = self._pair[0].truth
         whole, drawn = _drawn([each.outputs for each in self._pair], truth, self._draws, self._seed)
         if truth.task.lower_is_better:
             whole, drawn = whole[::-1], drawn[::-1]
-        return _ratio(whole, drawn)
+        return _floored(whole, drawn)
 
     def kept(self, prefix: str) -> Ratio | None:
         """Ratio of the shares kept, over the conditions that both went through."""
@@ -90,11 +119,11 @@ class _Scores:
         if not names or (prefix == "silenced_" and len(what) > 1):
             return None
         shares = [_shares(each, names, self._draws, self._seed) for each in self._pair]
-        return _ratio(np.array([share.value for share in shares]), np.stack([share.drawn for share in shares]))
+        return _floored(np.array([share.value for share in shares]), np.stack([share.drawn for share in shares]))
 
 
 def _shares(entry: Entry, names: Sequence[str], draws: int, seed: int) -> Ratio:
-    """Share kept, mean over some conditions."""
+    """Share kept, mean over some conditions; NaN where the run is not above chance."""
     truth = entry.truth
     answers = [entry.outputs, truth.chance, *(entry.harmed[name] for name in names)]
     whole, drawn = _drawn(answers, truth, draws, seed)
@@ -107,29 +136,38 @@ def _drawn(answers: Sequence[np.ndarray], truth: Truth, draws: int, seed: int) -
     return drawn_scores(answers, truth.y, truth.block, truth.task, draws=draws, seed=seed)
 
 
-def _ratio(whole: np.ndarray, drawn: np.ndarray) -> Ratio | None:
-    """The first row to the second; None where a number is not above 0, as its ratio would mean nothing."""
-    if not (np.all(whole > 0) and np.all(drawn > 0)):  # NaN is not above 0 either
-        return None
-    return Ratio(float(whole[0] / whole[1]), drawn[0] / drawn[1])
+def _floored(whole: np.ndarray, drawn: np.ndarray) -> Ratio:
+    """The first row to the second, of what counts as `FLOOR` where it is lower or no number."""
+    below = bool(np.any(~(whole >= FLOOR)))
+    whole, drawn = np.fmax(whole, FLOOR), np.fmax(drawn, FLOOR)  # of NaN and a number fmax is the number
+    return Ratio(float(whole[0] / whole[1]), drawn[0] / drawn[1], below)
 
 
-def _cost(entry: Entry, baseline: Entry, cost: Any, draws: int, seed: int) -> Ratio | None:
-    """Ratio of the mean costs over the trainings of the same fold and seed."""
-    ours, theirs = ({(job["fold"], job["seed"]): float(cost(job)) for job in each.jobs} for each in (entry, baseline))
-    both = sorted(set(ours) & set(theirs))
+def _cost(
+    ours: Sequence[Mapping[str, Any]],
+    theirs: Sequence[Mapping[str, Any]],
+    cost: Callable[[Mapping[str, Any]], float],
+    *,
+    draws: int,
+    seed: int,
+) -> Ratio | None:
+    """Ratio of the mean costs over the trainings of the same fold and seed; None for fewer than two."""
+    found = [{(job["fold"], job["seed"]): float(cost(job)) for job in jobs} for jobs in (ours, theirs)]
+    both = sorted(set(found[0]) & set(found[1]))
     if len(both) < 2:
         return None
-    pair = np.array([[each[key] for key in both] for each in (ours, theirs)])
+    pair = np.array([[each[key] for key in both] for each in found])
     generator = np.random.default_rng(seed)
-    drawn = generator.multinomial(len(both), np.full(len(both), 1 / len(both)), size=draws)
-    return _ratio(pair.sum(axis=1), pair @ drawn.T)
+    drawn = pair @ generator.multinomial(len(both), np.full(len(both), 1 / len(both)), size=draws).T
+    return Ratio(float(pair[0].sum() / pair[1].sum()), drawn[0] / drawn[1])
 
 
-def _parameters(entry: Entry, baseline: Entry) -> Ratio:
-    """Ratio of the numbers of parameters."""
-    value = entry.report["parameters"] / baseline.report["parameters"]
-    return Ratio(value, np.full(1, value))
+def _exact(entry: Entry, baseline: Entry, name: str) -> Ratio | None:
+    """Ratio of a number of the reports that nothing is drawn of; None for a model that has no such number."""
+    ours, theirs = entry.report[name], baseline.report[name]
+    if ours is None or theirs is None:
+        return None
+    return Ratio(ours / theirs, np.full(1, ours / theirs))
 
 
 def _same_windows(entry: Entry, baseline: Entry) -> None:
@@ -142,9 +180,9 @@ def _same_windows(entry: Entry, baseline: Entry) -> None:
         )
 
 
-def as_interval(found: Ratio | None, ends: Any) -> Mapping[str, float] | None:
-    """A ratio as `value`, `low` and `high`, where `ends` takes draws to the ends of an interval."""
+def as_interval(found: Ratio | None, ends: Any) -> dict[str, Any] | None:
+    """A ratio as `value`, `low`, `high`, and `floored` if it is; `ends` takes draws to the ends of an interval."""
     if found is None:
         return None
     low, high = ends(found.drawn)
-    return {"value": found.value, "low": low, "high": high}
+    return {"value": found.value, "low": low, "high": high} | ({"floored": True} if found.floored else {})

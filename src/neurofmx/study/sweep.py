@@ -12,14 +12,14 @@ from neurofmx.study.markdown import table
 
 
 class Ranked(NamedTuple):
-    """One setting over all datasets on which it and the baseline have a loss.
+    """One setting over all datasets on which every setting has a loss.
 
     Args:
         name: Name of the run.
         ratio: Geometric mean over datasets of its validation loss to the baseline's.
         lower: Datasets on which its loss is the lower one.
         datasets: Datasets that were counted.
-        each: Ratio by dataset.
+        each: Ratio by dataset, also on those that were not counted.
     """
 
     name: str
@@ -36,19 +36,22 @@ def rank_by_loss(result: Mapping[str, Any]) -> list[Ranked]:
         result: What `neurofmx.study.compare.compare` returned.
 
     Returns:
-        The variants; models to compare with are no settings, and runs without a validation loss are left out.
+        The variants; models to compare with are no settings, and runs without a validation loss are left out. Empty if
+        there is no dataset on which all have one.
     """
     losses: dict[str, dict[str, float]] = {}
     for row in result["rows"]:
         if row["variant"] and row["validation_loss"] is not None:
             losses.setdefault(row["name"], {})[row["dataset"]] = row["validation_loss"]
     base = losses.get(result["baseline"], {})
+    shared = [dataset for dataset in base if all(dataset in own for own in losses.values())]
     ranked = []
     for name, own in losses.items():
         each = {dataset: loss / base[dataset] for dataset, loss in own.items() if dataset in base}
-        if each:
-            ratio = float(np.exp(np.mean(np.log(list(each.values())))))
-            ranked.append(Ranked(name, ratio, sum(value < 1 for value in each.values()), len(each), each))
+        counted = [each[dataset] for dataset in shared]
+        if counted:
+            ratio = float(np.exp(np.mean(np.log(counted))))
+            ranked.append(Ranked(name, ratio, sum(value < 1 for value in counted), len(counted), each))
     return sorted(ranked, key=lambda one: one.ratio)
 
 
@@ -66,14 +69,14 @@ def sweep_markdown(result: Mapping[str, Any]) -> str:
     body = []
     for one in rank_by_loss(result):
         found = overall.get(one.name, {})
-        beside = [_value(found.get(measure)) for measure in ("time", "parameters", "score")]
+        beside = [_value(found.get(measure)) for measure in ("step", "parameters", "score")]
         losses = [f"{one.each[dataset]:.3f}" if dataset in one.each else "-" for dataset in datasets]
         body.append([one.name, f"{one.ratio:.3f}", f"{one.lower} of {one.datasets}", *beside, *losses])
     return (
-        f"Settings by validation loss, as a ratio to that of `{result['baseline']}`: geometric mean over datasets, "
-        "below 1 is better. The choice is made by that column and by time; the score ratio, of test data, was read "
-        "after it. Then the ratio on each dataset.\n\n"
-        + table(["settings", "loss", "lower on", "time", "parameters", "score", *datasets], body)
+        f"Settings by validation loss, as a ratio to that of `{result['baseline']}`: geometric mean over the datasets "
+        "on which all have one, below 1 is better. The choice is made by that column and by the time of a step; the "
+        "score ratio, of test data, was read after it. Then the ratio on each dataset.\n\n"
+        + table(["settings", "loss", "lower on", "time of a step", "parameters", "score", *datasets], body)
     )
 
 

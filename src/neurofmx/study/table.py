@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from neurofmx.evaluation.table import ABSENT, number
+from neurofmx.study.cells import HEADS, counted_cell, interval_cell, number_cell
+from neurofmx.study.claims_table import claims_markdown
 from neurofmx.study.compare import ALL
 from neurofmx.study.lengths import lengths_markdown
 from neurofmx.study.markdown import table
-from neurofmx.study.ratios import MEASURES
+from neurofmx.study.notes import floored_sentence, left_out_sentences, read_markdown, sizes_sentence
+from neurofmx.study.ratios import FLOOR
+from neurofmx.study.spikes import spikes_markdown
 from neurofmx.study.sweep import sweep_markdown
 
-NEAR = 0.05  # numbers of parameters that differ by more are named
 # of a part that is left out: what its absence says of it
 BUYS = {"loses": "buys score", "ties": "buys nothing measurable", "wins": "costs score"}
-HEADS = {
-    "score": "score",
-    "noise": "kept under noise",
-    "silenced": "kept with silent neurons",
-    "time": "time",
-    "memory": "memory",
-    "parameters": "parameters",
+# how costs are measured, said where a study has them
+COSTS = {
+    "time": "`time in all` is that of whole trainings by the clock, which early stopping ends at different epochs; "
+    "`time of a step` is that of the processor, without validation and first compilation.",
+    "memory": "Memory is that of a training step: weights, gradients, moments, and what is kept for the backward pass.",
+    "inference": "`time of an answer` is that of the processor, beside the same weights in float32, in turns; "
+    "`bytes of weights` are those of weights and buffers as they are held.",
+}
+# what stands in the table of all runs beside the ratio of a measure: the number itself
+ITSELF: dict[str, tuple[str, Any]] = {
+    "noise": ("kept under noise", lambda row: _share(row["kept"]["noise"])),
+    "silenced": ("kept with silent neurons", lambda row: _share(row["kept"]["silenced"])),
+    "time": ("epochs", lambda row: number_cell(row["epochs"], ".1f")),
+    "step": ("ms a step", lambda row: number_cell(row["step_ms"], ".1f")),
+    "parameters": ("parameters", lambda row: f"{row['parameters']:,}"),
+    "bytes": ("KiB of weights", lambda row: number_cell(row["weight_bytes"] and row["weight_bytes"] / 1024, ".1f")),
+    "inference": ("ms an answer", lambda row: number_cell(row["answer_ms"], ".3f")),
 }
 
 
@@ -35,51 +48,33 @@ def study_markdown(result: Mapping[str, Any]) -> str:
     Returns:
         Markdown.
     """
-    parts = [_overall(result)]
-    if result["claims"]:
-        parts.append(_claims(result))
+    parts = [_overall(result), claims_markdown(result)]
     if result["study"] == "ablation":
         parts.append(_parts(result))
     if result["study"] == "sweep":
         parts.insert(0, sweep_markdown(result))
-    parts += [lengths_markdown(result), _domains(result), _runs(result), _sizes(result)]
+    parts += [lengths_markdown(result), _domains(result), _runs(result), read_markdown(result)]
+    parts += [sizes_sentence(result), spikes_markdown(result)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _overall(result: Mapping[str, Any]) -> str:
     """Ratios over all datasets."""
     rows = [row for row in result["overall"] if row["domain"] == ALL]
-    body = [[row["name"], str(row["datasets"]), *(_tested(row["ratios"][name]) for name in MEASURES)] for row in rows]
+    heads = ["run", "datasets", *(HEADS[name] for name in result["measures"])]
+    body = [
+        [row["name"], str(row["datasets"]), *(counted_cell(row["ratios"][name]) for name in result["measures"])]
+        for row in rows
+    ]
+    costs = " ".join(said for name, said in COSTS.items() if name in result["measures"])
+    notes = [*left_out_sentences(result), floored_sentence(result)]
     return (
-        f"Ratios to `{result['baseline']}`, geometric means over the datasets with {_percent(result)} intervals; of a "
-        "perplexity the ratio is turned round, so that a score above 1 is better everywhere. `p` is that of Wilcoxon's "
-        "signed-rank test over datasets after Holm's correction over the runs. Memory is that of a training step: "
-        "weights, gradients, moments, and what is kept for the backward pass.\n\n"
-        + table(["run", "datasets", *(HEADS[name] for name in MEASURES)], body)
-    )
-
-
-def _claims(result: Mapping[str, Any]) -> str:
-    """Claims and verdicts."""
-    body = []
-    for claim in result["claims"]:
-        counted = Counter(claim["datasets"].values())
-        body.append(
-            [
-                claim["variant"],
-                claim["text"],
-                HEADS[claim["measure"]],
-                f"{claim['low']:.2f} to {claim['high']:.2f}",
-                _ratio(claim["measured"]),
-                f"**{claim['verdict']}**",
-                ", ".join(f"{verdict} {counted[verdict]}" for verdict in ("holds", "refuted", "undecided")),
-            ]
-        )
-    return (
-        "Claims made for such systems elsewhere, held against what was measured. `holds`: the whole interval reaches "
-        "the claim (of a cost: does not pass it); `refuted`: none of it does; `undecided`: it holds both. The last "
-        "column counts the datasets taken alone.\n\n"
-        + table(["run", "claim", "measured as", "ratio claimed", "ratio measured", "verdict", "by dataset"], body)
+        f"Ratios to `{result['baseline']}`, geometric means over the `n` datasets on which all runs have one, with "
+        f"{_percent(result)} intervals; of a perplexity the ratio is turned round, so that a score above 1 is better "
+        f"everywhere. A score, or a share that is kept, below {FLOOR:g} counts as {FLOOR:g}. `p` is that of Wilcoxon's "
+        f"signed-rank test over datasets after Holm's correction over the runs. {costs}\n\n"
+        + _table(heads, body)
+        + "".join(f"\n\n{note}" for note in notes if note)
     )
 
 
@@ -94,7 +89,7 @@ def _parts(result: Mapping[str, Any]) -> str:
         score = row["ratios"]["score"]
         says = "ties" if score is None else "loses" if score["high"] < 1 else "wins" if score["low"] > 1 else "ties"
         counts = ", ".join(f"{word} {counted[word]}" for word in BUYS.values())
-        body.append([row["name"], _ratio(score), f"**{BUYS[says]}**", counts])
+        body.append([row["name"], interval_cell(score), f"**{BUYS[says]}**", counts])
     return (
         "What each part buys: the score without it as a ratio to that of the whole network. The part buys score where "
         "the whole interval lies below 1; the last column counts the datasets taken alone, by the interval of the "
@@ -105,68 +100,46 @@ def _parts(result: Mapping[str, Any]) -> str:
 def _domains(result: Mapping[str, Any]) -> str:
     """Ratios over each domain."""
     rows = [row for row in result["overall"] if row["domain"] != ALL]
+    measures = [name for name in result["measures"] if name != "parameters"]
+    heads = ["domain", "run", "datasets", *(HEADS[name] for name in measures)]
     body = [
-        [row["domain"], row["name"], str(row["datasets"]), *(_ratio(row["ratios"][name]) for name in MEASURES[:-1])]
+        [row["domain"], row["name"], str(row["datasets"]), *(_of_domain(row, name) for name in measures)]
         for row in rows
     ]
-    return "By domain:\n\n" + table(["domain", "run", "datasets", *(HEADS[name] for name in MEASURES[:-1])], body)
+    return "By domain:\n\n" + _table(heads, body)
+
+
+def _of_domain(row: Mapping[str, Any], measure: str) -> str:
+    """A ratio over a domain, with its number of datasets where that is not all of the run's."""
+    ratio = row["ratios"][measure]
+    return counted_cell(ratio) if ratio is not None and ratio["n"] != row["datasets"] else interval_cell(ratio)
 
 
 def _runs(result: Mapping[str, Any]) -> str:
     """Every run on every dataset."""
-    heads = ["dataset", "run", "metric", "score", f"{_percent(result)} interval", "beside the baseline", "score ratio"]
-    heads += ["kept under noise", "ratio", "kept with silent neurons", "ratio", "time", "memory", "parameters"]
-    return "Every run:\n\n" + table(heads, [_run(row) for row in result["rows"]])
+    heads = ["dataset", "run", "metric", "score", f"{_percent(result)} interval", "beside the baseline"]
+    for measure in result["measures"]:
+        heads += [ITSELF[measure][0]] if measure in ITSELF else []
+        named = measure in ITSELF and measure != "time"  # beside epochs stands the ratio of seconds
+        heads += [] if measure == "parameters" else ["ratio" if named else f"{HEADS[measure]} ratio"]
+    return "Every run:\n\n" + _table(heads, [_run(row, result["measures"]) for row in result["rows"]])
 
 
-def _run(row: Mapping[str, Any]) -> list[str]:
+def _run(row: Mapping[str, Any], measures: Sequence[str]) -> list[str]:
     """Cells of one run on one dataset."""
-    ends, found, kept = row["interval"], row["ratios"], row["kept"]
-    return [
-        row["dataset"],
-        row["name"],
-        row["headline"],
-        number(row["score"]),
-        f"{number(ends['low'])} to {number(ends['high'])}",
-        row["verdict"],
-        _ratio(found.get("score")),
-        _share(kept["noise"]),
-        _ratio(found.get("noise")),
-        _share(kept["silenced"]),
-        _ratio(found.get("silenced")),
-        _ratio(found.get("time")),
-        _ratio(found.get("memory")),
-        f"{row['parameters']:,}",
-    ]
+    ends = row["interval"]
+    cells = [row["dataset"], row["name"], row["headline"], number(row["score"])]
+    cells += [f"{number(ends['low'])} to {number(ends['high'])}", row["verdict"]]
+    for measure in measures:
+        cells += [ITSELF[measure][1](row)] if measure in ITSELF else []
+        cells += [] if measure == "parameters" else [interval_cell(row["ratios"].get(measure))]
+    return cells
 
 
-def _sizes(result: Mapping[str, Any]) -> str:
-    """Which runs are not of the baseline's size."""
-    apart: dict[str, list[float]] = {}
-    for row in result["rows"]:
-        ratio = row["ratios"].get("parameters")
-        if ratio is not None and abs(ratio["value"] - 1) > NEAR:
-            apart.setdefault(row["name"], []).append(ratio["value"])
-    if not apart:
-        return f"All runs have the baseline's number of parameters within {100 * NEAR:g} %."
-    said = ", ".join(f"{name} {min(all_):.2f} to {max(all_):.2f} times" for name, all_ in apart.items())
-    return f"Not within {100 * NEAR:g} % of the baseline's number of parameters: {said}."
-
-
-def _tested(ratio: Mapping[str, Any] | None) -> str:
-    """A ratio with its interval and, where there is one, its probability."""
-    if ratio is None or ratio.get("p_holm") is None:
-        return _ratio(ratio)
-    return f"{_ratio(ratio)} p {ratio['p_holm']:.2g}"
-
-
-def _ratio(ratio: Mapping[str, Any] | None) -> str:
-    """A ratio with its interval; one that nothing was drawn of stands alone."""
-    if ratio is None:
-        return ABSENT
-    if ratio["low"] == ratio["high"]:
-        return f"{ratio['value']:.2f}"
-    return f"{ratio['value']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]"
+def _table(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A table without the columns in which no row has anything."""
+    kept = [place for place in range(len(heads)) if not body or any(row[place] != ABSENT for row in body)]
+    return table([heads[place] for place in kept], [[row[place] for place in kept] for row in body])
 
 
 def _share(share: Mapping[str, Any] | None) -> str:

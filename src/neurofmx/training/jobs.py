@@ -84,7 +84,9 @@ class Recipe:
 class Trained(NamedTuple):
     """A trained fold: the folder with `best.safetensors` and `last.safetensors`, and what it took.
 
-    `step_mib` is the memory of a training step (`footprint.py`), the other one that of the whole process.
+    `seconds` are those of the clock, validation included; `training_seconds` those of the processor (on a GPU of the
+    clock) without it, for `steps` steps in `epochs` epochs. What is compiled at first use is in neither. `step_mib` is
+    the memory of a training step (`footprint.py`), the other one that of the whole process.
     """
 
     fold: int
@@ -93,8 +95,16 @@ class Trained(NamedTuple):
     curve: list[tuple[int, float, float]]
     activity: list[Activity]
     seconds: float
+    training_seconds: float
+    epochs: int
+    steps: int
     peak_memory_mib: float
     step_mib: float
+
+    @property
+    def cost(self) -> dict[str, float]:
+        """What it took, with fold and seed."""
+        return {name: value for name, value in self._asdict().items() if name not in ("folder", "curve", "activity")}
 
 
 @contextmanager

@@ -41,7 +41,8 @@ class Progress:
     best_loss: float = math.inf
     stage: int = 0  # of the curriculum
     stage_since: int = 0  # epochs that were done when it began
-    seconds: float = 0.0
+    seconds: float = 0.0  # by the clock, validation included
+    training_seconds: float = 0.0  # of the processor, by the clock on a GPU; without validation
     curve: list[tuple[int, float, float]] = field(default_factory=list)
     activity: list[Activity] = field(default_factory=list)
 
@@ -93,6 +94,7 @@ class Trainer:
         self.total = options.num_epochs * self._steps_per_epoch()
         self.stages = stages(options)
         self._weighted = _class_weights(options, batches, model)
+        self._worked = time.perf_counter if self.accelerator.device.type == "cuda" else time.process_time
         self.progress = Progress()
         self.best: Weights = {}
 
@@ -109,8 +111,9 @@ class Trainer:
         self.on_epoch(self.progress)
         with Curve(self.folder / "live", resumed=self.progress.epoch > 0) as curve:
             while not self._done():
-                began = time.perf_counter()
+                began, worked = time.perf_counter(), self._worked()
                 train_loss = self._epoch()
+                self.progress.training_seconds += self._worked() - worked
                 with measured(self.model.backbone) as activity:
                     validation_loss = self.validate()
                 self._note(train_loss, validation_loss, activity)

@@ -20,6 +20,7 @@ from neurofmx.training.batches import Batches
 from neurofmx.training.checkpoints.checkpoint import save_checkpoint
 from neurofmx.training.footprint import step_memory
 from neurofmx.training.loop import Trainer
+from neurofmx.training.warm import warm_up
 
 if TYPE_CHECKING:
     from neurofmx.training.jobs import Recipe
@@ -69,6 +70,9 @@ def fit_on(
         max_batches=recipe.options.max_batches,
         use_cache=recipe.options.use_cache,
     )
+    first = torch.arange(min(batches.batch_size, len(batches.y)), device=batches.y.device)
+    sample, y = batches.sample[first], batches.y[first]
+    warm_up(decoder, sample, y)
     trainer = Trainer(
         decoder,
         batches,
@@ -80,11 +84,13 @@ def fit_on(
     fitted = trainer.fit()
     save_checkpoint(home / "best.safetensors", fitted.best, fold=fold, seed=seed, epoch=fitted.best_epoch)
     # what it took differs from run to run, so it stays out of the checkpoint
-    first = torch.arange(min(batches.batch_size, len(batches.y)), device=batches.y.device)
     cost = {
         "seconds": trainer.progress.seconds,
+        "training_seconds": trainer.progress.training_seconds,
+        "epochs": trainer.progress.epoch,
+        "steps": trainer.progress.step,
         "peak_memory_mib": _peak_memory(cuda),
-        "step_mib": step_memory(decoder, batches.sample[first], batches.y[first]),
+        "step_mib": step_memory(decoder, sample, y),
     }
     with atomic(home / "cost.json") as part:
         part.write_text(json.dumps(cost))
