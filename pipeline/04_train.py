@@ -15,7 +15,10 @@ from neurofmx.training.checkpoints.settings import Settings, save_settings
 
 
 def main(params: Params, dataset: str, model: str) -> None:
-    """Write data/checkpoints/DATASET/MODEL, and for the model under study its loss curve for `dvc plots`."""
+    """Write data/checkpoints/DATASET/MODEL, and for the model under study its loss curve for `dvc plots`.
+
+    A picture of the wiring of its liquid cells stands beside the weights where they are wired.
+    """
     chosen = params.named(model)
     out = Path("data/checkpoints") / dataset / model
     shutil.rmtree(out, ignore_errors=True)
@@ -64,6 +67,10 @@ def train(params: Params, model: Model, dataset: str, name: str, out: Path) -> N
             shutil.copy(out / "curve.csv", made(Path("metrics/curves") / dataset) / "model.csv")
         seconds = sum(job.seconds for job in done) / len(params.evaluate.seeds)
         write_cost(out, seconds, max(job.peak_memory_mib for job in done), jobs=[job.cost for job in done])
+    if name == "model" and getattr(model.config, "liquid_backbone", "") == "ncp":
+        from neurofmx.evaluation.wiring_figure import network_figure
+
+        network_figure(model.config, out / "wiring.png")
 
 
 def made(folder: Path) -> Path:

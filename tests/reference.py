@@ -78,6 +78,23 @@ def cfc_naive(x, state, backbone_weight, backbone_bias, gates_weight, gates_bias
     return torch.stack(outputs, 1), state
 
 
+def wired_cfc_naive(x, state, weight, bias, *more, gated=True):
+    """A layer of a wired closed-form cell; with idle rate and end before the elapsed time, the pure form."""
+    units, elapsed = state.shape[1], more[-1]
+    outputs = []
+    for t in range(x.shape[1]):
+        gates = torch.cat([x[:, t], state], 1) @ weight.T + bias
+        if len(more) == 3:
+            w, A, _ = more
+            state = -A * torch.exp(-elapsed[:, t] * (w.abs() + gates.abs())) * gates + A
+        else:
+            f, g, a, b = (gates[:, i * units : (i + 1) * units] for i in range(4))
+            sigma = torch.sigmoid(a * elapsed[:, t] + b)
+            state = torch.tanh(f) * (1 - sigma if gated else 1) + torch.tanh(g) * sigma
+        outputs.append(state)
+    return torch.stack(outputs, 1), state
+
+
 def ltc_naive(x, state, capacitance, leak, rest, recurrent, sensory, elapsed, unfolds):
     """The liquid time-constant cell neuron by neuron; synapses are (weight, midpoint, steepness, reversal)."""
 

@@ -1,7 +1,8 @@
 """Every setting of the network, its head, its training and its tokens of texts and images does something.
 
-A new field needs a case: another value, and what that must change. Sizes change the number of weights, thresholds and
-decays the spikes, dropout the output in training alone, and so on.
+So does every parameter that the description of the systems names, wherever it stands. A new field needs a case: another
+value, and what that must change. Sizes change the number of weights, thresholds and decays the spikes, dropout the
+output in training alone, and so on.
 """
 
 from __future__ import annotations
@@ -12,25 +13,35 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from pydantic import BaseModel
+from tests.preprocessing.test_text import PLAY
+from tests.preprocessing.test_text import text as raw_text
 from tests.tokenizers.test_text_windows import part as text_part
 from tests.tokenizers.test_text_windows import windows as text_windows
 from tests.training.test_loop import trainer
 from torch import Tensor, nn
 
-from neurofmx.models.configs import HeadConfig
+from neurofmx.command.names import NAMES
+from neurofmx.models.configs import HeadConfig, LstmConfig
 from neurofmx.models.decoding.build import build_decoder
+from neurofmx.models.decoding.decoder import Decoder
 from neurofmx.models.decoding.pooling import AttentionPool
 from neurofmx.models.hybrid.config import HybridConfig
 from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
+from neurofmx.plan import Evaluate
+from neurofmx.preprocessing.text import TextOptions, preprocess
 from neurofmx.tokenizers.configs import ImageConfig, TextConfig
+from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.image import ImageTokenizer
 from neurofmx.tokenizers.text import TextTokenizer
 from neurofmx.tokenizers.tokens import Layout, Sample
 from neurofmx.training import jobs, loop
 from neurofmx.training.batches import Batches, Uncached
+from neurofmx.training.checkpoints.checkpoint import load_checkpoint
+from neurofmx.training.one_job import fit_on
 from neurofmx.training.options import TrainOptions
 from synthetic import synthetic_windows
 
@@ -174,6 +185,7 @@ def answer(model: nn.Module, *, train: bool = False, length: int = 12) -> Tensor
 ATTENTION = {"use_cross_modal_attention": True, "num_attention_heads": 2}
 EXPERTS = {"moe_experts": 3}
 POPULATION = {"use_population_coding": True}
+CIRCUIT = {"liquid_backbone": "ncp"}
 HYBRID = {
     "input_dim": Case(4, larger),
     "output_dim": Case(3, larger),
@@ -188,6 +200,11 @@ HYBRID = {
     "use_spikes": Case(False, size),
     "use_liquid": Case(False, size),
     "cfc_mode": Case("pure", differs),
+    "ncp_cell": Case("cfc", size, CIRCUIT),
+    "ncp_sparsity": Case(0.1, output, CIRCUIT),
+    "ncp_motor_share": Case(0.5, output, CIRCUIT),
+    "ncp_seed": Case(1, output, CIRCUIT),
+    "ltc_unfolds": Case(2, output, {"liquid_backbone": "ltc"}),
     "num_spike_steps": Case(8, output),
     "surrogate": Case("atan", slope),
     "surrogate_slope": Case(5.0, slope),
@@ -454,3 +471,76 @@ def test_workers_and_threads_are_those_of_the_processes(tmp_path: Path, monkeypa
         with pytest.raises(KeyboardInterrupt):
             jobs._run(recipe, [(fold, 0) for fold in range(5)], tmp_path, "label")
     assert seen == [(3, 2), (1, 1)]
+
+
+def text_decoder(made: Windows) -> Decoder:
+    """A small language model of a text's windows, the same every time."""
+    torch.manual_seed(0)
+    config = HybridConfig(**SMALL | {"input_dim": None, "output_dim": None})
+    return build_decoder("hybrid", config, HeadConfig(dropout=0.0), made, fold=0).eval()
+
+
+def test_the_size_of_a_vocabulary_is_that_of_what_reads_and_answers_tokens() -> None:
+    texts, decoders = [raw_text(session, PLAY) for session in ("train", "valid", "test")], []
+    for limit in (6, 9):
+        made = text_windows(parts=preprocess(texts, TextOptions(unit="word", size=limit)))
+        assert made.task.width == limit
+        decoders.append(text_decoder(made))
+    hidden = SMALL["hidden_dim"]
+    assert count(decoders[1]) - count(decoders[0]) == 3 * (hidden + hidden + 1)  # a vector, a row of answers, its bias
+
+
+def test_the_length_of_a_sequence_is_how_far_back_a_token_is_heard() -> None:
+    heard = []
+    for length in (4, 8):
+        made = text_windows(stop=float(length), stride=length)
+        assert made.x.shape[1] == length
+        assert made.y[made.group == 0].ravel().tolist() == list(range(1, 41))  # the same tokens are asked for
+        x = torch.tensor(made.x[made.group == 0].ravel()[:8].copy(), dtype=torch.int64)
+        changed = x.clone()
+        changed[1] += 1
+        decoder = text_decoder(made)
+        y = np.zeros((8 // length, length), np.int64)
+        said = [decoder.log_likelihood(Sample(tokens.view(-1, length, 1)), y).ravel() for tokens in (x, changed)]
+        heard.append(said[0][6] != said[1][6])
+    assert heard == [False, True]
+
+
+def test_each_seed_trains_every_fold_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "Curve", _NoCurve)
+    windows, asked = synthetic_windows(), []
+    windows.save(tmp_path / "windows.h5")
+    options = TrainOptions(num_epochs=1, max_batches=2, mixed_precision=False, device="cpu")
+    recipe = jobs.Recipe(tmp_path / "windows.h5", "lstm", LstmConfig(hidden_dim=4), HeadConfig(), options)
+    weights = []
+    for number, seed in enumerate((1, 2, 1)):
+        fit_on(windows, recipe, 0, seed, tmp_path / str(number))
+        last, _ = load_checkpoint(tmp_path / str(number) / "last.safetensors")
+        weights.append(torch.cat([weight.flatten() for weight in last.values()]))
+    assert torch.equal(weights[0], weights[2])
+    assert not torch.equal(weights[0], weights[1])
+    monkeypatch.setattr(jobs, "_run", lambda recipe, each, folder, label: asked.extend(each) or [])
+    with jobs.train_all(recipe, folds=2, seeds=load_seeds([5, 7]), keep=tmp_path / "keep", label="label"):
+        assert asked == [(0, 5), (1, 5), (0, 7), (1, 7)]
+
+
+def load_seeds(seeds: list[int]) -> tuple[int, ...]:
+    """What `evaluate.seeds` is once params.yaml is read."""
+    return Evaluate(seeds=seeds).seeds
+
+
+# settings of the description that stand in the block of a dataset, or beside those of the scores
+OF_DATA = {
+    "datasets.<name>.preprocess.size": test_the_size_of_a_vocabulary_is_that_of_what_reads_and_answers_tokens,
+    "datasets.<name>.tokenize.stop": test_the_length_of_a_sequence_is_how_far_back_a_token_is_heard,
+    "evaluate.seeds": test_each_seed_trains_every_fold_anew,
+}
+
+
+def test_every_name_of_the_description_has_a_case() -> None:
+    """Also those that are no field of the classes above."""
+    cases = {f"model.{name}" for name in HYBRID} | {f"train.{name}" for name in {*TRAINED, *COMPUTED}} | {*OF_DATA}
+    cases |= {f"datasets.<name>.tokenize.tokenizer_options.{name}" for name in {*TEXT, *IMAGE}}
+    keys = {name: named.key or f"model.{name}" for name, named in NAMES.items()}  # without one: from Python alone
+    assert [name for name, key in keys.items() if key not in cases] == []
+    assert set(OF_DATA) <= set(keys.values())

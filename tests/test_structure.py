@@ -199,6 +199,8 @@ def test_a_stage_names_the_code_it_runs(stage: str, script: str, reached: set[st
         direct -= {"models.decoding.build", "tokenizers.tokens", "training.jobs", "training.curves", "training.options"}
     if stage in ("train", "evaluate"):  # and the other way round: the model under study is a network
         direct -= {"models.fitted.per_recording"}
+    if stage != "train":  # drawn of the model under study alone
+        direct -= {"evaluation.wiring_figure"}
     exempt = NO_TRACE | UNUSED.get(stage, set())
     missing = set()
     for module in closure(direct | reached, without=ASKED_ELSEWHERE.get(stage, frozenset())):

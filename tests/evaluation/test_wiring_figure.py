@@ -11,9 +11,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.image import imread
 
 from neurofmx.evaluation import wiring_figure as module
-from neurofmx.evaluation.wiring_figure import LAYERS, main, synapses, wiring_figure
+from neurofmx.evaluation.wiring_figure import LAYERS, main, network_figure, synapses, wiring_figure
 from neurofmx.layers.liquid import circuit, liquid_cell
 from neurofmx.layers.wiring import Wiring, neural_circuit
+from neurofmx.models.hybrid.block_parts import liquid
+from neurofmx.models.hybrid.config import HybridConfig
 
 
 def of_ncps(inputs: int, units: int, motor: int) -> tuple[ncps.wirings.AutoNCP, Wiring]:
@@ -44,13 +46,13 @@ def test_lines_are_as_many_as_synapses_of_a_sign_and_end_at_their_neurons(
 ) -> None:
     wiring, panels = neural_circuit(4, 19, motor=3), []
     legend = module._legend
-    monkeypatch.setattr(module, "_legend", lambda panel: (panels.append(panel), legend(panel)))
+    monkeypatch.setattr(module, "_legend", lambda panel, kinds: (panels.append(panel), legend(panel, kinds)))
     wiring_figure(wiring, tmp_path / "a.png")
     lines = {c.get_gid(): c.get_segments() for c in panels[0].collections if isinstance(c, LineCollection)}
-    for sign in (1, -1):
-        of_sign = [s for s in synapses(wiring) if s[4] == sign]
-        assert len(lines[str(sign)]) == len(of_sign)
-        for (source_layer, _, target_layer, *_), line in zip(of_sign, lines[str(sign)], strict=True):
+    for sign, name in ((1, "excitatory"), (-1, "inhibitory")):
+        of_sign = [s for s in synapses(wiring) if s.sign == sign]
+        assert len(lines[name]) == len(of_sign)
+        for (source_layer, _, target_layer, *_), line in zip(of_sign, lines[name], strict=True):
             assert line[0][0] == LAYERS.index(source_layer)
             assert line[-1][0] == pytest.approx(LAYERS.index(target_layer))
     texts = [text.get_text() for text in panels[0].texts]
@@ -82,3 +84,34 @@ def test_impossible_circuits_are_refused_by_the_command(tmp_path: Path, capsys: 
         main(["4", "10", str(tmp_path / "x.png"), "--motor", "8"])
     assert "motor must be 1 or more and below units - 2 = 8, got 8" in capsys.readouterr().err
     assert not (tmp_path / "x.png").exists()
+
+
+def test_a_closed_form_circuit_shows_what_its_masks_let_through_and_no_signs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panels, legend = [], module._legend
+    monkeypatch.setattr(module, "_legend", lambda panel, kinds: (panels.append(panel), legend(panel, kinds)))
+    wiring_figure(circuit(6, 12), tmp_path / "a.png", cell="cfc")
+    (lines,) = [c for c in panels[0].collections if isinstance(c, LineCollection)]
+    cell = liquid_cell("ncp", 6, 12, ncp_cell="cfc")
+    sources = {"inter": 6, "command": 5, "motor": 3}  # of each layer, its own neurons left out
+    let = {name: cell.get_buffer(f"wired_{name}") for name in sources}
+    wired = sum(int(let[name][: len(let[name]) // 4, :number].sum()) for name, number in sources.items())
+    assert len(lines.get_segments()) == wired
+    assert all(line[0][0] < line[-1][0] for line in lines.get_segments())
+    assert [text.get_text() for text in panels[0].get_legend().get_texts()] == [module.ANY_SIGN[0]]
+
+
+@pytest.mark.parametrize("cell", ["ltc", "cfc"])
+def test_the_picture_of_a_network_is_that_of_its_cells(tmp_path: Path, cell: str) -> None:
+    shares = {"ncp_sparsity": 0.3, "ncp_motor_share": 0.4, "ncp_seed": 5}
+    config = HybridConfig(hidden_dim=6, liquid_units=12, liquid_backbone="ncp", ncp_cell=cell, **shares)
+    network_figure(config, tmp_path / "net.png")
+    wiring = liquid(config).wiring
+    assert wiring.motor == 5  # 0.4 of 12
+    wiring_figure(wiring, tmp_path / "same.png", cell=cell)
+    assert (tmp_path / "net.png").read_bytes() == (tmp_path / "same.png").read_bytes()
+    wiring_figure(circuit(6, 12), tmp_path / "other.png", cell=cell)
+    assert (tmp_path / "net.png").read_bytes() != (tmp_path / "other.png").read_bytes()
+    with pytest.raises(ValueError, match="liquid_backbone=cfc has all synapses"):
+        network_figure(HybridConfig(), tmp_path / "none.png")

@@ -18,6 +18,7 @@ from neurofmx.layers.liquid import LIQUID, liquid_cell
 
 MODES = ("default", "pure", "no_gate")
 CELLS = [*((name, "default") for name in LIQUID), ("cfc", "pure"), ("cfc", "no_gate")]
+EVERY = pytest.mark.parametrize(("name", "wired"), [*((name, "ltc") for name in LIQUID), ("ncp", "cfc")])
 
 
 def peer_of(layer):
@@ -179,20 +180,20 @@ def test_factors_stretch_time_token_by_token_and_unit_by_unit_in_every_liquid_ce
         assert moved.tolist() == [False, False, True, False, False, False]
 
 
-@pytest.mark.parametrize("name", LIQUID)
-def test_every_liquid_cell_slows_down_under_larger_factors(name):
+@EVERY
+def test_every_liquid_cell_slows_down_under_larger_factors(name, wired):
     torch.manual_seed(0)
-    cell = liquid_cell(name, 3, 6, backbone_units=8)
+    cell = liquid_cell(name, 3, 6, backbone_units=8, ncp_cell=wired)
     x, start = torch.randn(1, 1, 3), torch.rand(1, 6)
     ends = [cell(x, start, tau=torch.full((1, 1, 6), factor))[1] for factor in (1e6, 2e6, 1e7)]
     torch.testing.assert_close(ends[0], ends[2], rtol=1e-4, atol=1e-4)  # no time passes
     assert not torch.equal(cell(x, start)[1], ends[0])
 
 
-@pytest.mark.parametrize("name", LIQUID)
-def test_every_liquid_cell_forgets_where_it_started(name):
+@EVERY
+def test_every_liquid_cell_forgets_where_it_started(name, wired):
     torch.manual_seed(0)
-    cell = liquid_cell(name, 3, 6, backbone_units=8)
+    cell = liquid_cell(name, 3, 6, backbone_units=8, ncp_cell=wired)
     x = torch.randn(1, 200, 3)
     ends = [cell(x, start)[1] for start in (torch.full((1, 6), -1.0), torch.full((1, 6), 1.0))]
     torch.testing.assert_close(*ends, rtol=0, atol=1e-4)

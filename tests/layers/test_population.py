@@ -297,6 +297,20 @@ def test_the_rate_adapter_reads_what_the_decoder_decodes(scheme):
     decoder.mean = made.mean
     traces = made.readout(x, weights=[0.2] * 5, carry=0.0).traces
     torch.testing.assert_close(traces, decoder(spikes))
+    assert isinstance(made.decoder, PopulationDecoder)
+    torch.testing.assert_close(made.decoder(spikes), decoder(spikes), rtol=0, atol=0)
+    torch.testing.assert_close(made.decoder.each_step(spikes).mean(-2), decoder(spikes))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_token_from_rest_is_the_code_of_its_value(scheme):
+    """What `PopulationCoding` says of an input, the network reads from the first token of a sequence."""
+    made, x = encoder(encoding_scheme=scheme), tokens()
+    code = PopulationCoding(3, 4, 5, 5, encoding_scheme=scheme).double()
+    code.load_state_dict(made.state_dict())
+    value, _ = code(x[:, 0])
+    traces = made.readout(x, weights=[0.2] * 5, carry=0.0).traces
+    torch.testing.assert_close(traces[:, 0], value, rtol=1e-12, atol=1e-12)
 
 
 def test_counts_are_of_the_spikes_that_are_sent():

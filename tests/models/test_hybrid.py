@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pydantic
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neurofmx.layers.wired_cfc import WiredCfC
+from neurofmx.layers.wiring import neural_circuit
 from neurofmx.models.hybrid.config import HybridConfig
 from neurofmx.models.hybrid.integration import BidirectionalIntegration
 from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
@@ -44,6 +47,8 @@ VARIANTS = [{"integration_mode": mode} for mode in MODES] + [
     {"cross_attn_window": None},
     {"liquid_backbone": "ltc"},
     {"liquid_backbone": "ncp"},
+    {"liquid_backbone": "ncp", "ncp_cell": "cfc"},
+    {"liquid_backbone": "ncp", "ncp_cell": "cfc", "cfc_mode": "pure"},
     {"cfc_mode": "pure"},
     {"cfc_mode": "no_gate"},
     {"reset": "zero"},
@@ -183,6 +188,9 @@ def test_a_network_names_what_computes_it(numba, name, liquid, monkeypatch):
     assert network(liquid_backbone=liquid, kernels="reference").kernels == "reference"
     if numba and liquid == "cfc":
         assert network(cfc_mode="pure").kernels == "lif_readout numba, cfc reference, selective_scan numba"
+    if numba and liquid == "ncp":
+        wired = network(liquid_backbone="ncp", ncp_cell="cfc")
+        assert wired.kernels == "lif_readout numba, wired_cfc reference, selective_scan numba"
     kernel = "cfc" if liquid == "cfc" else "ltc"
     model = network(liquid_backbone=liquid, kernels="library", use_mamba=False)
     assert model.kernels == f"lif_readout snntorch, {kernel} ncps"
@@ -320,6 +328,24 @@ def test_a_circuit_is_sparser_than_a_cell_with_all_synapses():
     assert sparse < dense
 
 
+def test_settings_of_a_circuit_reach_its_wiring_and_the_solver():
+    """The defaults are what a circuit had before they could be set: saved weights and committed scores rest on them."""
+    plain = network(liquid_backbone="ncp").blocks[0].integration.liquid
+    before = neural_circuit(8, 6, motor=2, sparsity=0.5, seed=0)
+    assert np.array_equal(plain.wiring.recurrent, before.recurrent)
+    assert np.array_equal(plain.wiring.sensory, before.sensory)
+    assert plain.unfolds == 6
+    asked = {"ncp_motor_share": 0.5, "ncp_sparsity": 0.2, "ncp_seed": 3, "ltc_unfolds": 2}
+    wanted = neural_circuit(8, 6, motor=3, sparsity=0.2, seed=3)
+    for cell in ("ltc", "cfc"):
+        blocks = network(liquid_backbone="ncp", ncp_cell=cell, **asked).blocks
+        for found in (block.integration.liquid for block in blocks):
+            assert np.array_equal(found.wiring.recurrent, wanted.recurrent)
+            assert np.array_equal(found.wiring.sensory, wanted.sensory)
+            assert isinstance(found, WiredCfC) or found.unfolds == 2
+    assert network(liquid_backbone="ltc", ltc_unfolds=9).blocks[0].integration.liquid.unfolds == 9
+
+
 @pytest.mark.parametrize(
     "switch",
     [
@@ -390,6 +416,15 @@ def test_threshold_and_beta_change_the_spike_rate(key, value):
         ({"integration_mode": "both"}, "'sequential', 'parallel' or 'bidirectional'"),
         ({"liquid_backbone": "gru"}, "liquid_backbone\n.*'cfc', 'ltc' or 'ncp'"),
         ({"liquid_backbone": "ncp", "liquid_units": 3}, "liquid_units=3 must be 4 or more for liquid_backbone=ncp"),
+        (
+            {"liquid_backbone": "ncp", "ncp_motor_share": 0.7},
+            "ncp_motor_share=0.7 makes 4 of liquid_units=6 motor",
+        ),
+        ({"ncp_motor_share": 1.0}, "ncp_motor_share\n.*less than 1"),
+        ({"ncp_sparsity": 0.95}, "ncp_sparsity\n.*less than or equal to 0.9"),
+        ({"ncp_seed": -1}, "ncp_seed\n.*greater than or equal to 0"),
+        ({"ncp_cell": "gru"}, "ncp_cell\n.*'ltc' or 'cfc'"),
+        ({"ltc_unfolds": 0}, "ltc_unfolds\n.*greater than or equal to 1"),
         ({"moe_experts": 1}, "moe_experts=1 must be 0, or 2 or more and at least moe_top_k=2"),
         ({"moe_experts": 3, "moe_top_k": 4}, "moe_experts=3 must be 0, or 2 or more and at least moe_top_k=4"),
         ({"num_gate_heads": 3}, r"num_gate_heads=3 must divide hidden_dim=8; allowed up to 64: 1, 2, 4, 8"),

@@ -92,6 +92,14 @@ def test_synapses_of_a_circuit_are_counted_one_by_one():
     assert block_operations(cells["ncp"], 1).behind < dense
 
 
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_synapses_of_a_closed_form_circuit_are_those_of_its_masks(precision):
+    model = network(liquid_backbone="ncp", ncp_cell="cfc", use_mamba=False).float()
+    cell = model.blocks[0].integration.liquid
+    there = sum(int(cell.get_buffer(f"wired_{name}").sum()) for name in cell.wiring.layers)
+    assert block_operations(in_precision(model, precision).blocks[0], 1).behind == there + 6 * 8  # and the readout
+
+
 def test_energy_is_the_sum_by_hand():
     model, x = network(num_layers=1, spike_to_mamba_method="temporal", use_mamba=False, liquid_backbone="ltc"), data()
     seen = []

@@ -1,14 +1,17 @@
-"""Tasks from raw folder to score by the pipeline's own scripts: a text, a memory task, a cloned policy."""
+"""Tasks from raw folder to score by the pipeline's own scripts: a text, a memory task, a cloned policy, a circuit."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ruamel.yaml import YAML
 from tests.pipeline.test_own_data import run_stage
 
 from neurofmx.datasets.shared.manifest import write_manifest
+from neurofmx.evaluation.wiring_figure import network_figure
+from neurofmx.training.checkpoints.settings import load_settings
 from pipeline_checkout import ROOT, SMALL
 
 PLAY = "the cat sat on the mat\nthe rat sat on the cat\n" * 900
@@ -113,3 +116,24 @@ def test_a_cloned_policy_is_scored_in_the_simulator(small: Any) -> None:
     YAML(typ="safe").dump(tree, Path("params.yaml"))
     with pytest.raises(SystemExit, match=r"tokenize.stop=0.06: must be one sample, 0.02 s"):
         run_stage("pipeline/closed_loop.py", name)
+
+
+def test_a_wired_cell_is_drawn_and_populations_are_in_the_report(small: Any, tmp_path: Path) -> None:
+    name = "digits"
+    wired = {"liquid_backbone": "ncp", "ncp_cell": "cfc", "ncp_seed": 3}
+    populations = {"use_population_coding": True, "population_size": 3}
+    small(name, name, "image", block={}, model=SMALL["model"] | wired | populations)
+    built(name, "01_download")
+    run_stage("pipeline/04_train.py", name, "model")
+    run_stage("pipeline/05_evaluate.py", name, "model")
+    config = load_settings(Path(f"data/checkpoints/{name}/model")).config
+    network_figure(config, tmp_path / "wanted.png")
+    drawn = Path(f"data/checkpoints/{name}/model/wiring.png")
+    assert drawn.read_bytes() == (tmp_path / "wanted.png").read_bytes()
+    assert not Path(f"data/checkpoints/{name}/lstm/wiring.png").exists()
+    full = report(name, "model")
+    (block,) = full["spiking_blocks"]
+    assert [len(rates) for rates in block["neuron_rates"]] == [8] * 3
+    assert np.mean(block["neuron_rates"]) == pytest.approx(block["rate"], abs=1e-5)
+    assert 1 <= block["first_spike_time"] <= config.num_spike_steps
+    assert "wired_cfc reference" in full["kernels"]

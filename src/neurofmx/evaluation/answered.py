@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class Answered(NamedTuple):
     parameters: int
     spikes: float | None = None  # a neuron and step
     entropy: float | None = None
-    blocks: tuple[dict[str, float], ...] = ()
+    blocks: tuple[dict[str, Any], ...] = ()
     kernels: str = ""
     tokenizer: str = ""
     precision: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from neurofmx.evaluation.robustness import Robustness, silenced_count, silenced_
 from neurofmx.evaluation.trained_network import trained_network
 from neurofmx.layers.attention_meter import AttentionMeter
 from neurofmx.layers.inference import Precision, in_precision
+from neurofmx.layers.population_meter import PopulationMeter
 from neurofmx.layers.quantize import size_in_bytes
 from neurofmx.layers.spike_meter import SpikeMeter
 from neurofmx.models.decoding.decoder import Decoder
@@ -42,7 +43,7 @@ class Said(NamedTuple):
     lengths: dict[int, np.ndarray]
     spikes: float | None
     entropy: float | None
-    blocks: list[dict[str, float]]
+    blocks: list[dict[str, Any]]
     weight_bytes: int
     validation_loss: float
     took: dict[str, float]
@@ -74,7 +75,8 @@ def network_answers(
     def said(fold: int, seed: int) -> Said:
         _, facts = load_checkpoint(checkpoints / f"last_fold{fold}_seed{seed}.safetensors")
         decoder = in_precision(trained_network(checkpoints, windows, fold=fold, seed=seed), precision)
-        with SpikeMeter(decoder.backbone) as spikes, AttentionMeter(decoder.backbone) as attention:
+        backbone = decoder.backbone
+        with SpikeMeter(backbone) as spikes, PopulationMeter(backbone) as codes, AttentionMeter(backbone) as attention:
             outputs = _ask(decoder, windows, fold, context=context)
         return Said(
             outputs,
@@ -89,7 +91,7 @@ def network_answers(
             },
             spikes.rate,
             attention.entropy,
-            spikes.blocks,
+            codes.beside(spikes.blocks),
             size_in_bytes(decoder),
             min(validation for _, _, validation in facts["curve"]),
             _took(decoder, windows, checkpoints, fold=fold, seed=seed, precision=precision),
@@ -202,9 +204,10 @@ def _carries(decoder: Decoder) -> bool:
     return not getattr(decoder.backbone, "grows", False)
 
 
-def _means(alike: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The mean of every number over folds and seeds."""
-    return {name: float(np.mean([one[name] for one in alike])) for name in alike[0]}
+def _means(alike: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The mean of every number, or list of numbers, over the folds and seeds that have one; None if none has."""
+    known = {name: [one[name] for one in alike if one[name] is not None] for name in alike[0]}
+    return {name: np.mean(values, axis=0).tolist() if values else None for name, values in known.items()}
 
 
 def _mean_of_known(values: Sequence[float | None]) -> float | None:

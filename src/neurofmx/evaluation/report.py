@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -54,8 +55,9 @@ class Cost:
         weight_bytes: Weights and buffers of a network in the precision it answered in; None for a model that is none.
         attention_entropy: Mean entropy of the cross-attention of a query in nats, 0 where it looks at one token; None
             for a model without.
-        spiking_blocks: Spikes, synaptic operations and estimated energy of every block, see `SpikeMeter.blocks`; empty
-            for a model without spikes.
+        spiking_blocks: Spikes, synaptic operations and estimated energy of every block, see `SpikeMeter.blocks`;
+            with populations also the rate of every neuron and the mean time of a first spike, see
+            `PopulationMeter.beside`; empty for a model without spikes.
     """
 
     parameters: int
@@ -64,7 +66,7 @@ class Cost:
     spikes_per_neuron_per_step: float | None = None
     weight_bytes: int | None = None
     attention_entropy: float | None = None
-    spiking_blocks: tuple[Mapping[str, float], ...] = ()
+    spiking_blocks: tuple[Mapping[str, Any], ...] = ()
 
 
 def report(

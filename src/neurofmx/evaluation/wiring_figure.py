@@ -1,54 +1,88 @@
 """Picture of a neural circuit policy: its four layers from left to right, its synapses coloured by sign.
 
-python -m neurofmx.evaluation.wiring_figure 15 64 wiring.png     what `liquid_backbone: ncp` with 64 liquid units has
-                                                                 for tokens of 15 channels
-python -m neurofmx.evaluation.wiring_figure 4 19 small.png --motor 3 --sparsity 0.7 --seed 2
+The train stage draws that of the model beside its weights, where `model.liquid_backbone` is `ncp`. By hand:
+
+python -m neurofmx.evaluation.wiring_figure 64 64 wiring.png     that of `hidden_dim` 64 and `liquid_units` 64: tokens
+                                                                 have `hidden_dim` channels when they reach the cell
+python -m neurofmx.evaluation.wiring_figure 4 19 small.png --motor 3 --sparsity 0.7 --seed 2 --cell cfc
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from neurofmx.atomic import atomic
-from neurofmx.layers.liquid import circuit
+from neurofmx.layers.liquid import CIRCUITS, CircuitCell, circuit
 from neurofmx.layers.wiring import Wiring, neural_circuit
+from neurofmx.models.hybrid.block_parts import wiring as wiring_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from neurofmx.models.hybrid.config import HybridConfig
+
 LAYERS = ("sensory", "inter", "command", "motor")
 SIGNS = {1: ("excitatory", "#0072B2"), -1: ("inhibitory", "#D55E00")}
+ANY_SIGN = "of any sign; within a layer all are connected", "#555555"
 _WIDTH, _DPI = 7.5, 150
 _BEND = 0.28  # how far synapses within a layer reach out of it, in distances between layers
 
 
-def synapses(wiring: Wiring) -> Iterator[tuple[str, int, str, int, int]]:
+class Synapse(NamedTuple):
+    """One synapse; places count within a layer, and the sign is 1 or -1."""
+
+    source_layer: str
+    source: int
+    target_layer: str
+    target: int
+    sign: int
+
+
+def synapses(wiring: Wiring) -> Iterator[Synapse]:
     """Every synapse by the layers it connects.
 
     Args:
         wiring: The wiring.
 
     Returns:
-        Layer and place of the source, layer and place of the target, and the sign; places count within a layer.
+        The synapses, those from inputs first.
     """
     places = {index: (name, index - place.start) for name, place in _slices(wiring) for index in range(*_ends(place))}
     for source, target in zip(*np.nonzero(wiring.sensory), strict=True):
-        yield "sensory", int(source), *places[int(target)], int(wiring.sensory[source, target])
+        yield Synapse("sensory", int(source), *places[int(target)], int(wiring.sensory[source, target]))
     for source, target in zip(*np.nonzero(wiring.recurrent), strict=True):
-        yield *places[int(source)], *places[int(target)], int(wiring.recurrent[source, target])
+        yield Synapse(*places[int(source)], *places[int(target)], int(wiring.recurrent[source, target]))
 
 
-def wiring_figure(wiring: Wiring, path: Path) -> None:
+def network_figure(config: HybridConfig, path: Path) -> None:
+    """Draw the circuit of a network's liquid cells, the same in every block.
+
+    Args:
+        config: The network's settings.
+        path: PNG to write.
+
+    Raises:
+        ValueError: If its liquid cells are not wired.
+    """
+    wiring = wiring_of(config)
+    if wiring is None:
+        raise ValueError(f"liquid_backbone={config.liquid_backbone} has all synapses: only that of ncp can be drawn")
+    wiring_figure(wiring, path, cell=config.ncp_cell)
+
+
+def wiring_figure(wiring: Wiring, path: Path, *, cell: CircuitCell = "ltc") -> None:
     """Draw the circuit.
 
     Args:
         wiring: The wiring.
         path: PNG to write; the same wiring draws the same bytes.
+        cell: What is wired. Closed-form cells make nothing of signs, and connect all neurons of a layer to each other
+            whatever the wiring says; of theirs the synapses between layers are drawn, in one colour.
     """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -56,15 +90,24 @@ def wiring_figure(wiring: Wiring, path: Path) -> None:
 
     sizes = {"sensory": len(wiring.sensory)} | {name: place.stop - place.start for name, place in _slices(wiring)}
     height = min(max(3.0, 0.16 * max(sizes.values())), 12.0)
+    drawn = _by_kind(wiring, cell)
     with mpl.rc_context({"font.size": 10, "font.family": "DejaVu Sans"}):
         figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, layout="constrained")
         FigureCanvasAgg(figure)
         panel = figure.subplots()
-        _draw_synapses(panel, wiring, sizes)
+        _draw_synapses(panel, drawn, sizes)
         _draw_neurons(panel, sizes)
-        _legend(panel)
+        _legend(panel, drawn)
     with atomic(path) as part:
         figure.savefig(part, format="png", dpi=_DPI, metadata={"Software": None})
+
+
+def _by_kind(wiring: Wiring, cell: CircuitCell) -> dict[tuple[str, str], list[Synapse]]:
+    """What is drawn in each colour, by name and colour."""
+    every = list(synapses(wiring))
+    if cell == "cfc":
+        return {ANY_SIGN: [each for each in every if each.source_layer != each.target_layer]}
+    return {kind: [each for each in every if each.sign == sign] for sign, kind in SIGNS.items()}
 
 
 def _slices(wiring: Wiring) -> list[tuple[str, slice]]:
@@ -81,16 +124,15 @@ def _spot(layer: str, place: int, sizes: dict[str, int]) -> tuple[float, float]:
     return float(LAYERS.index(layer)), 1.0 - (place + 0.5) / sizes[layer]
 
 
-def _draw_synapses(panel: Axes, wiring: Wiring, sizes: dict[str, int]) -> None:
+def _draw_synapses(panel: Axes, drawn: dict[tuple[str, str], list[Synapse]], sizes: dict[str, int]) -> None:
     """Lines between layers, arcs within one; thinner and paler the more there are."""
     from matplotlib.collections import LineCollection
 
-    every = list(synapses(wiring))
-    weight = float(np.clip(12.0 / np.sqrt(len(every) + 1), 0.25, 1.2))
-    for sign, (_, colour) in SIGNS.items():
-        lines = [_course(_spot(*s[:2], sizes), _spot(*s[2:4], sizes)) for s in every if s[4] == sign]
+    weight = float(np.clip(12.0 / np.sqrt(sum(map(len, drawn.values())) + 1), 0.25, 1.2))
+    for (name, colour), each in drawn.items():
+        lines = [_course(_spot(*s[:2], sizes), _spot(*s[2:4], sizes)) for s in each]
         opacity = min(1.0, 0.35 + 0.5 * weight)
-        panel.add_collection(LineCollection(lines, colors=colour, linewidths=weight, alpha=opacity, gid=str(sign)))
+        panel.add_collection(LineCollection(lines, colors=colour, linewidths=weight, alpha=opacity, gid=name))
 
 
 def _course(source: tuple[float, float], target: tuple[float, float]) -> np.ndarray:
@@ -118,11 +160,11 @@ def _draw_neurons(panel: Axes, sizes: dict[str, int]) -> None:
     panel.set_axis_off()
 
 
-def _legend(panel: Axes) -> None:
+def _legend(panel: Axes, kinds: Iterable[tuple[str, str]]) -> None:
     """What the colours mean."""
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=colour, label=name) for name, colour in SIGNS.values()]
+    handles = [Line2D([], [], color=colour, label=name) for name, colour in kinds]
     panel.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, frameon=False)
 
 
@@ -139,14 +181,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--motor", type=int, help="motor neurons; left out, as many as the network takes")
     parser.add_argument("--sparsity", type=float, default=0.5, help="share of synapses left out (default: 0.5)")
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default: 0)")
+    parser.add_argument("--cell", choices=CIRCUITS, default="ltc", help="what is wired (default: ltc)")
     chosen = parser.parse_args(arguments)
     try:
         motor = circuit(chosen.inputs, chosen.units).motor if chosen.motor is None else chosen.motor
         wiring = neural_circuit(chosen.inputs, chosen.units, motor=motor, sparsity=chosen.sparsity, seed=chosen.seed)
     except ValueError as error:
         parser.error(str(error))
-    wiring_figure(wiring, chosen.path)
-    print(f"{chosen.path}: {np.count_nonzero(wiring.sensory) + np.count_nonzero(wiring.recurrent)} synapses")
+    wiring_figure(wiring, chosen.path, cell=chosen.cell)
+    print(f"{chosen.path}: {sum(map(len, _by_kind(wiring, chosen.cell).values()))} synapses")
 
 
 if __name__ == "__main__":

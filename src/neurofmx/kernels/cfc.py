@@ -145,6 +145,22 @@ def require_weights(weights: CfCWeights, inputs: int, units: int) -> None:
     require_shape("gates_bias", weights.gates_bias, gates=4 * units)
 
 
+def interpolated(gates: Tensor, span: Tensor) -> Tensor:
+    """The state after a step.
+
+    Args:
+        gates: `W_f z, W_g z, a, b` (batch, 4 units).
+        span: Elapsed time `e` (batch, units).
+
+    Returns:
+        The state (batch, units).
+    """
+    units = span.shape[1]
+    targets, rate, offset = gates.split([2 * units, units, units], 1)
+    start, end = targets.tanh().chunk(2, 1)
+    return torch.lerp(start, end, torch.addcmul(offset, rate, span).sigmoid())
+
+
 def _reference(run: _Run) -> tuple[Tensor, Tensor]:
     """Step by step in torch, with all that does not need the state taken out of the loop."""
     x, state, weights, elapsed, mask, _ = run
@@ -157,9 +173,7 @@ def _reference(run: _Run) -> tuple[Tensor, Tensor]:
     states = []
     for t, (drive, span) in enumerate(zip(drives.unbind(1), spans.unbind(1), strict=True)):
         features = torch.addmm(drive, state, recurrent).tanh()
-        targets, rate, offset = torch.addmm(weights.gates_bias, features, gates).split([2 * units, units, units], 1)
-        start, end = targets.tanh().chunk(2, 1)
-        after = torch.lerp(start, end, torch.addcmul(offset, rate, span).sigmoid())
+        after = interpolated(torch.addmm(weights.gates_bias, features, gates), span)
         state = after if mask is None else torch.where(mask[:, t, None], after, state)
         states.append(state)
     return without_padding(torch.stack(states, 1), mask), state

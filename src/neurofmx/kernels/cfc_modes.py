@@ -28,6 +28,7 @@ from neurofmx.kernels.shapes import require_shape
 from neurofmx.tables import pick
 
 CfCMode = Literal["default", "pure", "no_gate"]
+GATES: dict[str, int] = {"default": 4, "no_gate": 4, "pure": 1}  # products of the features, by mode
 Close = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -118,14 +119,38 @@ def _reference(
     return without_padding(torch.stack(states, 1), mask), state
 
 
+def opened(gates: Tensor, span: Tensor) -> Tensor:
+    """The state after a step of a cell without a gate.
+
+    Args:
+        gates: `W_f z, W_g z, a, b` (batch, 4 units).
+        span: Elapsed time (batch, units).
+
+    Returns:
+        The state (batch, units).
+    """
+    start, end, rate, offset = gates.chunk(4, 1)
+    return torch.addcmul(start.tanh(), end.tanh(), torch.addcmul(offset, rate, span).sigmoid())
+
+
+def solved(rate: Tensor, span: Tensor, idle_rate: Tensor, end: Tensor) -> Tensor:
+    """The state after a step of a pure cell.
+
+    Args:
+        rate: `q` (batch, units).
+        span: Elapsed time (batch, units).
+        idle_rate: `w` (units,).
+        end: `A` (units,).
+
+    Returns:
+        The state (batch, units).
+    """
+    return end - end * torch.exp(-span * (idle_rate.abs() + rate.abs())) * rate
+
+
 def _without_gate(weights: CfCWeights) -> Close:
     """The state after a step out of features and elapsed time."""
-
-    def close(features: Tensor, span: Tensor) -> Tensor:
-        start, end, rate, offset = linear(features, weights.gates_weight, weights.gates_bias).chunk(4, 1)
-        return torch.addcmul(start.tanh(), end.tanh(), torch.addcmul(offset, rate, span).sigmoid())
-
-    return close
+    return lambda features, span: opened(linear(features, weights.gates_weight, weights.gates_bias), span)
 
 
 def _pure(weights: PureWeights) -> Close:
@@ -133,7 +158,7 @@ def _pure(weights: PureWeights) -> Close:
 
     def close(features: Tensor, span: Tensor) -> Tensor:
         rate = linear(features, weights.rate_weight, weights.rate_bias)
-        return weights.end - weights.end * torch.exp(-span * (weights.idle_rate.abs() + rate.abs())) * rate
+        return solved(rate, span, weights.idle_rate, weights.end)
 
     return close
 

@@ -34,6 +34,7 @@ LIBRARIES = {
     "lif_readout": "snntorch",
     "alif": "snntorch",
     "cfc": "ncps",
+    "wired_cfc": "ncps",
     "ltc": "ncps",
     "selective_scan": "mamba_ssm",
 }

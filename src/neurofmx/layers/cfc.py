@@ -9,11 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from neurofmx.kernels.cfc import CfCWeights, Kept, cfc, keep
-from neurofmx.kernels.cfc_modes import CfCMode, PureWeights, cfc_mode
+from neurofmx.kernels.cfc_modes import GATES, CfCMode, PureWeights, cfc_mode
 from neurofmx.kernels.path import Path
 from neurofmx.tables import pick
-
-_GATES: dict[str, int] = {"default": 4, "no_gate": 4, "pure": 1}  # products of the features, by mode
 
 
 class CfC(nn.Module):
@@ -48,7 +46,7 @@ class CfC(nn.Module):
         path: Path = "auto",
     ) -> None:
         super().__init__()
-        gates = pick(_GATES, mode, "cfc mode")
+        gates = pick(GATES, mode, "cfc mode")
         self.units = units
         self.mode: CfCMode = mode
         self.weights_stay = False  # set for inference: then what compiled loops make of the weights is made once
@@ -58,8 +56,7 @@ class CfC(nn.Module):
         self.gates = nn.Linear(backbone_units, gates * units)
         self.log_tau = nn.Parameter(torch.zeros(units))
         nn.init.xavier_uniform_(self.backbone.weight)
-        for gate in self.gates.weight.data.chunk(gates):  # each gate is a matrix of its own
-            nn.init.xavier_uniform_(gate)
+        xavier_gates(self.gates, gates)
         if mode == "pure":
             # as large as ncps starts it; at 0 its size has no slope, and it would stay there
             self.idle_rate = nn.Parameter(torch.empty(units).uniform_(0, math.sqrt(6 / (1 + units))))
@@ -113,8 +110,7 @@ class CfC(nn.Module):
             States (batch, length, units), in the default mode within -1 and 1, and the last one (batch, units).
         """
         start = x.new_zeros(x.shape[0], self.units) if state is None else state
-        scale = self.tau_base if tau is None else self.tau_base * tau
-        span = scale.reciprocal() if elapsed is None else elapsed.unsqueeze(-1) / scale
+        span = time_passed(self.tau_base, tau, elapsed)
         weights = self.weights
         if self.mode == "default" and isinstance(weights, CfCWeights):
             return cfc(x, start, weights, elapsed=span, mask=mask, kept=self._laid_out(weights), path=self.path)
@@ -127,3 +123,33 @@ class CfC(nn.Module):
         if self._kept is None:
             self._kept = keep(weights, path=self.path)
         return self._kept
+
+
+def xavier_gates(layer: nn.Linear, gates: int) -> nn.Linear:
+    """Draws the first weights of gates that stand below each other, each as a matrix of its own.
+
+    Args:
+        layer: The layer, changed in place; its biases stay.
+        gates: Number of gates.
+
+    Returns:
+        The layer.
+    """
+    for gate in layer.weight.data.chunk(gates):
+        nn.init.xavier_uniform_(gate)
+    return layer
+
+
+def time_passed(tau_base: Tensor, tau: Tensor | None, elapsed: Tensor | None) -> Tensor:
+    """Measures time in units of time constants.
+
+    Args:
+        tau_base: Time constants (units,) in tokens, above 0.
+        tau: Factors on them (batch, length, units), above 0; `None` for 1.
+        elapsed: Time that passes at a token (batch, length), 0 or more; `None` for 1.
+
+    Returns:
+        What passes at a token, (units,) where it is the same everywhere, else (batch, length, units).
+    """
+    scale = tau_base if tau is None else tau_base * tau
+    return scale.reciprocal() if elapsed is None else elapsed.unsqueeze(-1) / scale

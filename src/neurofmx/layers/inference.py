@@ -8,10 +8,10 @@
 | `int8`     | 8 bits, a scale for each output     | float32        | float32         |
 
 Matrices are those of linear layers, embeddings, convolutions and LSTMs; in 8 bits, of LSTMs of one direction. What is
-left are spikes, recurrences and their states, norms, time constants and the synapses of `ltc` and `ncp` cells: there
-half precision would feed rounding errors back, move spikes, and make a decay of 0.999 one of 1. The matrices of a
-`cfc` cell are rounded as all others and multiplied in float32. So `model.half()` is not the way: it would round the
-decays too, and the network refuses it.
+left are spikes, recurrences and their states, norms, time constants and the synapses of `ltc` cells, wired or not:
+there half precision would feed rounding errors back, move spikes, and make a decay of 0.999 one of 1. The matrices of a
+`cfc` cell, wired or not, are rounded as all others and multiplied in float32. So `model.half()` is not the way: it
+would round the decays too, and the network refuses it.
 
 What is prepared is changed in place, and is for inference alone: weights of 8 bits cannot be trained.
 """

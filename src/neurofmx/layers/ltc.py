@@ -48,11 +48,8 @@ class LTC(nn.Module):
         self, input_dim: int, units: int, *, wiring: Wiring | None = None, unfolds: int = 6, path: Path = "auto"
     ) -> None:
         super().__init__()
-        if wiring is not None and wiring.sensory.shape != (input_dim, units):
-            raise ValueError(
-                f"wiring must be for (inputs, units) = {(input_dim, units)}, got {wiring.sensory.shape}: "
-                f"draw one with neural_circuit({input_dim}, {units}, motor=...)"
-            )
+        if wiring is not None:
+            wiring.require(input_dim, units)
         self.units, self.unfolds, self.wiring = units, unfolds, wiring
         self.path: Path = path
         self.input_factor, self.input_offset = _affine(input_dim)

@@ -5,36 +5,22 @@ Shapes: S spike steps, P neurons of a population, U values.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from neurofmx.layers.population_decoder import PopulationDecoder
-from neurofmx.layers.spike_code import EncodingScheme, first_spikes
+from neurofmx.layers.population_statistics import PopulationCounts, PopulationStatistics
+from neurofmx.layers.spike_code import EncodingScheme
 from neurofmx.layers.spiking_neurons import SpikingNeurons
 from neurofmx.layers.threshold_distributions import ThresholdDistribution, threshold_factors
-
-
-class PopulationStatistics(NamedTuple):
-    """How the neurons of a population code fired, without gradient.
-
-    Args:
-        sparsity: Share of all steps of all neurons without a spike, a scalar.
-        rates: Mean spikes in a step of every neuron (P, U), over all inputs.
-        first_spike_time: Mean step of the first spike, from 1 to S, over those neurons that fired; NaN if none did.
-    """
-
-    sparsity: Tensor
-    rates: Tensor
-    first_spike_time: Tensor
 
 
 class PopulationCoding(nn.Module):
     """Sends values through populations of spiking neurons: what comes out is what their spikes say.
 
     An input drives each population with one current, which all its neurons share, so those with a low threshold fire
-    first and most. Every input is encoded by neurons at rest; `PopulationSpikingEncoder` is the one whose neurons run
+    first and most. Every input is encoded by neurons at rest; `PopulationSpikingEncoder` is this code whose neurons run
     on through a sequence.
 
     Args:
@@ -87,8 +73,9 @@ class PopulationCoding(nn.Module):
         Returns:
             Values (..., U) from 0 to 1, and how the neurons fired.
         """
-        spikes = self.encode(x)
-        return self.decoder(spikes), self._statistics(spikes.detach())
+        spikes, counts = self.encode(x), PopulationCounts(self.population_size)
+        counts.add(spikes)
+        return self.decoder(spikes), counts.statistics
 
     def encode(self, x: Tensor) -> Tensor:
         """Encodes inputs.
@@ -102,11 +89,3 @@ class PopulationCoding(nn.Module):
         current = self.decoder.mean.shared(self.current(x.reshape(-1, x.shape[-1])))
         spikes, _, _ = self.neurons(current.unsqueeze(1))
         return spikes.reshape(*x.shape[:-1], *spikes.shape[2:])
-
-    def _statistics(self, spikes: Tensor) -> PopulationStatistics:
-        """Of spikes (..., S, P * U)."""
-        rates = spikes.flatten(0, -2).mean(0)
-        steps = torch.arange(1, spikes.shape[-2] + 1, dtype=spikes.dtype, device=spikes.device)
-        first = first_spikes(spikes)
-        time = (first * steps.unsqueeze(-1)).sum() / first.sum()
-        return PopulationStatistics(1.0 - rates.mean(), rates.unflatten(0, (self.population_size, -1)), time)

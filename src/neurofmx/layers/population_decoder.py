@@ -83,6 +83,17 @@ class PopulationDecoder(nn.Module):
         self.scheme = pick(SCHEMES, encoding_scheme, "encoding_scheme")
         self.mean = PopulationMean(units, population_size)
 
+    def each_step(self, spikes: Tensor) -> Tensor:
+        """Says what the spikes of every step count for: their mean over the steps of a token is what `forward` decodes.
+
+        Args:
+            spikes: Spikes (..., S, P * U) of 0 and 1.
+
+        Returns:
+            Parts of values (..., S, U), 0 or more.
+        """
+        return self.mean(self.scheme.worth(spikes))
+
     def forward(self, spikes: Tensor) -> Tensor:
         """Decodes the spikes of a token or of many.
 

@@ -10,26 +10,31 @@ Shapes: B batch, L tokens, S spike steps per token, P neurons of a population, U
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from neurofmx.kernels.lif_neuron import NeuronState
 from neurofmx.kernels.lif_readout import Readout, weighted
+from neurofmx.layers.population_coding import PopulationCoding
 from neurofmx.layers.population_decoder import PopulationMean
-from neurofmx.layers.spike_code import SCHEMES, EncodingScheme
+from neurofmx.layers.spike_code import EncodingScheme
 from neurofmx.layers.spike_encoder import AnySpikeEncoder
-from neurofmx.layers.spiking_neurons import SpikingNeurons
-from neurofmx.layers.threshold_distributions import ThresholdDistribution, threshold_factors
-from neurofmx.tables import pick
+from neurofmx.layers.threshold_distributions import ThresholdDistribution
+
+# told of the currents of every pass, of the state of the neurons before it, and of its mask
+Watch = Callable[[Tensor, NeuronState | None, Tensor | None], None]
 
 
 class PopulationSpikingEncoder(AnySpikeEncoder):
     """Encodes tokens as spikes, each value by a population of neurons that share one current.
 
-    Stands in for `SpikeEncoder`: the same calls, and outputs of the same shapes. They are weighted means over the
-    populations, with learnt weights that start equal. Every neuron has a threshold and a decay of its own, also learnt.
+    Neurons, current and decoder are those of a `PopulationCoding`; here the neurons run on from token to token. Stands
+    in for `SpikeEncoder`: the same calls, and outputs of the same shapes. They are what the decoder makes of each step,
+    weighted means over the populations, with learnt weights that start equal. Every neuron has a threshold and a decay
+    of its own, also learnt.
     `rate` runs the kernel that writes no spikes down; the other schemes must see them.
 
     Args:
@@ -41,6 +46,9 @@ class PopulationSpikingEncoder(AnySpikeEncoder):
         encoding_scheme: What in the spikes carries the value, a key of `SCHEMES`.
         threshold_spread: Half the width of the thresholds' range in units of the threshold, 0 or more and below 1.
         **neurons: Decay, threshold and what else `SpikingNeurons` takes.
+
+    Attributes:
+        watch: Told of the currents (B, L, U), state and mask of every call; `None`, as at first, for nobody.
 
     Raises:
         ValueError: If a name is unknown or a number is out of range.
@@ -58,17 +66,18 @@ class PopulationSpikingEncoder(AnySpikeEncoder):
         threshold_spread: float = 0.5,
         **neurons: Any,
     ) -> None:
-        factors = threshold_factors(threshold_distribution, population_size, spread=threshold_spread)
-        sized = SpikingNeurons(
-            population_size * spike_units,
-            num_spike_steps=num_steps,
-            factors=factors.repeat_interleave(spike_units),
-            **neurons,
-        )
-        super().__init__(sized, nn.Linear(input_dim, spike_units))
+        scheme = encoding_scheme
+        sizes = input_dim, spike_units, population_size, num_steps
+        code = PopulationCoding(*sizes, threshold_distribution, scheme, threshold_spread=threshold_spread, **neurons)
+        super().__init__(code.neurons, code.current)
         self.encoding_scheme = encoding_scheme
-        self.scheme = pick(SCHEMES, encoding_scheme, "encoding_scheme")
-        self.mean = PopulationMean(spike_units, population_size)
+        self.decoder = code.decoder
+        self.watch: Watch | None = None
+
+    @property
+    def mean(self) -> PopulationMean:
+        """The weighted mean over populations."""
+        return self.decoder.mean
 
     def forward(
         self, x: Tensor, state: NeuronState | None = None, *, mask: Tensor | None = None
@@ -84,8 +93,8 @@ class PopulationSpikingEncoder(AnySpikeEncoder):
             What the populations' spikes count for (B, L, S, U), with `rate` the share of neurons that fired; the mean
             of their potentials (B, L, S, U); and the last state (B, P * U).
         """
-        spikes, potentials, last = self.neurons(self.mean.shared(self.current(x)), state, mask=mask)
-        return self.mean(self.scheme.worth(spikes)), self.mean(potentials), last
+        spikes, potentials, last = self.neurons(self.mean.shared(self._current(x, state, mask)), state, mask=mask)
+        return self.decoder.each_step(spikes), self.mean(potentials), last
 
     def readout(
         self,
@@ -115,7 +124,7 @@ class PopulationSpikingEncoder(AnySpikeEncoder):
         Raises:
             ValueError: If there are not as many weights as steps.
         """
-        current = self.current(x)
+        current = self._current(x, state, mask)
         before = torch.zeros_like(current[:, 0]) if trace is None else trace
         if self.encoding_scheme != "rate":
             return self._written(current, state, before, weights, carry, mask)
@@ -123,6 +132,13 @@ class PopulationSpikingEncoder(AnySpikeEncoder):
         shared = self.mean.shared(current), state, self.mean.shared(before) if of_values else before
         kept = self.neurons.readout(*shared, weights=weights, carry=carry, mask=mask)
         return kept._replace(traces=self.mean(kept.traces), ends=self.mean(kept.ends))
+
+    def _current(self, x: Tensor, state: NeuronState | None, mask: Tensor | None) -> Tensor:
+        """The currents of the populations (B, L, U), of which a meter is told where one is open."""
+        current = self.current(x)
+        if self.watch is not None:
+            self.watch(current, state, mask)
+        return current
 
     def _written(
         self,
@@ -136,6 +152,6 @@ class PopulationSpikingEncoder(AnySpikeEncoder):
         """The same for a scheme that must see the spikes."""
         self.neurons.check_weights(weights)
         spikes, potentials, last = self.neurons(self.mean.shared(current), state, mask=mask)
-        traces, trace = weighted(self.mean(self.scheme.worth(spikes)), trace, weights, carry, mask)
-        sent = self.scheme.sent(spikes.detach()).sum((1, 2))
+        traces, trace = weighted(self.decoder.each_step(spikes), trace, weights, carry, mask)
+        sent = self.decoder.scheme.sent(spikes.detach()).sum((1, 2))
         return Readout(traces, self.mean(potentials[:, :, -1]), last, trace, sent)

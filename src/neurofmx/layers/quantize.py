@@ -2,7 +2,7 @@
 
 Every output channel of a matrix has a scale and a zero point of its own, so that one large weight coarsens its own row
 alone. Inputs, sums and outputs stay float32, and so does everything that is no large matrix: biases, norms, time
-constants, thresholds, the synapses of `ltc` and `ncp` cells, the depthwise convolution of Mamba.
+constants, thresholds, the synapses of `ltc` cells, wired or not, the depthwise convolution of Mamba.
 
 Symbols: `w` weight, `q` its number, `s` scale, `z` zero point of its channel; `l, h` least and largest weight of it.
 

@@ -36,6 +36,39 @@ class Wiring:
         bounds["inter"] = (self.motor + self.command, len(self.recurrent))
         return {name: slice(*pair) for name, pair in bounds.items()}
 
+    def require(self, inputs: int, units: int) -> None:
+        """Checks that the wiring is for a cell of some size.
+
+        Args:
+            inputs: Number of inputs of the cell.
+            units: Number of its neurons.
+
+        Raises:
+            ValueError: If it is for other numbers.
+        """
+        if self.sensory.shape != (inputs, units):
+            raise ValueError(
+                f"wiring must be for (inputs, units) = {(inputs, units)}, got {self.sensory.shape}: "
+                f"draw one with neural_circuit({inputs}, {units}, motor=...)"
+            )
+
+
+def motor_neurons(units: int, share: float) -> int:
+    """Says how many neurons of a circuit are motor neurons.
+
+    Args:
+        units: Number of neurons without the inputs.
+        share: Share of them, above 0 and below 1.
+
+    Returns:
+        Their number, 1 or more.
+
+    Example:
+        >>> motor_neurons(64, 0.3)
+        19
+    """
+    return max(1, round(share * units))
+
 
 def neural_circuit(inputs: int, units: int, *, motor: int, sparsity: float = 0.5, seed: int = 0) -> Wiring:
     """Draws the wiring of a neural circuit policy.

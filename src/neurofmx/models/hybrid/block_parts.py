@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from neurofmx.layers.attention import AttentionType, CrossModalAttention
 from neurofmx.layers.exchange import BidirectionalStateExchange
 from neurofmx.layers.gating import AdaptiveGating
-from neurofmx.layers.liquid import LiquidCell, liquid_cell
+from neurofmx.layers.liquid import LiquidCell, circuit, liquid_cell
 from neurofmx.layers.mamba import Mamba
 from neurofmx.layers.mixture import MixtureOfExperts
 from neurofmx.layers.multi_scale_mamba import MultiScaleMamba
 from neurofmx.layers.population_encoder import PopulationSpikingEncoder
 from neurofmx.layers.spike_encoder import AnySpikeEncoder, SpikeEncoder
 from neurofmx.layers.temporal_attention import TemporalCrossModalAttention
+from neurofmx.layers.wiring import Wiring
 from neurofmx.models.hybrid.config import HybridConfig
 
 
@@ -66,6 +67,14 @@ def encoder(config: HybridConfig) -> AnySpikeEncoder:
     )
 
 
+def wiring(config: HybridConfig) -> Wiring | None:
+    """The wiring of the config's liquid cells, the same in every block; `None` where cells have all synapses."""
+    if config.liquid_backbone != "ncp":
+        return None
+    shares = {"motor_share": config.ncp_motor_share, "sparsity": config.ncp_sparsity}
+    return circuit(config.hidden_dim, config.liquid_units, seed=config.ncp_seed, **shares)
+
+
 def liquid(config: HybridConfig) -> LiquidCell:
     """The liquid cell of the config."""
     return liquid_cell(
@@ -74,6 +83,9 @@ def liquid(config: HybridConfig) -> LiquidCell:
         config.liquid_units,
         backbone_units=config.backbone_units,
         cfc_mode=config.cfc_mode,
+        unfolds=config.ltc_unfolds,
+        ncp_cell=config.ncp_cell,
+        wiring=wiring(config),
         path=config.kernels,
     )
 

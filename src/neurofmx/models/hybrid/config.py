@@ -6,8 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from neurofmx.layers.wiring import motor_neurons
 from neurofmx.models.configs import require_divides
 
+_ARCHITECTURE: dict[str, JsonValue] = {"group": "architecture"}
 _SPIKING: dict[str, JsonValue] = {"group": "spiking"}
 _POPULATION: dict[str, JsonValue] = {"group": "population"}
 
@@ -54,19 +56,54 @@ class HybridConfig(BaseModel):
     )
     liquid_backbone: Literal["cfc", "ltc", "ncp"] = Field(
         "cfc",
-        description="Kind of liquid cell: closed form, solved step by step, or that with a sparse wiring.",
+        description="Kind of liquid cell: closed form, solved step by step, or one of both (ncp_cell) wired sparsely "
+        "as a neural circuit policy.",
         json_schema_extra={"group": "architecture"},
+    )
+    ncp_cell: Literal["ltc", "cfc"] = Field(
+        "ltc",
+        description="What liquid_backbone=ncp wires: neurons that are solved step by step, or a closed-form cell for "
+        "each layer of the circuit, which has no compiled loops.",
+        json_schema_extra=_ARCHITECTURE,
+    )
+    ncp_sparsity: float = Field(
+        0.5,
+        ge=0.1,
+        le=0.9,
+        description="Share of synapses that the wiring of liquid_backbone=ncp leaves out.",
+        json_schema_extra=_ARCHITECTURE,
+    )
+    ncp_motor_share: float = Field(
+        0.3,
+        gt=0,
+        lt=1,
+        description="Share of its liquid units that are motor neurons; it must leave three others, of which 2 in 5 are "
+        "command neurons.",
+        json_schema_extra=_ARCHITECTURE,
+    )
+    ncp_seed: int = Field(
+        0,
+        ge=0,
+        description="Seed of its wiring, which is the same in all blocks, folds and seeds of training.",
+        json_schema_extra=_ARCHITECTURE,
+    )
+    ltc_unfolds: int = Field(
+        6,
+        ge=1,
+        description="Steps of the solver in a token, of ltc and of an ncp of such cells; the error falls as one over "
+        "them, and time rises with them.",
+        json_schema_extra=_ARCHITECTURE,
     )
     cfc_mode: Literal["default", "pure", "no_gate"] = Field(
         "default",
-        description="Form of a cfc: gated between two states, the solution of its equation, or added without a gate. "
-        "Only the default has compiled loops.",
+        description="Form of a cfc, wired or not: gated between two states, the solution of its equation, or added "
+        "without a gate. Only the default of a cfc without wiring has compiled loops.",
         json_schema_extra={"group": "architecture"},
     )
     backbone_units: int = Field(
         128,
         ge=1,
-        description="Width of the hidden layer of a cfc; the others have none.",
+        description="Width of the hidden layer of a cfc; the others, and a wired cfc, have none.",
         json_schema_extra={"group": "architecture"},
     )
 
@@ -202,7 +239,8 @@ class HybridConfig(BaseModel):
 
     use_state_exchange: bool = Field(
         True,
-        description="Liquid and Mamba path steer each other's dynamics (bidirectional mode).",
+        description="Liquid and Mamba path steer each other's dynamics, with integration_mode=bidirectional alone: "
+        "sequential and parallel have no exchange, ignore true and refuse false.",
         json_schema_extra={"group": "mamba"},
     )
     use_adaptive_gating: bool = Field(
@@ -216,7 +254,8 @@ class HybridConfig(BaseModel):
     )
     use_cross_attention: bool = Field(
         True,
-        description="Cross-attention between the paths (bidirectional mode).",
+        description="Cross-attention between the paths, with integration_mode=bidirectional alone: sequential and "
+        "parallel have none and ignore this.",
         json_schema_extra={"group": "mamba"},
     )
     attention_type: Literal["bidirectional", "liquid_to_mamba", "mamba_to_liquid"] = Field(
@@ -372,6 +411,12 @@ class HybridConfig(BaseModel):
             raise ValueError(
                 f"liquid_units={self.liquid_units} must be 4 or more for liquid_backbone=ncp, whose neurons are motor, "
                 "command and inter neurons; ltc and cfc take any number"
+            )
+        motor = motor_neurons(self.liquid_units, self.ncp_motor_share)
+        if self.liquid_backbone == "ncp" and motor >= self.liquid_units - 2:
+            raise ValueError(
+                f"ncp_motor_share={self.ncp_motor_share} makes {motor} of liquid_units={self.liquid_units} motor "
+                "neurons, and three must be left for command and inter neurons: lower the share or raise liquid_units"
             )
         if self.kernels == "library":
             self._library_has_such_neurons()

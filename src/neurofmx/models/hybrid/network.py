@@ -16,12 +16,13 @@ from neurofmx.layers.mamba import Mamba
 from neurofmx.layers.mixture import MixtureOfExperts
 from neurofmx.layers.spike_statistics import spike_statistics
 from neurofmx.layers.spiking_neurons import SpikingNeurons
+from neurofmx.layers.wired_cfc import WiredCfC
 from neurofmx.models.hybrid.block import BlockState, HybridBlock
 from neurofmx.models.hybrid.config import HybridConfig
 from neurofmx.models.hybrid.enhanced_block import EnhancedHybridBlock
 from neurofmx.models.hybrid.operations import block_operations
 
-_KERNELS = {CfC: "cfc", LTC: "ltc"}  # of the layers whose path depends on no device
+_KERNELS = {CfC: "cfc", LTC: "ltc", WiredCfC: "wired_cfc"}  # of the layers whose path depends on no device
 
 
 class MambaLiquidSpikingNetwork(nn.Module):
@@ -224,7 +225,7 @@ class MambaLiquidSpikingNetwork(nn.Module):
                 paths["selective_scan"] = layer.path_on(device)
             elif isinstance(layer, SpikingNeurons):
                 paths[layer.kernel] = layer.path_on(device)
-            elif isinstance(layer, CfC | LTC):
+            elif isinstance(layer, CfC | LTC | WiredCfC):
                 paths[_KERNELS[type(layer)]] = layer.path
         return computed_by(paths, device)
 

@@ -27,6 +27,7 @@ from neurofmx.layers.mamba import Mamba
 from neurofmx.layers.mixture import MixtureOfExperts
 from neurofmx.layers.quantize import QuantizedLinear
 from neurofmx.layers.temporal_attention import TemporalCrossAttention
+from neurofmx.layers.wired_cfc import WiredCfC
 from neurofmx.models.hybrid.block import HybridBlock
 from neurofmx.models.hybrid.enhanced_block import EnhancedHybridBlock
 from neurofmx.models.hybrid.integration import BidirectionalIntegration
@@ -125,6 +126,8 @@ def _own_macs(module: nn.Module, length: int) -> float:
         case LTC():  # every synapse adds to a conductance and to a current
             recurrent, sensory = module.recurrent.reversal, module.sensory.reversal
             return 2 * (module.unfolds * int((recurrent != 0).sum()) + int((sensory != 0).sum()))
+        case WiredCfC():  # its linear layers count what the wiring leaves out
+            return -module.absent
         case _:
             return 0
 
