@@ -16,7 +16,7 @@ import argparse
 import json
 import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,8 +39,12 @@ UNITS, LFP = "made_up/spikes", "made_up/lfp"
 RATES = {UNITS: (50.0, 96, 5), LFP: (500.0, 32, 25)}  # Hz, channels, samples a token
 
 
-def main() -> None:
-    """Print one row a size, as Markdown, and write all numbers as JSON where asked."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Print one row a size, as Markdown, and write all numbers as JSON where asked.
+
+    Args:
+        words: Of the command line; `None` for those of this process.
+    """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sizes", nargs="+", choices=["tiny", "small", "medium", "large"])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
@@ -51,7 +55,7 @@ def main() -> None:
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--recompute", action="store_true", help="make activations anew in the backward pass")
     parser.add_argument("--out", type=Path, help="where to write the numbers as JSON")
-    asked = parser.parse_args()
+    asked = parser.parse_args(words)
     print("| size | parameters | pass, rows/s | training, rows/s | stream step, ms | pass, MiB | training, MiB |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     rows, spawn = [], multiprocessing.get_context("spawn")

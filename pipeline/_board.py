@@ -1,4 +1,4 @@
-"""The table and the figure of a suite without variants, from the scores of the workspace."""
+"""The table and the figure of a suite without variants, from the scores that it made."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 
 from _stage import Params, write_json
+from _workspace import after
 from neurofmx.atomic import atomic
 from neurofmx.study.forest import forest
 from neurofmx.study.scoreboard import rows_of, scoreboard
-
-REPORTS = Path("metrics/comparison.json")
 
 
 def scoreboard_of(params: Params, name: str) -> None:
@@ -20,12 +19,13 @@ def scoreboard_of(params: Params, name: str) -> None:
         FileNotFoundError: If nothing was scored yet.
         ValueError: If a dataset of the suite was not scored by all its models.
     """
-    if not REPORTS.is_file():
-        raise FileNotFoundError(f"{REPORTS}: no such file; run `make suite SUITE={name}` first")
+    reports = after(name) / "metrics/comparison.json"
+    if not reports.is_file():
+        raise FileNotFoundError(f"{reports}: no such file; run `make suite SUITE={name}` first")
     suite, out = params.suite(name), Path("metrics") / name
     datasets = {dataset: item.modality for dataset, item in sorted(suite.datasets.items())}
     asked = {"datasets": datasets, "models": (*suite.compare, "model")}
-    found = rows_of(json.loads(REPORTS.read_text()), **asked)
+    found = rows_of(json.loads(reports.read_text()), **asked)
     kept = [report for row in found.values() for report in row.values()]
     text = scoreboard(kept, **asked, references=suite.references)
     write_json(out / "comparison.json", kept)

@@ -1,19 +1,22 @@
 """What a suite changes in the workspace and puts back: params.yaml, dvc.lock and metrics/.
 
-A copy stands in data/suites/before while variants run, so that a call that was cut off is put right by the next one.
+A copy stands in data/suites/before while a suite runs, so that a call that was cut off is put right by the next one.
+What a suite without variants has made of them stands in data/suites/SUITE/after, with the params it ran with: its next
+call goes on there, and what reads it afterwards needs nothing of the workspace but data/.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import _stage  # noqa: F401  # this checkout's code comes first
-from neurofmx.params import read_tree
+from _stage import Params, write_json
+from neurofmx.params import load_params, read_tree
 from neurofmx.variants import variant_tree
 
 BEFORE = Path("data/suites/before")
@@ -21,14 +24,45 @@ FILES = (Path("params.yaml"), Path("dvc.lock"))
 METRICS = Path("metrics")
 
 
+def after(suite: str) -> Path:
+    """Folder of what a suite without variants has made."""
+    return BEFORE.with_name(suite) / "after"
+
+
+def params_of(suite: str, params: Params) -> Params:
+    """The params that a suite without variants ran with, for what reads its tokens, checkpoints and scores.
+
+    Args:
+        suite: Its name.
+        params: Those of params.yaml. They are returned where the suite has not run, and within a stage, which belongs
+            to the run that params.yaml names.
+
+    Raises:
+        ValueError: With the nearest name if there is no such suite.
+    """
+    params.suite(suite)
+    path = after(suite) / "params.json"
+    return load_params(path) if path.is_file() and "DVC_STAGE" not in os.environ else params
+
+
 def keep(suites: Iterable[str]) -> None:
     """Copy what a suite changes, once; results of suites, which stand in metrics/SUITE, are none of it."""
-    part = BEFORE.with_name("before.part")
-    shutil.rmtree(part, ignore_errors=True)
-    for path in (*(file for file in FILES if file.is_file()), *_metrics(suites)):
-        (part / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, part / path)
-    part.replace(BEFORE)
+    _copied(BEFORE, suites).replace(BEFORE)
+
+
+def leave(suite: str, suites: Iterable[str]) -> None:
+    """Copy what a suite without variants has made of it so far, while the copy of before is there."""
+    before = read_tree(BEFORE / "params.yaml")
+    part = _copied(after(suite), suites)
+    write_json(part / "params.json", variant_tree(before, suite) | {"suites": before["suites"]})
+    shutil.rmtree(after(suite), ignore_errors=True)
+    part.replace(after(suite))
+
+
+def lay_out(suite: str, suites: Iterable[str]) -> None:
+    """dvc.lock and metrics/ as the last call of a suite without variants left them, if there was one."""
+    if after(suite).is_dir():
+        _bring(after(suite), FILES[1:], suites)
 
 
 def put_back_params() -> None:
@@ -36,25 +70,15 @@ def put_back_params() -> None:
     shutil.copy2(BEFORE / "params.yaml", "params.yaml")
 
 
+def put_back_files(suites: Iterable[str]) -> None:
+    """All of it as it was, and data/ left alone; the copy is gone afterwards."""
+    _bring(BEFORE, FILES, suites)
+    shutil.rmtree(BEFORE)
+
+
 def put_back(suites: Iterable[str]) -> None:
     """All of it as it was, then what DVC holds of it; the copy is gone afterwards."""
-    for path in FILES:
-        if (BEFORE / path).is_file():
-            shutil.copy2(BEFORE / path, path)
-        else:
-            path.unlink(missing_ok=True)
-    for path in _metrics(suites):
-        if not (BEFORE / path).is_file():
-            path.unlink()
-    for file in [file for file in (BEFORE / METRICS).rglob("*") if file.is_file()]:
-        path = file.relative_to(BEFORE)
-        if not path.is_file() or path.read_bytes() != file.read_bytes():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, path)
-    for folder in sorted((path for path in METRICS.rglob("*") if path.is_dir()), reverse=True):
-        if not any(folder.iterdir()):
-            folder.rmdir()
-    shutil.rmtree(BEFORE)
+    put_back_files(suites)
     done = subprocess.run(
         ["dvc", "checkout", "--quiet", "--allow-missing"], capture_output=True, text=True, check=False
     )
@@ -69,25 +93,59 @@ def recover(suites: Iterable[str]) -> None:
         suites: Names of all suites.
 
     Raises:
-        ValueError: If params.yaml is neither as it was nor as one of the variants runs with it: it was edited since.
+        ValueError: If params.yaml is neither as it was nor as one of the suites or their variants runs with it: it was
+            edited since.
     """
-    before = read_tree(BEFORE / "params.yaml")
-    left = [before, *_variants(before)]
-    now = json.dumps(read_tree(), sort_keys=True)
-    if all(now != json.dumps(tree, sort_keys=True) for tree in left):
+    before, now = read_tree(BEFORE / "params.yaml"), json.dumps(read_tree(), sort_keys=True)
+    untouched = now == json.dumps(before, sort_keys=True)
+    ran = next((run for run, tree in _runs(before) if now == json.dumps(tree, sort_keys=True)), None)
+    if not untouched and ran is None:
         raise ValueError(
             f"a suite was cut off and params.yaml was edited since: {BEFORE} holds it as it was, with dvc.lock and "
             f"metrics/. Copy back what you want of it, delete {BEFORE}, and run again"
         )
     print("a suite was cut off before: params.yaml, dvc.lock and metrics/ are put back first", flush=True)
-    put_back(suites)
+    if untouched or ran is None or ran[1] is not None:
+        return put_back(suites)
+    leave(ran[0], suites)
+    return put_back_files(suites)
 
 
-def _variants(before: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    """What `dvc exp run` makes of params.yaml for each variant of each suite."""
+def _runs(before: dict[str, Any]) -> Iterable[tuple[tuple[str, str | None], dict[str, Any]]]:
+    """Every suite with each of its variants, or none, and what `dvc exp run` makes of params.yaml for it."""
     for suite, section in (before.get("suites") or {}).items():
-        for variant in section.get("variants") or {}:
-            yield variant_tree(before, suite, variant) | {"suites": before["suites"]}
+        for variant in section.get("variants") or (None,):
+            yield (suite, variant), variant_tree(before, suite, variant) | {"suites": before["suites"]}
+
+
+def _copied(folder: Path, suites: Iterable[str]) -> Path:
+    """Copy of the workspace's files beside a folder, which it is to become."""
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    for path in (*(file for file in FILES if file.is_file()), *_metrics(suites)):
+        (part / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, part / path)
+    return part
+
+
+def _bring(folder: Path, files: Iterable[Path], suites: Iterable[str]) -> None:
+    """Make files and metrics/ what a copy holds of them."""
+    for path in files:
+        if (folder / path).is_file():
+            shutil.copy2(folder / path, path)
+        else:
+            path.unlink(missing_ok=True)
+    for path in _metrics(suites):
+        if not (folder / path).is_file():
+            path.unlink()
+    for file in [file for file in (folder / METRICS).rglob("*") if file.is_file()]:
+        path = file.relative_to(folder)
+        if not path.is_file() or path.read_bytes() != file.read_bytes():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, path)
+    for empty in sorted((path for path in METRICS.rglob("*") if path.is_dir()), reverse=True):
+        if not any(empty.iterdir()):
+            empty.rmdir()
 
 
 def _metrics(suites: Iterable[str]) -> list[Path]:

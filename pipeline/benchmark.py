@@ -1,7 +1,8 @@
 """Run the benchmark over what is trained: `python pipeline/benchmark.py core_v1`.
 
-Reads data/tokens, data/checkpoints and data/scores as they are; what is not there is left out, and every output says
-so. `--freeze` writes the suite down instead: the windows, splits, seeds and settings that later runs are held against.
+Reads data/tokens, data/checkpoints and data/scores as they are, and the params that `make suite` ran with; what is not
+there is left out, and every output says so. `--freeze` writes the suite down instead: the windows, splits, seeds and
+settings that later runs are held against.
 """
 
 import logging
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from _stage import Params, run
+from _workspace import params_of
 from neurofmx.models.table import MODELS
 
 TOKENS, CHECKPOINTS, SCORES = Path("data/tokens"), Path("data/checkpoints"), Path("data/scores")
@@ -27,6 +29,7 @@ def main(params: Params, suite: str, freeze: bool, models: str | None) -> None:
     from neurofmx.benchmark.run import benchmark
 
     torch.set_num_threads(1)
+    params = params_of(suite, params)
     if freeze:
         return write_down(params, suite)
     chosen, path = params.suite(suite), frozen_file(suite)

@@ -1,21 +1,27 @@
 """Let a trained language model go on with a text, to look at: `python pipeline/generate.py tiny_shakespeare model`.
 
-Needs the dataset's raw folder, windows and checkpoints, as `dvc repro` leaves them. Writes to the terminal only.
+Needs the dataset's raw folder, windows and checkpoints, as `dvc repro` leaves them, or, with `--suite text_v1`, as the
+suite has that ran last. Writes to the terminal only; a suite leaves metrics/SUITE/samples.md.
 """
 
 import sys
-from pathlib import Path
 
+from _samples import Draw, is_text, read_text, written
 from _stage import Params, run
+from _workspace import params_of
 from neurofmx.models.table import MODELS
-from neurofmx.tokenizers.cutting.windows import load_windows
 
 FLAGS = {
-    "prompt": {"default": "The ", "help": "what the text begins with; default 'The '"},
-    "tokens": {"type": int, "default": 200, "help": "tokens to draw; default 200"},
-    "temperature": {"type": float, "default": 1.0, "help": "below 1 likelier text, 0 the likeliest; default 1"},
-    "seed": {"type": int, "default": 0, "help": "of the draws; default 0"},
+    "prompt": {"default": Draw().prompt, "help": "what the text begins with; default '%(default)s'"},
+    "tokens": {"type": int, "default": Draw().tokens, "help": "tokens to draw; default %(default)s"},
+    "temperature": {
+        "type": float,
+        "default": Draw().temperature,
+        "help": "below 1 likelier text, 0 the likeliest; default %(default)s",
+    },
+    "seed": {"type": int, "default": Draw().seed, "help": "of the draws; default %(default)s"},
     "trained_with": {"type": int, "default": None, "help": "seed of the training; default the first of evaluate.seeds"},
+    "suite": {"default": None, "help": "the suite without variants that trained it; default what `run` names"},
 }
 
 
@@ -28,24 +34,20 @@ def main(
     temperature: float,
     seed: int,
     trained_with: int | None,
+    suite: str | None,
 ) -> None:
     """Print the prompt and what follows."""
-    from neurofmx.evaluation.trained_network import trained_network
-    from neurofmx.models.generation import generate
-    from neurofmx.preprocessing.text import learn_vocabulary
-
-    prepared, family = params.dataset(dataset), params.named(model).family
-    if prepared.modality != "text" or prepared.dataset.task.kind != "next_token" or not MODELS[family].network:
+    params = params if suite is None else params_of(suite, params)
+    if dataset not in params.run.datasets:
+        raise ValueError(
+            f"{dataset}: run.datasets names {', '.join(params.run.datasets)}; name the suite that trained on it, as in "
+            "--suite text_v1, after `make suite`"
+        )
+    if not is_text(params, dataset) or MODELS[params.named(model).family].classical:
         raise ValueError(f"{dataset} {model}: only a network trained on the next token of a text can go on with one")
-    windows = load_windows(Path(f"data/tokens/{dataset}.h5"))
-    vocabulary = learn_vocabulary(prepared.dataset.stream(Path("data/raw") / dataset), prepared.preprocess)
-    if tuple(vocabulary.names) != windows.task.names:
-        raise ValueError(f"{dataset}: its windows are of another vocabulary than its params; run `dvc repro` first")
     trained = params.evaluate.seeds[0] if trained_with is None else trained_with
-    decoder = trained_network(Path(f"data/checkpoints/{dataset}/{model}"), windows, fold=0, seed=trained)
-    begun = vocabulary.encode(prompt).ids.tolist()
-    drawn = generate(decoder, begun, tokens=tokens, temperature=temperature, seed=seed)
-    sys.stdout.write(vocabulary.decode(begun + drawn) + "\n")
+    draw = Draw(prompt, tokens, temperature, seed)
+    sys.stdout.write(written(read_text(params, dataset), model, draw, trained_with=trained) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,23 +1,24 @@
 """Run a suite of params.yaml: its datasets beside those of `run`, its models, its seeds.
 
-A suite without variants is one experiment, whose scores are left in the workspace. One with variants is an experiment
-for each, one after the other: what they share is made once, as DVC's cache of runs knows it. Their reports and answers
-are kept in data/suites, and params.yaml, dvc.lock and metrics/ are put back at the end. Either way metrics/SUITE gets a
-table and a figure, and a second call goes on where the first one ended.
+A suite without variants is one experiment. One with variants is an experiment for each, one after the other: what they
+share is made once, as DVC's cache of runs knows it. Reports and answers are kept in data/suites, and params.yaml,
+dvc.lock and metrics/ are put back at the end. Of variants data/ is put back too; what a suite without variants has
+trained and scored stays there until something else runs. Either way metrics/SUITE gets a table and a figure, and a
+second call goes on where the first one ended.
 
-Datasets are added, never taken away: narrowing `run.datasets` would delete the others' metrics from the workspace.
+Datasets are added, never taken away: DVC would clear what `run` names out of data/.
 A stage that fails leaves the others to be done; the command then ends with an error, and a second call goes on there.
-When all is done, metrics/SUITE gets the table, the figure and the reports of the suite's datasets alone.
+When all is done, metrics/SUITE gets the table, the figure and the reports of the suite's datasets alone, what its other
+stages have written, and of texts samples of what its networks write.
 """
 
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import _workspace as workspace
 from _board import scoreboard_of
 from _kept import SUITES
+from _single import run_single
 from _stage import Params, run
 from _study import Study
 from neurofmx.params import check_params, check_suite, load_params, read_tree
@@ -32,23 +33,19 @@ def main(params: Params, suite: str, dry_run: bool, table: bool, sizes: bool) ->
         return sizes_of(params, suite)
     if table:
         return study_of(params, suite).report() if chosen.variants else scoreboard_of(params, suite)
-    if chosen.variants and not dry_run:
-        with locked(SUITES):
-            if workspace.BEFORE.is_dir():  # params.yaml may be that of a variant, which the others need not fit
-                workspace.recover(params.suites)
-                params = load_params()
-            check_suite(read_tree(), suite, source="params.yaml")
-            return study_of(params, suite).run()
-    check_suite(read_tree(), suite, source="params.yaml")
-    if chosen.variants:
-        return study_of(params, suite).show()
-    command = command_of(params, suite)
-    print(shlex.join(command), flush=True)
     if dry_run:
-        return None
-    if code := subprocess.run(command, check=False).returncode:
-        sys.exit(code)
-    return scoreboard_of(params, suite)
+        check_suite(read_tree(), suite, source="params.yaml")
+        return study_of(params, suite).show() if chosen.variants else print(shlex.join(command_of(params, suite)))
+    with locked(SUITES):
+        if workspace.BEFORE.is_dir():  # params.yaml may be that of a run, which this suite need not fit
+            workspace.recover(params.suites)
+            params = load_params()
+        check_suite(read_tree(), suite, source="params.yaml")
+        if chosen.variants:
+            return study_of(params, suite).run()
+        command = command_of(params, suite)
+        print(shlex.join(command), flush=True)
+        return run_single(params, suite, command)
 
 
 def sizes_of(params: Params, name: str) -> None:

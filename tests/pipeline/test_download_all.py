@@ -216,10 +216,15 @@ def test_a_suite_is_run(built: Checkout) -> None:
     path = built.root / "params.yaml"
     tree = YAML(typ="safe").load(path)
     YAML().dump(tree | {"suites": suite}, path)
+    given = path.read_bytes()
     try:
         done = built.run("python", "pipeline/suite.py", "small")
         assert built.ran(done.stdout) == ["check", "compare"], "nothing but the order of the models is new"
         assert "suite small" in built.run("git", "log", "--all", "-1", "--format=%s").stdout
+        assert path.read_bytes() == given
+        results = [f"?? metrics/small/comparison.{ending}" for ending in ("json", "md", "png")]
+        status = built.run("git", "status", "--short", "-uall").stdout.splitlines()
+        assert status == [" M params.yaml", *results], "params.yaml as the test has made it"
         table = re.sub(" +", " ", (built.root / "metrics/small/comparison.md").read_text())
         assert table.startswith("| dataset | modality | metric | chance | reference | linear | lstm | pca | model |")
         assert "| digits | image | accuracy |" in table
@@ -230,4 +235,5 @@ def test_a_suite_is_run(built: Checkout) -> None:
     finally:
         built.run("git", "checkout", "-q", ".")
         built.run("git", "clean", "-qfd", "metrics")
+        shutil.rmtree(built.root / "data/suites", ignore_errors=True)
         built.run("dvc", "checkout", "-q")

@@ -1,9 +1,10 @@
-"""A suite with variants in real DVC, with stages that only copy files: what runs, what is kept, what is undone."""
+"""Suites in real DVC, with stages that only copy files: what runs, what is kept, what is undone."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from tests.synthetic import synthetic_windows
 
 import _workspace as workspace
 from neurofmx.evaluation.answers import save_answers
-from neurofmx.params import read_tree
+from neurofmx.params import load_params, read_tree
 from neurofmx.variants import variant_tree
 from pipeline_checkout import Checkout, copy_of_checkout
 from study_runs import report, truth_of
@@ -20,7 +21,7 @@ from study_runs import report, truth_of
 # every stage in one script: it writes its outs, copies what the test made, and fails where the test says so
 STAGE = """
 import json, os, pathlib, shutil, sys
-name, (dataset, *model) = pathlib.Path(sys.argv[0]).stem[3:], sys.argv[1:] or [""]
+name, (dataset, *model) = pathlib.Path(sys.argv[0]).stem.lstrip("0123456789_"), sys.argv[1:] or [""]
 params, root = pathlib.Path("params.yaml").read_text(), pathlib.Path(os.environ["DVC_ROOT"])
 with (root / "ran.log").open("a") as log:
     print(name, dataset, *model, file=log)
@@ -49,9 +50,16 @@ elif name == "evaluate":
     which = "worse" if "\\n  patience: 99" in params else "better"
     shutil.copy(made / f"{which}.h5", f"data/scores/{dataset}/{model}/answers.h5")
     out(f"metrics/scores/{dataset}/{model}.json").write_text(json.dumps({which: 1}))
+elif name == "multimodal":
+    for ending in ("json", "md"):
+        out(f"metrics/multimodal/{dataset}.{ending}").write_text("{}")
 elif name == "compare":
-    for file in ("comparison.json", "comparison.md", "comparison.png", "curves.png"):
+    for file in ("comparison.md", "comparison.png", "curves.png"):
         out(f"metrics/{file}").write_text(params if file.endswith("md") else "{}")
+    reports = []
+    for path in sorted(pathlib.Path("data/scores").glob("*/*/report.json")):
+        reports.append(json.loads(path.read_text()) | dict(zip(("dataset", "model"), path.parts[2:])))
+    out("metrics/comparison.json").write_text(json.dumps(reports))
 """
 ITEMS = {
     "digits": {"kind": "digits", "modality": "image"},
@@ -69,19 +77,35 @@ SUITE = {
         "patient": {"train.patience": 99, "model.integration_mode": "parallel"},
     },
 }
+SINGLE = {
+    "first": {
+        "datasets": ITEMS,
+        "compare": ["lstm"],
+        "seeds": [1, 2],
+        # values that params.yaml has, one that it lacks, and one that makes a stage of its own
+        "common": {
+            "train.num_epochs": 3,
+            "datasets.digits.train.patience": 2,
+            "multimodal.sets.pair": ["digits", "scitos"],
+        },
+    },
+    "second": {"datasets": {"scitos": ITEMS["scitos"]}, "compare": [], "seeds": [1]},
+    "broken": {"datasets": ITEMS, "compare": [], "seeds": [3], "common": {"train.patience": 99}},
+}
+SUITES = {"toy": SUITE} | SINGLE
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout whose stages are `STAGE`, with a suite of two variants, of which one cannot train on scitos."""
+    """A checkout whose stages are `STAGE`, with suites of which one variant and one suite cannot train on scitos."""
     checkout = copy_of_checkout(tmp_path_factory.mktemp("toy"))
-    for script in (checkout.root / "pipeline").glob("0*.py"):
+    for script in (*(checkout.root / "pipeline").glob("0*.py"), checkout.root / "pipeline/multimodal.py"):
         script.write_text(STAGE)
     path = checkout.root / "params.yaml"
     tree = YAML(typ="safe").load(path)
     (checkout.root / "dvc.yaml").write_text(without_sources(checkout.root / "dvc.yaml"))
     tree["run"] = {"datasets": {"digits": ITEMS["digits"]}, "compare": []}
-    YAML().dump(tree | {"suites": {"toy": SUITE}}, path)
+    YAML().dump(tree | {"suites": SUITES}, path)
     (checkout.root / "dvc.lock").unlink(missing_ok=True)
     ignored = checkout.root / ".gitignore"
     ignored.write_text(ignored.read_text() + "/made\n/ran.log\n/fail\n")
@@ -105,7 +129,8 @@ def make_results(folder: Path) -> None:
     wrong = np.where(np.arange(len(right))[:, None] % 2, right[:, ::-1], right)
     save_answers(folder / "better.h5", np.stack([right, right]))
     save_answers(folder / "worse.h5", np.stack([wrong, wrong]))
-    (folder / "report.json").write_text(json.dumps(report(truth_of())))
+    beside = {"verdict": "ties", "difference": {"low": -0.1, "value": 0.0, "high": 0.1}}
+    (folder / "report.json").write_text(json.dumps(report(truth_of()) | beside))
     job = {"seconds": 1.0, "training_seconds": 0.8, "epochs": 3, "steps": 30, "step_mib": 2.0}
     jobs = [{"fold": k, "seed": 1} | job for k in range(3)]
     took = [{"fold": k, "seed": 1, "ms": 0.5, "float32_ms": 0.5} for k in range(3)]
@@ -204,3 +229,97 @@ def test_params_that_were_edited_since_are_not_overwritten(tmp_path: Path, monke
     assert not (tmp_path / "metrics/new").exists()
     assert (tmp_path / "metrics/toy/comparison.md").exists()
     assert not workspace.BEFORE.exists()
+
+
+def in_workspace(checkout: Checkout, suite: str) -> dict[str, Any]:
+    """params.yaml as a suite without variants runs with it."""
+    tree = read_tree(checkout.root / "params.yaml")
+    return variant_tree(tree, suite) | {"suites": tree["suites"]}
+
+
+def trained_with(checkout: Checkout) -> dict[str, Any]:
+    """params.yaml as the training of `model` on digits saw it."""
+    return read_tree(checkout.root / "data/checkpoints/digits/model/weights")
+
+
+def test_suites_without_variants_do_not_see_each_other(toy: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(toy.root)
+    (toy.root / "fail").unlink(missing_ok=True)
+    params, before = (toy.root / "params.yaml").read_bytes(), set(changed(toy))
+    ran(toy)
+
+    def results(suite: str, *files: str) -> set[str]:
+        return {f"?? metrics/{suite}/{file}" for file in (*(f"comparison.{e}" for e in ("json", "md", "png")), *files)}
+
+    toy.run("python", "pipeline/suite.py", "first")
+    assert {"train digits model", "train scitos lstm", "multimodal pair"} <= set(ran(toy))
+    assert trained_with(toy) == in_workspace(toy, "first")
+    assert (toy.root / "params.yaml").read_bytes() == params
+    shown = results("first", "multimodal/pair.json", "multimodal/pair.md")
+    assert set(changed(toy)) - before == shown, "neither dvc.lock nor scores of the workspace"
+    assert (toy.root / "data/checkpoints/scitos/lstm/cost.json").is_file(), "data/ is the suite's"
+    table = (toy.root / "metrics/first/comparison.md").read_bytes()
+
+    toy.run("python", "pipeline/suite.py", "second")
+    assert "train digits model" in ran(toy)
+    assert trained_with(toy) == in_workspace(toy, "second"), "with nothing of the first one's settings"
+    assert set(changed(toy)) - before == shown | results("second")
+
+    toy.run("python", "pipeline/suite.py", "first")
+    assert ran(toy) == [], "what it made is there, uncached metrics as well"
+    assert trained_with(toy) == in_workspace(toy, "first")
+    for file in (toy.root / "metrics/first").glob("comparison.*"):
+        file.unlink()
+    toy.run("python", "pipeline/suite.py", "first", "--table")
+    assert (toy.root / "metrics/first/comparison.md").read_bytes() == table
+
+    # what reads a suite afterwards is told what it ran with; a stage of DVC belongs to the run of params.yaml
+    given = load_params()
+    read = workspace.params_of("first", given)
+    assert (read.run.compare, read.evaluate.seeds, read.train.num_epochs) == (("lstm",), (1, 2), 3)
+    assert workspace.params_of("toy", given) is given, "its variants have put everything back"
+    monkeypatch.setenv("DVC_STAGE", "benchmark@first")
+    assert workspace.params_of("first", given) is given
+
+
+def test_a_suite_without_variants_that_was_killed_is_put_back_and_gone_on_with(
+    toy: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(toy.root)
+    (toy.root / "fail").unlink(missing_ok=True)
+    toy.run("python", "pipeline/suite.py", "first")
+    params, before = (toy.root / "params.yaml").read_bytes(), set(changed(toy))
+    ran(toy)
+    # as a call leaves it that is killed in a stage: its params, its dvc.lock, its metrics
+    running = in_workspace(toy, "first")
+    workspace.keep(SUITES)
+    workspace.lay_out("first", SUITES)
+    YAML().dump(running, toy.root / "params.yaml")
+    assert set(changed(toy)) != before
+    again = toy.run("python", "pipeline/suite.py", "second")
+    assert "a suite was cut off before" in again.stdout
+    assert trained_with(toy) == in_workspace(toy, "second")
+    assert (toy.root / "params.yaml").read_bytes() == params
+    assert {line for line in changed(toy) if "metrics/second" not in line} == before
+    assert not workspace.BEFORE.exists()
+    ran(toy)
+    toy.run("python", "pipeline/suite.py", "first")
+    assert ran(toy) == []
+
+
+def test_a_suite_without_variants_that_fails_puts_back_and_goes_on(
+    toy: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(toy.root)
+    params, before = (toy.root / "params.yaml").read_bytes(), changed(toy)
+    (toy.root / "fail").touch()
+    done = toy.run("python", "pipeline/suite.py", "broken", check=False)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert (toy.root / "params.yaml").read_bytes() == params
+    assert changed(toy) == before, "no table of half a suite"
+    assert "evaluate digits model" in ran(toy)
+    (toy.root / "fail").unlink()
+    toy.run("python", "pipeline/suite.py", "broken")
+    assert ran(toy) == ["evaluate scitos model", "train scitos model"]
+    assert (toy.root / "metrics/broken/comparison.md").is_file()

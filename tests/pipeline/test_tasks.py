@@ -1,6 +1,7 @@
 """Tasks from raw folder to score by the pipeline's own scripts: a text, a memory task, a cloned policy, a circuit."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,12 @@ import pytest
 from ruamel.yaml import YAML
 from tests.pipeline.test_own_data import run_stage
 
+from _samples import sample, write_samples
+from _stage import write_json
+from _workspace import after
 from neurofmx.datasets.shared.manifest import write_manifest
 from neurofmx.evaluation.wiring_figure import network_figure
+from neurofmx.params import check_params
 from neurofmx.training.checkpoints.settings import load_settings
 from pipeline_checkout import ROOT, SMALL
 
@@ -79,6 +84,45 @@ def test_a_text_has_settings_and_context_of_its_own_and_is_gone_on_with(small: A
     assert said[2] == said[3] != said[4]
     assert all(text.startswith("the cat ") and len(text) == 8 + 40 + 1 for text in said)
     assert said[0].removeprefix("the cat ")[:3] == "sat"
+
+
+def test_a_suite_leaves_what_its_networks_write(small: Any, tmp_path: Path) -> None:
+    name, suite = "tiny_shakespeare", "texts"
+    raw = tmp_path / f"data/raw/{name}"
+    raw.mkdir(parents=True)
+    (raw / "input.txt").write_text("The cat sat on the mat\nThe rat sat on the cat\n" * 900)
+    write_manifest(raw, ("input.txt",), dataset=name, source="test", licence="none", options={})
+    small(name, name, "text", block={"tokenize": {"stop": 16.0, "stride": 16}, "train": {"max_batches": 4}})
+    for stage in STAGES:
+        run_stage(f"pipeline/{stage}.py", name)
+    run_stage("pipeline/04_train.py", name, "lstm")
+    shutil.copytree(f"data/checkpoints/{name}/lstm", f"data/checkpoints/{name}/model")  # stands for a second network
+    tree = YAML(typ="safe").load(Path("params.yaml"))
+    item = {name: {"kind": name, "modality": "text"}}
+    tree["suites"] = {suite: {"datasets": item, "compare": ["lstm"], "seeds": [42]}}
+    write_samples(check_params(tree), suite)
+    said = Path(f"metrics/{suite}/samples.md").read_text(encoding="utf-8")
+    text = run_stage("pipeline/generate.py", name, "lstm").removesuffix("\n")
+    assert text.startswith("The ")
+    assert len(text) >= 4 + 200
+    assert said.startswith(
+        "# What the networks of texts write\n\n`The` and 200 tokens, drawn at temperature 1 with seed 0"
+    )
+    assert said.endswith("\n".join(sample(name, model, text) for model in ("lstm", "model")))
+
+    # the suite has put params.yaml back, and says what it ran with
+    write_json(after(suite) / "params.json", tree)
+    tree["run"]["datasets"] = {"digits": {"kind": "digits", "modality": "image"}}
+    YAML(typ="safe").dump(tree, Path("params.yaml"))
+    assert run_stage("pipeline/generate.py", name, "lstm", "--suite", suite) == text + "\n"
+    with pytest.raises(SystemExit, match=r"run\.datasets names digits; name the suite that trained on it"):
+        run_stage("pipeline/generate.py", name, "lstm")
+    with pytest.raises(SystemExit, match=r"unknown suite in params\.yaml 'text'; did you mean 'texts'"):
+        run_stage("pipeline/generate.py", name, "lstm", "--suite", "text")
+
+
+def test_a_fence_is_longer_than_those_of_the_text() -> None:
+    assert sample("a", "b", "x\n````\ny") == "## a, b\n\n`````text\nx\n````\ny\n`````\n"
 
 
 def test_a_memory_task_is_scored_by_length(small: Any) -> None:

@@ -1,0 +1,52 @@
+"""The benchmark of NeuroFMx by size: the smallest one from the command line to its numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from benchmarks.foundation import LFP, UNITS, built, later, main, rows_of, timed
+
+from neurofmx.models.foundation.config import NeurofmxConfig
+
+
+def test_the_smallest_size_is_measured_and_written_down(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "tiny.json"
+    main(["tiny", "--batch", "2", "--duration", "0.4", "--seconds", "0", "--out", str(out)])
+    known = json.loads(out.read_text())
+    (row,) = known["rows"]
+    parts = built(NeurofmxConfig(size="tiny"))
+    assert row["parameters"] == sum(p.numel() for part in parts for p in part.parameters()) < 1e6
+    assert all(row[f"{what}_s"] > 0 for what in ("training", "pass", "stream_step"))
+    assert 0 <= row["pass_mib"] < 500
+    assert 0 <= row["training_mib"] < 500
+    assert (known["machine"]["device"], known["machine"]["asked"]["batch"]) == ("cpu", 2)
+    head, _, line = capsys.readouterr().out.splitlines()
+    assert len(head.split("|")) == len(line.split("|"))
+    assert line.startswith(f"| tiny | {row['parameters'] / 1e6:.1f} M | {2 / row['pass_s']:.1f} | ")
+
+
+def test_a_size_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["huge"])
+    assert "choose from" in capsys.readouterr().err
+
+
+def test_the_stream_goes_on_one_step_behind_the_row() -> None:
+    torch.manual_seed(0)
+    model, _ = built(NeurofmxConfig(size="tiny"))
+    row = rows_of(1, 0.4)
+    assert [tuple(row.samples[name].x.shape) for name in (UNITS, LFP)] == [(1, 20, 96), (1, 200, 32)]
+    with torch.inference_mode():
+        states, state = model.eval()(row)
+        step, _ = model(later(row, 0.4), state)
+    torch.testing.assert_close(states.time[0], torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64))
+    torch.testing.assert_close(step.time[0], torch.tensor([0.5], dtype=torch.float64))
+
+
+def test_a_call_is_timed_three_times_at_least_after_one_that_warms_up() -> None:
+    calls: list[None] = []
+    assert timed(lambda: calls.append(None), 0.0, torch.device("cpu")) >= 0
+    assert len(calls) == 4
