@@ -1,8 +1,9 @@
 """Run the benchmark over what is trained: `python pipeline/benchmark.py core_v1`.
 
 Reads data/tokens, data/checkpoints and data/scores as they are; what is not there is left out, and every output says
-so. `--models model,pca,pretrained:NAME` asks those; of a pretraining the frozen weights are asked, and only about
-recordings that they have not seen. `--freeze` writes the suite down instead: the windows, splits, seeds and settings that later runs are held against.
+so. `--models model,pca,pretrained:NAME` names them; of a pretraining the frozen weights are asked, about recordings
+that they have not seen. `--freeze` writes the suite down instead: the windows, splits, seeds and settings that later
+runs are held against.
 """
 
 import logging
