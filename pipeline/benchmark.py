@@ -1,8 +1,9 @@
 """Run the benchmark over what is trained: `python pipeline/benchmark.py core_v1`.
 
 Reads data/tokens, data/checkpoints and data/scores as they are, and the params that `make suite` ran with; what is not
-there is left out, and every output says so. `--freeze` writes the suite down instead: the windows, splits, seeds and
-settings that later runs are held against.
+there is left out, and every output says so. `--models model,pca,pretrained:NAME` names them; of a pretraining the
+frozen weights are asked, about recordings that they have not seen. `--freeze` writes the suite down instead: the
+windows, splits, seeds and settings that later runs are held against.
 """
 
 import logging
@@ -18,6 +19,7 @@ from neurofmx.models.table import MODELS
 
 TOKENS, CHECKPOINTS, SCORES = Path("data/tokens"), Path("data/checkpoints"), Path("data/scores")
 FROZEN, OUT = Path("src/neurofmx/benchmark/suites"), Path("metrics/benchmark")
+PRETRAINED = "pretrained:"  # before the name of a pretraining among models
 _log = logging.getLogger(__name__)
 
 
@@ -34,7 +36,7 @@ def main(params: Params, suite: str, freeze: bool, models: str | None) -> None:
         return write_down(params, suite)
     chosen, path = params.suite(suite), frozen_file(suite)
     found = benchmark(
-        trained(params, models),
+        asked(params, suite, models),
         path if path.is_file() else files_of(params, suite),
         tokens=TOKENS,
         linear=linear_answers(params, suite),
@@ -75,15 +77,20 @@ def write_down(params: Params, suite: str) -> None:
     print(f"{path}: {len(frozen.datasets)} datasets, seeds {', '.join(map(str, frozen.seeds))}")
 
 
-def trained(params: Params, models: str | None) -> dict[str, Any]:
+def asked(params: Params, suite: str, models: str | None) -> dict[str, Any]:
     """The model under study and those compared with it, or those that are named with commas between."""
     from neurofmx.benchmark.adapters.fitted import FittedModel
     from neurofmx.benchmark.adapters.networks import TrainedNetwork
+    from neurofmx.benchmark.adapters.pretrained import PretrainedModel
 
     names = models.split(",") if models else ["model", *params.run.compare]
+    streams = {name: f"{item.kind}/{item.modality}" for name, item in params.suite(suite).datasets.items()}
     found: dict[str, Any] = {}
     for name in names:
-        if MODELS[params.named(name).family].classical:
+        if name.startswith(PRETRAINED):
+            folder = CHECKPOINTS / "pretrained" / name.removeprefix(PRETRAINED)
+            found[name] = PretrainedModel(name, folder, streams)
+        elif MODELS[params.named(name).family].classical:
             found[name] = FittedModel(name, CHECKPOINTS, SCORES)
         else:
             found[name] = TrainedNetwork(name, params.evaluate.seeds, CHECKPOINTS, SCORES)
@@ -103,7 +110,10 @@ if __name__ == "__main__":
         main,
         flags={
             "freeze": {"action": "store_true", "help": "write the suite down from data/tokens, and ask nothing"},
-            "models": {"default": None, "help": "names with commas between; default `model` and run.compare"},
+            "models": {
+                "default": None,
+                "help": "names with commas between, of a pretraining pretrained:NAME; default `model` and run.compare",
+            },
         },
         suite="name of a suite in params.yaml",
     )

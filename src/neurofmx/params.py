@@ -149,19 +149,10 @@ class Params(BaseModel):
             pick(self.models, name, f"model in {section}.compare")
         for name in getattr(run, "references", ()):
             pick(run.datasets, name, f"dataset of {section}.references in {section}.datasets")
-        self._all_can_answer(section, run)
         if len(set(run.compare)) < len(run.compare):
             raise ValueError(f"{section}.compare={list(run.compare)}: names a model twice")
         if "linear" in run.compare:
             raise ValueError(f"{section}.compare: 'linear' is always built as the baseline; leave it out of the list")
-
-    def _all_can_answer(self, section: str, run: Run) -> None:
-        """Refuse a model that has nothing to read in a text."""
-        texts = [name for name, item in run.datasets.items() if item.modality == "text"]
-        for name in run.compare:
-            family = MODELS[self.models[name].family]
-            if texts and family.classical and not family.text:
-                raise ValueError(f"{section}.compare: {name} reads samples, {texts[0]} is a text; leave it out")
 
     def dataset(self, name: str) -> Prepared:
         """A dataset that `run` names, ready to be downloaded, cleaned and cut.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.stats import norm, t
+from scipy.stats import norm, poisson, t
 
 from known_models import SMALL, Forwards, Leaking, Plain, material, with_samples
 from neurofmx.benchmark import one
@@ -19,8 +19,10 @@ from neurofmx.benchmark.asked.few_shot import accuracies, episodes, shots_of
 from neurofmx.benchmark.asked.latent import labels, space
 from neurofmx.benchmark.asked.transfer import chosen, numbers_of
 from neurofmx.benchmark.drawn import Draws, mean_of, r2_of, r2_terms
+from neurofmx.benchmark.material import Material
 from neurofmx.benchmark.metrics.bits_per_spike import bits_per_spike
 from neurofmx.benchmark.metrics.silhouette import silhouettes
+from neurofmx.benchmark.outputs.rows import part_rows
 from neurofmx.benchmark.probe import fit_probe
 from neurofmx.benchmark.protocol import States, encode
 from neurofmx.benchmark.reading import read
@@ -304,19 +306,77 @@ def test_units_of_each_recording_are_read_back_by_a_readout_of_its_own() -> None
     assert line["linear"] > 0.9
 
 
-def test_a_models_own_reconstruction_takes_the_place_of_a_readout() -> None:
+def asked_about(given: Material, tokens: Sample, hidden: np.ndarray) -> np.ndarray:
+    """Which of the first fold's validation or test windows are shown without their hidden channels."""
+    x = tokens.x.numpy()
+    assert not x[..., hidden].any()
+    parts = [part for part in given.parts[0][1:] if len(part) == len(x)]
+    return next(part for part in parts if np.allclose(given.windows.scaled(0, part)[..., ~hidden], x[..., ~hidden]))
+
+
+def test_a_models_own_reconstruction_is_scored_beside_a_readouts() -> None:
     given = material(held_out=0.5)
-    part = given.parts[0]
-    truth = given.windows.scaled(0, part.test)
 
     class Knowing(Plain):
+        """Sees nothing in what is shown, and knows what is hidden."""
+
+        def __call__(self, tokens: Sample) -> np.ndarray:
+            return 0 * tokens.x.numpy()
+
         def reconstruct(self, tokens: Sample, hidden: np.ndarray) -> np.ndarray:
-            assert not tokens.x.numpy()[..., hidden].any()
-            return truth
+            return given.windows.scaled(0, asked_about(given, tokens, hidden))
 
     reading = read(Knowing(), given, fold=0, seed=0, name="knowing")
     found = reconstruction.read_back(given, reading, name="knowing")
-    np.testing.assert_allclose(found.values, truth[..., given.hidden])
+    assert found.own is not None
+    truth = given.windows.scaled(0, given.parts[0].test)[..., given.hidden]
+    np.testing.assert_allclose(found.own.values, truth)
+    linear, draws = reconstruction.linear_read_back(given, 0), Draws(given.windows.block[given.tested], draws=100)
+    line = reconstruction.reconstruction(given, [[found]], [linear], draws)
+    assert line["own"]["score"] == pytest.approx(1.0)
+    assert line["score"] == pytest.approx(0.0, abs=0.1)
+    assert line["own"]["linear"] == line["linear"]
+    plain = read(Plain(), given, fold=0, seed=0, name="plain")
+    none = reconstruction.reconstruction(given, [[reconstruction.read_back(given, plain, name="")]], [linear], draws)
+    assert none["own"]["absent"] == "the model has no reconstruction of its own"
+    facts = {
+        "results": [
+            {"dataset": "d", "modality": "spikes", "model": "m", "seeds": [0], "parts": {"reconstruction": line}}
+        ]
+    }
+    assert [row["metric"] for row in part_rows(facts, "reconstruction")] == ["r2", "r2 (own reconstruction)"]
+
+
+@pytest.mark.parametrize("rooted", [False, True])
+def test_a_models_own_values_become_rates_whether_windows_hold_counts_or_their_roots(rooted: bool) -> None:
+    """Who says what a count, or its root, is expected to be reaches the bits of who knows the rate."""
+    rng = np.random.default_rng(0)
+    rate = rng.choice([0.5, 4.0], size=(400, 6, 1))
+    counts = rng.poisson(rate * np.ones(10))
+    many = np.arange(60)
+    root = {each: float(np.sqrt(many) @ poisson.pmf(many, each)) for each in (0.5, 4.0)}
+    expected = np.vectorize(root.get)(rate) if rooted else rate
+    given = material(with_samples(synthetic_windows(windows=400), np.sqrt(counts) if rooted else counts), held_out=0.3)
+    windows, test = given.windows, given.parts[0].test
+    assert given.rooted == rooted
+    assert given.counts is not None
+
+    class Knowing(Plain):
+        def reconstruct(self, tokens: Sample, hidden: np.ndarray) -> np.ndarray:
+            index = asked_about(given, tokens, hidden)
+            return (expected[index] - windows.mean[0]) / windows.std[0]
+
+    found = reconstruction.read_back(given, read(Knowing(), given, fold=0, seed=0, name=""), name="")
+    assert found.own is not None
+    assert found.own.rates is not None
+    recording, truth = np.zeros(len(test), int), given.counts[test][..., given.hidden]
+
+    def bits(rates: np.ndarray) -> float:
+        return float(bits_of(bits_terms(truth, [rates], recording)[0].sum(0)))
+
+    known = np.broadcast_to(rate[test], truth.shape)
+    assert bits(found.own.rates) == pytest.approx(bits(known), rel=0.02)
+    assert bits(known) > 0.3
 
 
 def test_a_rate_is_held_above_a_share_of_the_units_own_mean_in_each_recording() -> None:

@@ -162,6 +162,61 @@ def test_the_page_is_whole_offline_and_escapes_what_it_shows(found: Benchmark) -
         assert part in reader.text
 
 
+FETCHING = ("src", "srcset", "href", "action", "formaction", "poster", "data", "background", "manifest", "ping")
+FOREIGN = ("iframe", "frame", "object", "embed", "link", "base", "audio", "video", "source", "track", "template", "svg")
+
+
+class Fetched(HTMLParser):
+    """Keeps whatever a browser would fetch, or could not do without elsewhere."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._in = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self._in = tag
+        self.found += [tag] if tag in FOREIGN else []
+        for name, value in attrs:
+            pointing = name.removeprefix("xlink:") in FETCHING and not str(value).startswith(("#", "data:image/"))
+            if pointing or (tag, name) in (("script", "src"), ("meta", "http-equiv")) or "url(" in str(value):
+                self.found.append(f"{tag} {name}={value}")
+
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
+        self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in = ""
+
+    def handle_data(self, data: str) -> None:
+        reaching = {"style": ("url(", "@import", "src:"), "script": ("fetch(", "import", "XMLHttpRequest", "WebSocket")}
+        self.found += [f"{self._in}: {word}" for word in reaching.get(self._in, ()) if word in data]
+
+
+@pytest.mark.parametrize(
+    ("html", "found"),
+    [
+        ('<script src="https://example.org/a.js"></script>', ["script src=https://example.org/a.js"]),
+        ('<img src="//example.org/a.png">', ["img src=//example.org/a.png"]),
+        ('<a href="figure.png">', ["a href=figure.png"]),
+        ('<link rel="stylesheet" href="a.css">', ["link", "link href=a.css"]),
+        ('<p style="background: url(a.png)">', ["p style=background: url(a.png)"]),
+        ("<style>@import 'a.css';</style>", ["style: @import"]),
+        ("<script>fetch('a.json')</script>", ["script: fetch("]),
+        ('<meta http-equiv="refresh" content="0">', ["meta http-equiv=refresh"]),
+        ('<p>a fetch( in a text, url( too</p><a href="#here">', []),
+    ],
+)
+def test_what_a_page_would_fetch_is_seen(html: str, found: list[str]) -> None:
+    assert Fetched(html).found == found
+
+
+def test_the_page_fetches_nothing(found: Benchmark) -> None:
+    assert Fetched(page(found.facts, b"a picture")).found == []
+
+
 def test_the_figure_has_four_panels_and_the_same_bytes_each_time(found: Benchmark) -> None:
     from PIL import Image
 
@@ -235,6 +290,49 @@ def test_models_are_ranked_where_they_answered_the_same_windows() -> None:
     assert across(results, "decoding", draws=100, confidence=0.95)["datasets"] == ["d0", "d1"]
 
 
+def without(model: str, dataset: str) -> dict[str, Any]:
+    """The line of a model that was not trained on a dataset."""
+    return line(model, dataset, 0.0, 0.0) | {"parts": {"decoding": {"absent": "train first"}}}
+
+
+def test_models_that_are_absent_leave_the_others_their_ranks_and_tests() -> None:
+    results = [line(model, f"d{k}", share, 0.4) for k in range(8) for model, share in (("a", 0.5 + k / 20), ("b", 0.5))]
+    alone = across(results, "decoding", draws=100, confidence=0.95)
+    gone = [without(model, f"d{k}") for model in ("gone", "lost") for k in range(8)]
+    for order in (gone + results, results + gone):
+        summed = across(order, "decoding", draws=100, confidence=0.95)
+        assert sorted(summed["left_out"]) == ["gone", "lost"]
+        assert summed["left_out"]["gone"] == "answered 0 of 8 datasets, 0 of them together with all other models"
+        assert {**summed, "left_out": {}} == alone
+    assert [alone["models"][name]["rank"] for name in ("a", "b", "linear")] == [1.0625, 1.9375, 3.0]
+
+
+def test_a_model_that_reads_some_datasets_narrows_the_ranks_and_one_that_reads_few_is_left_out() -> None:
+    results = [line(model, f"d{k}", share, 0.4) for k in range(8) for model, share in (("a", 0.6), ("b", 0.5))]
+    some = [line("some", f"d{k}", 0.7, 0.4) if k < 6 else without("some", f"d{k}") for k in range(8)]
+    few = [line("few", f"d{k}", 0.9, 0.4) if k < 3 else without("few", f"d{k}") for k in range(8)]
+    summed = across(results + some, "decoding", draws=100, confidence=0.95)
+    assert summed["datasets"] == [f"d{k}" for k in range(6)]
+    assert (summed["left_out"], summed["models"]["some"]["rank"]) == ({}, 1.0)
+    summed = across(few + results + some, "decoding", draws=100, confidence=0.95)
+    assert summed["datasets"] == [f"d{k}" for k in range(6)]
+    assert summed["left_out"] == {"few": "answered 3 of 8 datasets, 3 of them together with all other models"}
+
+
+def test_outputs_say_which_models_are_not_ranked(tokens: Path) -> None:
+    class Untrained(Plain):
+        def prepare(self, windows: Windows, *, fold: int, seed: int) -> Plain:
+            raise FileNotFoundError("train first")
+
+    asked = {name: tokens / f"{name}.h5" for name in ("one", "two")}
+    result = benchmark({"gone": Untrained(), "plain": Plain()}, asked, options=SMALL)
+    summed = result.facts["across"]["decoding"]
+    assert (summed["datasets"], list(summed["models"])) == (["one", "two"], ["plain", "linear"])
+    said = "Not ranked: gone (answered 0 of 2 datasets, 0 of them together with all other models)."
+    assert said in markdown(result.facts)
+    assert said in page(result.facts, b"a picture")
+
+
 def test_a_model_is_not_asked_about_what_it_was_pretrained_on() -> None:
     known = replace(synthetic_windows(), origins=(Origin("m/1", "m", ("aa",)),))
     other = replace(synthetic_windows(), origins=(Origin("m/2", "m", ("bb",)),))
@@ -248,11 +346,11 @@ def test_a_model_is_not_asked_about_what_it_was_pretrained_on() -> None:
     assert "big is not asked about known" in markdown(result.facts)
 
 
-def test_of_a_text_the_kept_answers_are_scored_and_nothing_else() -> None:
-    """A model that gives every true token 0.8 has a perplexity of 1 / 0.8 where a word is a token."""
+def text_windows() -> Windows:
+    """A text of four tokens, drawn evenly."""
     base, rng = synthetic_windows(), np.random.default_rng(0)
     tokens = rng.integers(0, 4, size=(120, 7)).astype(np.int32)
-    windows = replace(
+    return replace(
         base,
         x=tokens[:, :6, None],
         y=tokens[:, 1:],
@@ -266,10 +364,24 @@ def test_of_a_text_the_kept_answers_are_scored_and_nothing_else() -> None:
         positions=np.full((1, 1, 3), np.nan),
     )
 
-    class Kept(Plain):
-        def stored_answers(self, windows: Windows) -> np.ndarray:
-            return np.full((1, len(windows.tested), 6), np.log(0.8))
 
+class Kept(Plain):
+    """Gives every true token of a text 0.8; of anything else nothing is kept."""
+
+    def stored_answers(self, windows: Windows) -> np.ndarray | None:
+        return np.full((1, len(windows.tested), 6), np.log(0.8)) if windows.tokens else None
+
+
+class Deaf(Plain):
+    """Reads no text."""
+
+    def cannot(self, windows: Windows) -> str:
+        return "it is a text" if windows.tokens else ""
+
+
+def test_of_a_text_the_kept_answers_are_scored_and_nothing_else() -> None:
+    """A model that gives every true token 0.8 has a perplexity of 1 / 0.8 where a word is a token."""
+    windows = text_windows()
     linear = np.full((1, len(windows.tested), 6), np.log(0.5))
     result = benchmark(Kept(), {"text": windows}, options=SMALL, linear={"text": linear})
     parts = result.line("model", "text")
@@ -279,3 +391,20 @@ def test_of_a_text_the_kept_answers_are_scored_and_nothing_else() -> None:
     assert decoding["chance"] == pytest.approx(4.0, abs=0.1)
     assert decoding["share"] == pytest.approx(1 - np.log(1.25) / np.log(decoding["chance"]), abs=1e-5)
     assert all("token by token" in parts[part]["absent"] for part in ("reconstruction", "latent", "transfer"))
+
+
+def test_a_model_that_reads_no_text_is_left_out_there_and_the_suite_stays_frozen(tmp_path: Path) -> None:
+    text = text_windows()
+    files = {"text": tmp_path / "text.h5", "one": tmp_path / "one.h5"}
+    replace(text, dataset="text").save(files["text"])
+    synthetic_windows().save(files["one"])
+    suite = freeze("mixed-v1", files, dict.fromkeys(files, "a"), seeds=(1,), options=SMALL)
+    linear = {"text": np.full((1, len(text.tested), 6), np.log(0.5))}
+    result = benchmark({"kept": Kept(), "deaf": Deaf()}, suite, tokens=tmp_path, linear=linear)
+    assert (result.facts["frozen"], result.deviations) == (True, [])
+    assert [each["said"] for each in result.facts["beyond"]] == ["deaf is not asked about text: it is a text"]
+    assert {part["absent"] for part in result.line("deaf", "text").values()} == {"it is a text"}
+    assert not result.line("deaf", "one")["decoding"]["absent"]
+    assert not result.line("kept", "text")["decoding"]["absent"]
+    again = benchmark({"kept": Kept(), "plain": Plain()}, suite, tokens=tmp_path, linear=linear)
+    assert again.deviations == ["text: what plain answers is nothing, the suite has all models"]

@@ -31,16 +31,19 @@ def across(results: Sequence[Mapping[str, Any]], part: str, *, draws: int, confi
         confidence: Share of the draws inside the intervals.
 
     Returns:
-        `datasets` that all models answered, `models` with mean share, interval, mean rank and test against the linear
-        model, `pairs` of models, and mean shares by modality; `absent` says why there is nothing.
+        `datasets` that all ranked models answered, `models` with mean share, interval, mean rank and test against the
+        linear model, `pairs` of models, mean shares by modality, and `left_out`: models that are not ranked, with the
+        reason; `absent` says why there is nothing.
     """
     table = shares(results, part)
-    if table is None or len(table["datasets"]) < LEAST:
-        return {"absent": f"fewer than {LEAST} datasets were answered by all models on the same windows"}
+    if len(table["datasets"]) < LEAST:
+        why = f"fewer than {LEAST} datasets were answered by all models on the same windows"
+        return {"absent": why, "left_out": table["left_out"]}
     scores: dict[str, np.ndarray] = table["scores"]
     ranks, tests = mean_ranks(scores), compare_over_datasets(scores, reference=LINEAR)
     return {
         "absent": "",
+        "left_out": table["left_out"],
         "datasets": table["datasets"],
         "models": {
             name: {
@@ -70,23 +73,51 @@ def _by_modality(
     }
 
 
-def shares(results: Sequence[Mapping[str, Any]], part: str) -> dict[str, Any] | None:
-    """Datasets that all models answered in a part, and each model's shares there, the linear one's among them.
+def shares(results: Sequence[Mapping[str, Any]], part: str) -> dict[str, Any]:
+    """Datasets that all ranked models answered in a part, and each model's shares there, the linear one's among them.
 
     Kept answers are scored on more windows than are read; where only some models have them a dataset is left out, as
-    shares of other windows can be neither ranked nor paired.
+    shares of other windows can be neither ranked nor paired. A model that was not trained, or reads some datasets
+    alone, would leave nothing to rank the others by: `left_out` has such models with the reason.
     """
     names = list(dict.fromkeys(line["model"] for line in results))
     found = {(line["model"], line["dataset"]): line["parts"][part] for line in results if _usable(line["parts"][part])}
-    datasets = [
-        name for name in dict.fromkeys(d for _, d in found) if _all_alike([found.get((m, name)) for m in names])
-    ]
-    if not datasets or not names:
-        return None
-    scores = {model: _held([found[model, dataset]["share"] for dataset in datasets]) for model in names}
-    # the linear model's share is the same beside every model
-    linear = _held([found[names[0], dataset]["linear_share"] for dataset in datasets])
-    return {"datasets": datasets, "scores": scores if LINEAR in scores else {**scores, LINEAR: linear}}
+    ranked, left_out = _ranked(names, found)
+    datasets = _shared(ranked, found)
+    scores = {model: _held([found[model, dataset]["share"] for dataset in datasets]) for model in ranked}
+    if LINEAR not in scores:  # its share is the same beside every model
+        scores[LINEAR] = _held([found[ranked[0], dataset]["linear_share"] for dataset in datasets])
+    return {"datasets": datasets, "scores": scores, "left_out": left_out}
+
+
+Found = Mapping[tuple[str, str], Mapping[str, Any]]  # (model, dataset) to the line of a part
+
+
+def _ranked(names: Sequence[str], found: Found) -> tuple[list[str], dict[str, str]]:
+    """Models that share half of the datasets that any model answered, and why the others are left out.
+
+    As long as fewer are shared, the model goes without which most are; of equals the one that answered least.
+    """
+    ranked, left_out = list(names), dict[str, str]()
+    asked = len({dataset for _, dataset in found})
+    answered = {name: sum(model == name for model, _ in found) for name in names}
+
+    def kept(name: str) -> tuple[int, int]:
+        return len(_shared([other for other in ranked if other != name], found)), -answered[name]
+
+    while len(ranked) > 1 and 2 * (alike := len(_shared(ranked, found))) < asked:
+        name = max(reversed(ranked), key=kept)
+        ranked.remove(name)
+        left_out[name] = (
+            f"answered {answered[name]} of {asked} datasets, {alike} of them together with all other models"
+        )
+    return ranked, left_out
+
+
+def _shared(names: Sequence[str], found: Found) -> list[str]:
+    """Datasets that all models answered on the same windows, in order."""
+    datasets = dict.fromkeys(dataset for _, dataset in found)
+    return [each for each in datasets if _all_alike([found.get((name, each)) for name in names])]
 
 
 def _all_alike(lines: Sequence[Mapping[str, Any] | None]) -> bool:

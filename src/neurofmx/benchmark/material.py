@@ -91,6 +91,16 @@ class Material:
                 return whole
         return None
 
+    @property
+    def rooted(self) -> bool:
+        """Whether windows hold the square roots of counts."""
+        return self.counts is not None and float(np.abs(self.windows.x - self.counts).max()) >= WHOLE
+
+    def recordings(self, fold: int) -> list[np.ndarray]:
+        """Whose channels each training, validation and test window of a fold has; one for all where they share them."""
+        own = self.windows.montage == "own"
+        return [self.windows.group[index] if own else np.zeros(len(index), int) for index in self.parts[fold]]
+
     def generator(self, what: str, *numbers: int) -> np.random.Generator:
         """Draws for one purpose, the same in every run and on every machine."""
         return np.random.default_rng([crc32(f"{self.name}/{what}".encode()), *numbers])

@@ -8,12 +8,13 @@ Any callable will do, a network or a function around scikit-learn. What it can d
 |---|---|
 | `prepare(windows, *, fold, seed)` | learn from a fold, or load its weights; returns `tokens -> states` |
 | `answer(tokens)` | its own answers, scored in place of a linear probe's |
-| `reconstruct(tokens, hidden)` | the hidden channels, scored in place of a linear readout's |
+| `reconstruct(tokens, hidden)` | the hidden channels, scored beside a linear readout's |
 | `stored_answers(windows)` | answers it gave earlier to all tested windows |
 | `stream(windows)` | a `Stream`, which is handed one sample after the other (`stream.py`) |
+| `cannot(windows)` | why it is not asked about a dataset, as one of a kind that it does not read |
 
 and by attributes: `seeds`, where it has others than the suite's, `(0,)` for a model whose preparation draws nothing;
-`pretrained_on`, the recordings it has seen (`training.held_out.Seen`), so that none of them is asked about. What
+`pretrained_on`, the recordings it has seen (`foundation.held_out.Seen`), so that none of them is asked about. What
 `prepare` returns may have the other methods in its place.
 
 Symbols: B windows, T samples of a window, C channels, N steps, D width of a state.
@@ -118,6 +119,15 @@ class Streams(Protocol):
 
     def stream(self, windows: Windows) -> Any:
         """A `neurofmx.benchmark.stream.Stream` for windows of this dataset."""
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """A model that reads some kinds of datasets alone."""
+
+    def cannot(self, windows: Windows) -> str:
+        """Why it does not read a dataset; empty where it does. A frozen suite does not ask for such answers."""
+        ...
 
 
 class States(NamedTuple):

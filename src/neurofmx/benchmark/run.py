@@ -13,7 +13,7 @@ import numpy as np
 from neurofmx.benchmark.across import across
 from neurofmx.benchmark.material import Material
 from neurofmx.benchmark.one import PARTS, Asked
-from neurofmx.benchmark.protocol import NotTrainedError, seeds_of
+from neurofmx.benchmark.protocol import Limited, NotTrainedError, seeds_of
 from neurofmx.benchmark.reference import Reference
 from neurofmx.benchmark.settings import BenchmarkOptions
 from neurofmx.benchmark.suite import Deviation, FrozenSuite, deviations, frozen, load_suite
@@ -32,8 +32,8 @@ class Benchmark:
 
     Args:
         facts: JSON-able: `suite`, `frozen`, `deviations`, `options`, `models`, `datasets`, `pretraining` (what a model
-            is not asked, as it has seen it), `results` (a model on a dataset, with its parts) and `across` (each part
-            over datasets).
+            is not asked, as it has seen it), `beyond` (what a model does not read), `results` (a model on a dataset,
+            with its parts) and `across` (each part over datasets).
     """
 
     facts: dict[str, Any]
@@ -99,7 +99,7 @@ def benchmark(
     there = dict(suite) if isinstance(suite, Mapping) else _there(held, tokens)
     if not there:
         raise ValueError(f"no dataset of the suite has windows in {tokens}: make them with `dvc repro tokenize`")
-    results, found, unsure = [], {}, []
+    results, found, unsure, beyond = [], {}, [], []
     for dataset, source in there.items():
         path = source if isinstance(source, Path) else None
         windows = source if isinstance(source, Windows) else load_windows(source)
@@ -110,13 +110,13 @@ def benchmark(
             _log.info("benchmark: %s on %s", name, dataset)
             asked = Asked(model, name, material, reference, seeds=seeds)
             if why := seen(known[name], windows):
-                unsure.append(
-                    {"model": name, "dataset": dataset, "said": f"{name} is not asked about {dataset}: {why}"}
-                )
+                unsure.append(_outside(name, dataset, why))
+            elif why := model.cannot(windows) if isinstance(model, Limited) else "":
+                beyond.append(_outside(name, dataset, why))
             results.append(asked.left_out(why) if why else _line(asked))
     of = {name: seeds_of(model, seeds) for name, model in named.items()}
     differ = [] if held is None else _said(deviations(held, found, seeds=of, options=options, run=seeds))
-    differ += _unasked(held, results)
+    differ += _unasked(held, results, beyond)
     facts = {
         "suite": held.name if held else "own windows",
         "frozen": held is not None and not differ,
@@ -125,6 +125,7 @@ def benchmark(
         "models": {name: {"seeds": list(each)} for name, each in of.items()},
         "datasets": {name: each.model_dump(mode="json") for name, each in found.items()},
         "pretraining": unsure,
+        "beyond": beyond,
         "results": results,
         "across": {part: across(results, part, draws=options.draws, confidence=options.confidence) for part in PARTS},
     }
@@ -158,12 +159,22 @@ def seen(known: Sequence[Any], windows: Windows) -> str:
     return ""
 
 
-def _unasked(suite: FrozenSuite | None, results: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Models that were asked nothing about a dataset of a frozen suite."""
+def _outside(model: str, dataset: str, why: str) -> dict[str, str]:
+    """A dataset that a model is not asked about."""
+    return {"model": model, "dataset": dataset, "said": f"{model} is not asked about {dataset}: {why}"}
+
+
+def _unasked(
+    suite: FrozenSuite | None, results: Sequence[Mapping[str, Any]], beyond: Sequence[Mapping[str, str]]
+) -> list[dict[str, str]]:
+    """Models that were asked nothing about a dataset of a frozen suite, though they read such."""
+    ruled = {(each["model"], each["dataset"]) for each in beyond}
     gaps = [
         Deviation(line["dataset"], f"what {line['model']} answers", "all models", "nothing")
         for line in results
-        if suite is not None and all(part["absent"] for part in line["parts"].values())
+        if suite is not None
+        and (line["model"], line["dataset"]) not in ruled
+        and all(part["absent"] for part in line["parts"].values())
     ]
     return _said(gaps)
 

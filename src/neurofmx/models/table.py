@@ -50,6 +50,6 @@ MODELS: dict[str, Family] = {
     "lstm": Family(LstmConfig, network="neurofmx.models.lstm:Lstm"),
     "mamba": Family(MambaConfig, network="neurofmx.models.mamba:MambaStack"),
     "neurofmx": Family(NeurofmxConfig, build="neurofmx.models.foundation.decoder:build_neurofmx"),
-    "pca": Family(PcaConfig, classical="neurofmx.models.pca:PcaDecoder"),
+    "pca": Family(PcaConfig, classical="neurofmx.models.pca:PcaDecoder", text="neurofmx.models.pca:PcaTextDecoder"),
     "transformer": Family(TransformerConfig, network="neurofmx.models.transformer:Transformer"),
 }

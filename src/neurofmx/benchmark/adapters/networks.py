@@ -63,7 +63,7 @@ class TrainedNetwork:
         seeds: Seeds it was trained with.
         checkpoints: Folder with `<dataset>/<name>/settings.json` and `best_fold<k>_seed<s>.safetensors`.
         scores: Folder with `<dataset>/<name>/answers.h5`; None to ask again.
-        pretrained_on: Recordings it was pretrained on, as `training.held_out.Seen` or its facts.
+        pretrained_on: Recordings it was pretrained on, as `foundation.held_out.Seen` or its facts.
     """
 
     name: str

@@ -1,9 +1,10 @@
 """Neural reconstruction: channels that a model was not shown, read back from its states.
 
 Some channels are set to 0, their training mean, before a model reads a window. A ridge readout from the state of each
-step to the hidden channels of the samples under that step is learnt on training windows and scored on test windows; a
-model with a head of its own (`reconstruct`) is asked itself. The linear model beside it reads the channels that are
-shown: of the same patch, or of the neighbouring patches too, whichever the validation windows prefer.
+step to the hidden channels of the samples under that step is learnt on training windows and scored on test windows, so
+all models are read alike. What a model says of the hidden channels itself (`reconstruct`) is scored beside that, as
+`own`. The linear model beside both reads the channels that are shown: of the same patch, or of the neighbouring patches
+too, whichever the validation windows prefer.
 
 Where the channels are counts of spikes, the same is asked of the counts themselves (`co_smoothing.py`).
 """
@@ -17,12 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurofmx.benchmark.asked.co_smoothing import co_smoothing, positive
+from neurofmx.benchmark.asked.own_reconstruction import Own, own_reconstruction
 from neurofmx.benchmark.drawn import Draws, r2_of, r2_terms
 from neurofmx.benchmark.entry import absent, entry
 from neurofmx.benchmark.material import Material
 from neurofmx.benchmark.metrics.correlation import pearson
 from neurofmx.benchmark.probe import fit_probe
-from neurofmx.benchmark.protocol import Reconstructs, States, as_array, encode
+from neurofmx.benchmark.protocol import Reconstructs, States, encode
 from neurofmx.benchmark.reading import Reading
 from neurofmx.recordings.task import Task
 from neurofmx.tokenizers.tokens import Sample
@@ -37,11 +39,13 @@ class Read(NamedTuple):
         values: In standardised units.
         rates: Spikes a bin; None where the channels are no counts.
         shuffled: As `values`, by a readout that learnt from windows with each other's channels; None where none was.
+        own: Without a readout; None of a model that has no reconstruction.
     """
 
     values: np.ndarray
     rates: np.ndarray | None
     shuffled: np.ndarray | None
+    own: Own | None = None
 
 
 def unasked(material: Material) -> str:
@@ -75,10 +79,8 @@ def read_back(material: Material, reading: Reading, *, name: str, shuffle: bool 
     inputs = [_steps(encode(reading.encoder, sample, name=name), samples[0].x.shape[1]) for sample in samples]
     found = _learnt(material, reading.fold, [inputs], shuffle=shuffle)
     if isinstance(reading.encoder, Reconstructs):
-        said = as_array(reading.encoder.reconstruct(samples[2], material.hidden))
-        if said.shape != tuple(samples[2].x.shape):
-            raise ValueError(f"{name}: reconstruct gave {said.shape}; it must be {tuple(samples[2].x.shape)}")
-        found = found._replace(values=said[..., material.hidden])
+        own = own_reconstruction(material, reading.fold, reading.encoder, samples[1:], name=name)
+        found = found._replace(own=own)
     return found
 
 
@@ -138,7 +140,7 @@ def _learnt(material: Material, fold: int, inputs: Sequence[Sequence[np.ndarray]
     if counts is not None:
         counted = [counts[index][..., hidden] for index in parts]
         told = best(counted)
-        rates = positive(told.validation, told.test, counted, _recordings(material, fold))
+        rates = positive(told.validation, told.test, counted, material.recordings(fold))
     if shuffle:
         others = [material.generator("others", fold, part).permutation(truth[part]) for part in (0, 1)]
         shuffled = best([*others, truth[2]]).test
@@ -150,7 +152,7 @@ def _ridge(material: Material, fold: int, inputs: Sequence[np.ndarray], truth: S
 
     Where recordings have channels of their own a readout of one says nothing of another: each gets its own.
     """
-    groups = _recordings(material, fold)
+    groups = material.recordings(fold)
     said = [np.zeros_like(each) for each in truth]
     errors = []
     for recording in np.unique(groups[2]):
@@ -167,12 +169,6 @@ def _ridge(material: Material, fold: int, inputs: Sequence[np.ndarray], truth: S
         said[2][mine[2]] = probe.readout(rows[2]).reshape(truth[2][mine[2]].shape)
         errors.append(probe.error * len(rows[1]))
     return Told(sum(errors), said[1], said[2])
-
-
-def _recordings(material: Material, fold: int) -> list[np.ndarray]:
-    """Whose channels each window of a fold has; all are of one where recordings share their channels."""
-    own = material.windows.montage == "own"
-    return [material.windows.group[i] if own else np.zeros(len(i), int) for i in material.parts[fold]]
 
 
 def _rows(values: np.ndarray, groups: int | None = None) -> np.ndarray:
@@ -193,22 +189,31 @@ def reconstruction(
         linear: What the linear model read back of each fold.
         draws: Of the blocks of `material.tested`.
     """
+    mixed = [[read.shuffled for read in seed if read.shuffled is not None] for seed in ours]
+    controls = [np.concatenate(each) for each in mixed if each]
+    shuffled = draws.drawn(r2_terms(_truth(material), controls), r2_of) if controls else None
+    line = _entry(material, ours, linear, draws, shuffled=shuffled, hidden=int(material.hidden.sum()))
+    own = [[read.own for read in seed if read.own is not None] for seed in ours]
+    none = absent("the model has no reconstruction of its own")
+    return line | {"own": _entry(material, own, linear, draws) if all(own) else none}
+
+
+def _entry(
+    material: Material, ours: Sequence[Sequence[Read | Own]], linear: Sequence[Read], draws: Draws, **more: Any
+) -> dict[str, Any]:
+    """The line of a readout, or of what a model says itself."""
     truth = _truth(material)
     answers = [np.concatenate([read.values for read in seed]) for seed in ours]
     theirs = np.concatenate([read.values for read in linear])
-    mixed = [[read.shuffled for read in seed if read.shuffled is not None] for seed in ours]
-    controls = [np.concatenate(each) for each in mixed if each]
-    none = draws.drawn(r2_terms(truth, [np.zeros_like(truth)]), r2_of)
     return entry(
         "r2",
         draws.drawn(r2_terms(truth, answers), r2_of),
         linear=draws.drawn(r2_terms(truth, [theirs]), r2_of),
-        chance=none.value,
+        chance=draws.drawn(r2_terms(truth, [np.zeros_like(truth)]), r2_of).value,
         worthless=0.0,
-        shuffled=draws.drawn(r2_terms(truth, controls), r2_of) if controls else None,
         metrics=_numbers(truth, answers, draws.blocks),
-        hidden=int(material.hidden.sum()),
         co_smoothing=_spikes(material, ours, linear, draws),
+        **more,
     )
 
 
@@ -232,7 +237,9 @@ def _numbers(truth: np.ndarray, answers: Sequence[np.ndarray], blocks: int) -> d
     }
 
 
-def _spikes(material: Material, ours: Sequence[Sequence[Read]], linear: Sequence[Read], draws: Draws) -> dict[str, Any]:
+def _spikes(
+    material: Material, ours: Sequence[Sequence[Read | Own]], linear: Sequence[Read], draws: Draws
+) -> dict[str, Any]:
     """The line of the counts of spikes."""
     rates = [[read.rates for read in seed if read.rates is not None] for seed in (*ours, linear)]
     if material.counts is None or not all(rates):

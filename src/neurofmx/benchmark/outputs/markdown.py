@@ -20,6 +20,7 @@ from neurofmx.benchmark.outputs.rows import (
     over_rows,
     part_rows,
     stream_rows,
+    unranked,
 )
 
 
@@ -48,6 +49,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
             yield table(rows, COLUMNS)
             if over := list(over_rows(facts, part)):
                 yield table(over, OVER)
+            if said := unranked(facts, part):
+                yield f"{said}\n"
             if kinds := modality_rows(facts, part):
                 yield "Shares of the way by modality:\n"
                 yield table(kinds, tuple(kinds[0]))

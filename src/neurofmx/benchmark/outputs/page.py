@@ -25,6 +25,7 @@ from neurofmx.benchmark.outputs.rows import (
     over_rows,
     part_rows,
     stream_rows,
+    unranked,
     variable_rows,
 )
 
@@ -180,6 +181,8 @@ def _part(facts: Mapping[str, Any], part: str) -> Iterator[str]:
     yield f'<h2 id="{part}">{escape(TITLES[part])}</h2><p>{escape(ASKED[part])}</p>'
     if over := list(over_rows(facts, part)):
         yield "<h3>Over datasets</h3>" + table(over, OVER)
+    if said := unranked(facts, part):
+        yield f"<p>{escape(said)}</p>"
     if kinds := modality_rows(facts, part):
         yield "<h3>Shares of the way by modality</h3>" + table(kinds, tuple(kinds[0]))
     yield "<h3>Each dataset</h3>" + table(in_order(part_rows(facts, part)), COLUMNS)

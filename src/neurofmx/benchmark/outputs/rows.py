@@ -18,7 +18,8 @@ TITLES = {
 }
 ASKED = {
     "reconstruction": "Channels that a model was not shown, read back from its states by ridge regression; beside it "
-    "the linear model that reads the channels shown. Bits per spike are above each unit's mean rate.",
+    "the linear model that reads the channels shown. Bits per spike are above each unit's mean rate. An own "
+    "reconstruction is what a model says of the hidden channels by a head of its own.",
     "decoding": "What is asked of each dataset, by a model's own answers or by a linear probe on its frozen states; "
     "beside it the tuned linear model on the windows.",
     "latent": "How many directions states spread over, and how well they stand in groups by what is asked; beside it "
@@ -46,6 +47,7 @@ COLUMNS = (
 NUMBERS = frozenset({"seeds", "score", "chance", "shuffled", "linear"})
 OVER = ("model", "datasets", "share of the way", "interval", "rank", "against linear", "p", "p (Holm)")
 ABSENT = "-"
+OWN = "(own reconstruction)"
 
 
 def part_rows(facts: Mapping[str, Any], part: str) -> Iterator[dict[str, str]]:
@@ -73,8 +75,15 @@ def _scores(part: str, line: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[s
             yield f"{metric} (other recordings)", line["across_recordings"]
     else:
         yield metric + (" (linear probe)" if line.get("read_by") == "linear probe" else ""), line
-        if "co_smoothing" in line and not line["co_smoothing"]["absent"]:
-            yield line["co_smoothing"]["metric"], line["co_smoothing"]
+        yield from _spikes(line)
+        if not (own := line.get("own", {"absent": "not asked"}))["absent"]:
+            yield from ((f"{name} {OWN}", each) for name, each in ((metric, own), *_spikes(own)))
+
+
+def _spikes(line: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The score of counts of spikes beside that of their channels, where there is one."""
+    if "co_smoothing" in line and not line["co_smoothing"]["absent"]:
+        yield line["co_smoothing"]["metric"], line["co_smoothing"]
 
 
 def in_order(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
@@ -103,7 +112,7 @@ def cells(line: Mapping[str, Any]) -> dict[str, str]:
 
 
 def over_rows(facts: Mapping[str, Any], part: str) -> Iterator[dict[str, str]]:
-    """A model over all datasets that every model answered, best rank first."""
+    """A model over all datasets that every ranked model answered, best rank first."""
     summed = facts["across"][part]
     if summed["absent"]:
         return
@@ -119,6 +128,12 @@ def over_rows(facts: Mapping[str, Any], part: str) -> Iterator[dict[str, str]]:
             "p": ABSENT if test is None else probability(test["p"]),
             "p (Holm)": ABSENT if test is None else probability(test["corrected"]),
         }
+
+
+def unranked(facts: Mapping[str, Any], part: str) -> str:
+    """Which models have no rank in a part, and why; empty where all have one."""
+    out = facts["across"][part]["left_out"]
+    return f"Not ranked: {'; '.join(f'{name} ({why})' for name, why in out.items())}." if out else ""
 
 
 def modality_rows(facts: Mapping[str, Any], part: str) -> list[dict[str, str]]:
@@ -138,7 +153,8 @@ def other_rows(facts: Mapping[str, Any], part: str) -> list[dict[str, str]]:
         each = line["parts"][part]
         if not each["absent"]:
             named = {"dataset": line["dataset"], "model": line["model"]}
-            rows.append(named | {name: number(value) for name, value in each["metrics"].items()})
+            own = {f"{name} {OWN}": value for name, value in each.get("own", {}).get("metrics", {}).items()}
+            rows.append(named | {name: number(value) for name, value in (each["metrics"] | own).items()})
     return rows
 
 
