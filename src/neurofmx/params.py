@@ -113,7 +113,7 @@ class Params(BaseModel):
         for name in self.pretrain.names:
             self.pretrain.named(name)
         for start in self.transfer.starts:
-            pick(dict.fromkeys(starts_with(tuple(self.pretrain.names))), start, "start in transfer.starts")
+            pick(dict.fromkeys(starts_with(self.pretrain.names)), start, "start in transfer.starts")
         for section, named in (
             ("transfer.datasets", self.transfer.datasets),
             *((f"multimodal.sets.{name}", datasets) for name, datasets in self.multimodal.sets.items()),

@@ -84,8 +84,8 @@ class Rates(BaseModel):
     model_config = FROZEN
 
     scratch: PositiveFloat | None = Field(default=None, description="From scratch; null for that of section `train`.")
-    probe: PositiveFloat | None = Field(default=None, description="Of a probe; null for that of section `train`.")
-    finetune: PositiveFloat | None = Field(default=None, description="Of fine-tuning; null for that of section `train`.")
+    probe: PositiveFloat | None = Field(default=None, description="As a probe; null for that of section `train`.")
+    finetune: PositiveFloat | None = Field(default=None, description="Fine-tuned; null for that of section `train`.")
 
     def of(self, mode: Mode, *, otherwise: float) -> float:
         """The rate of a mode; `otherwise` where none is named."""

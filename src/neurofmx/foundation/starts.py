@@ -5,6 +5,7 @@ Nothing here needs torch, so reading params stays fast.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, get_args
 
 from neurofmx.tables import pick
@@ -41,11 +42,11 @@ class Start(NamedTuple):
         return cls(mode, pretraining)  # type: ignore[arg-type]
 
 
-def starts_with(pretrainings: tuple[str, ...]) -> tuple[str, ...]:
+def starts_with(pretrainings: Iterable[str]) -> tuple[str, ...]:
     """Names of all starts that there are with some pretrainings.
 
     Example:
-        >>> starts_with(("mice",))
+        >>> starts_with(["mice"])
         ('scratch', 'probe_mice', 'finetune_mice')
     """
     return SCRATCH, *(f"{mode}_{name}" for name in pretrainings for mode in PRETRAINED)

@@ -97,8 +97,8 @@ class NeurofmxConfig(BaseModel):
     attention_dropout: float = Field(default=0.0, ge=0, lt=1, description="Share of attention dropped in training.")
     recompute: bool | None = Field(
         default=None,
-        description="Activations are made anew in the backward pass: slower, with less memory; null for `size`'s, of which "
-        "large does.",
+        description="Activations are made anew in the backward pass: slower, with less memory; null for that "
+        "of `size`, true for large.",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="Of the products of a pass, also in training; bfloat16 is for GPUs."
