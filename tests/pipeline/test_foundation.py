@@ -217,7 +217,7 @@ def test_pretrainings_with_other_time_steps_cannot_be_compared(built: Path) -> N
     write_params(built, pretrain=other, transfer={"starts": ["scratch"]})
     run_stage("pipeline/pretrain.py", "short")
     try:
-        with pytest.raises(SystemExit, match=r"time steps of different lengths .*'base': 0.25, 'short': 0.5.* step_s"):
+        with pytest.raises(SystemExit, match=r"time steps of different lengths .*'base': 0.25, 'short': 0.5.*step_s"):
             run_stage("pipeline/transfer.py", "simulated", "scratch", "20")
     finally:
         write_params(built)
