@@ -1,6 +1,7 @@
-"""Pretrain the multimodal model on the windows of all datasets of `pretrain`; goes on where a killed run was."""
+"""Pretrain the multimodal model, once for each of `evaluate.seeds`; goes on where a killed run was."""
 
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 from _stage import Params, kept, run, write_json
@@ -9,34 +10,41 @@ from neurofmx.models.foundation.config import NeurofmxConfig
 
 
 def main(params: Params, name: str) -> None:
-    """Write data/checkpoints/pretrained/NAME, its loss curve and a plot of it."""
+    """Write data/checkpoints/pretrained/NAME with a folder for each seed, the mean loss curve and a plot of it."""
     from neurofmx.evaluation.pretrain_figure import pretrain_figure
-    from neurofmx.foundation.job import PretrainRecipe, pretrain, save_pretrained
+    from neurofmx.foundation.job import PretrainRecipe, pretrain, save_pretrained, write_curve
+    from neurofmx.foundation.pretrainer import mean_curve
+    from neurofmx.training.pretrained import of_seed
 
-    section = params.pretrain
-    if name not in section.names:
-        raise ValueError(
-            f"pretrain.names={list(section.names)} has no {name}; add it, and datasets to pretrain.datasets"
-        )
+    chosen, seeds = params.pretrain.named(name), params.evaluate.seeds
     config = params.named("neurofmx").config
     assert isinstance(config, NeurofmxConfig)
-    windows = {section.stream(dataset): Path(f"data/pretrain/tokens/{dataset}.h5") for dataset in section.datasets}
-    options = PretrainOptions(**section.model_dump(exclude={"names", "datasets"}))
+    windows = {params.pretrain.stream(each): Path(f"data/pretrain/tokens/{each}.h5") for each in chosen.datasets}
+    options = PretrainOptions(**chosen.model_dump(exclude={"datasets"}))
     out, metrics = Path("data/checkpoints/pretrained") / name, Path("metrics/pretrain")
-    shutil.rmtree(out, ignore_errors=True)
     metrics.mkdir(parents=True, exist_ok=True)
-    with pretrain(PretrainRecipe(windows, config, options), keep=kept(), label=f"pretrain {name}") as finished:
-        save_pretrained(out, finished)
-        curve = finished.pretrained.curve
-        shutil.copy(out / "curve.csv", metrics / f"{name}.csv")
-        pretrain_figure(curve, metrics / f"{name}.png")
-        write_json(out / "facts.json", finished.facts)
+    with ExitStack() as unfinished:  # a seed that is done is kept until all are
+        done = {
+            seed: unfinished.enter_context(
+                pretrain(PretrainRecipe(windows, config, options, seed), keep=kept(), label=f"{name}, seed {seed}")
+            )
+            for seed in seeds
+        }
+        shutil.rmtree(out, ignore_errors=True)
+        for seed, finished in done.items():
+            save_pretrained(of_seed(out, seed), finished)
+        facts = done[seeds[0]].facts
+        write_json(out / "facts.json", {key: value for key, value in facts.items() if key != "seed"})
         # what it took differs from run to run, so it stays out of the other files
-        write_json(out / "cost.json", {"train_seconds": round(finished.seconds, 2)})
-    print(
-        f"{name}: {sum(finished.facts['rows'])} rows of {', '.join(finished.facts['streams'])}; lowest validation loss "
-        f"{min(point.validation_loss for point in curve):.4f} in epoch {finished.pretrained.best_epoch} of {len(curve)}"
+        write_json(out / "cost.json", {"train_seconds": {seed: round(each.seconds, 2) for seed, each in done.items()}})
+        curve = mean_curve([each.pretrained.curve for each in done.values()])
+        write_curve(metrics / f"{name}.csv", curve)
+        pretrain_figure(curve, metrics / f"{name}.png")
+    best = ", ".join(
+        f"{min(point.validation_loss for point in each.pretrained.curve):.4f} in epoch {each.pretrained.best_epoch}"
+        for each in done.values()
     )
+    print(f"{name}: {sum(facts['rows'])} rows of {', '.join(facts['streams'])}; lowest validation losses {best}")
 
 
 if __name__ == "__main__":

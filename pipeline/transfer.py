@@ -12,12 +12,13 @@ from _stage import Params, kept, run, write_json
 from neurofmx.evaluation.answers import load_answers, out_of_fold, save_answers
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.report import Cost, Provenance, report
+from neurofmx.foundation.starts import Start
 from neurofmx.models.fitted.linear import LinearDecoder
 from neurofmx.models.fitted.per_recording import fit_decoder
 from neurofmx.tokenizers.cutting.windows import Windows, load_windows
 from neurofmx.tokenizers.share import learnt_from, with_share
 
-OUT = Path("data/transfer")
+OUT, PRETRAINED = Path("data/transfer"), Path("data/checkpoints/pretrained")
 
 
 def main(params: Params, dataset: str, start: str, share: str) -> None:
@@ -54,19 +55,17 @@ def linear(params: Params, windows: Windows, out: Path) -> None:
 def network(params: Params, windows: Windows, tokens: Path, *, start: str, share: int, out: Path) -> None:
     """Train every fold and seed, and score them beside chance and the linear model."""
     from neurofmx.evaluation.networks import network_answers
-    from neurofmx.foundation.held_out import check_unseen
     from neurofmx.training.checkpoints.settings import Settings, save_settings
     from neurofmx.training.jobs import Beginning, Recipe, train_all
-    from neurofmx.training.pretrained import load_pretrained
 
     dataset, asked = tokens.stem, params.evaluate
-    folder = Path("data/checkpoints/pretrained") / params.pretrain.names[0]
-    _, facts = load_pretrained(folder)
-    check_unseen(facts["seen"], windows)  # also where nothing is taken over: the comparison would mean nothing
-    config = params.named("neurofmx").config.model_copy(update={"step_s": facts["step_s"]})
-    item = params.run.datasets[dataset]
-    beginning = None if start == "scratch" else Beginning(folder, start, f"{item.kind}/{item.modality}")  # type: ignore[arg-type]
+    begun, item = Start.of(start), params.run.datasets[dataset]
+    config = params.named("neurofmx").config.model_copy(update={"step_s": step_of(params, windows)})
+    folder, stream = PRETRAINED / begun.pretraining, f"{item.kind}/{item.modality}"
+    beginning = None if begun.mode == "scratch" else Beginning(folder, begun.mode, stream)
     head, options = params.head_of(dataset), params.train_of(dataset)
+    rate = params.transfer.learning_rate.of(begun.mode, otherwise=options.learning_rate)
+    options = options.model_copy(update={"learning_rate": rate})
     recipe = Recipe(tokens, "neurofmx", config, head, options, share / 100, beginning)
     label = f"{dataset} {start} {share} %"
     with train_all(recipe, folds=windows.folds, seeds=asked.seeds, keep=kept(), label=label) as done:
@@ -104,9 +103,35 @@ def network(params: Params, windows: Windows, tokens: Path, *, start: str, share
         draws=asked.draws,
         confidence=asked.confidence,
     )
-    facts = {"start": start, "share": share, "windows": learnt_from(windows), "pretrained": folder.name}
+    facts = {"start": start, "share": share, "windows": learnt_from(windows), "learning_rate": rate}
+    facts["validation_loss"] = round(answered.validation_loss, 6)  # by which rates are chosen, never by the score
     write_json(out / "report.json", json.loads(json.dumps(full)) | facts)
-    print(f"{dataset} {start}, {share} % of the windows: {full['headline']} {full['score']:.3f}")
+    print(
+        f"{dataset} {start}, {share} % of the windows: {full['headline']} {full['score']:.3f}, validation loss "
+        f"{answered.validation_loss:.4f}"
+    )
+
+
+def step_of(params: Params, windows: Windows) -> float:
+    """Time step of all pretrainings, which scratch is built with as well, so that the starts differ in weights alone.
+
+    None of them may have seen a session of the windows, also where nothing is taken over: what they are compared with
+    would mean nothing.
+    """
+    from neurofmx.foundation.held_out import check_unseen
+    from neurofmx.training.pretrained import load_pretrained, of_seed
+
+    steps = dict[str, float]()
+    for name in params.pretrain.names:
+        _, facts = load_pretrained(of_seed(PRETRAINED / name, params.evaluate.seeds[0]))
+        check_unseen(facts["seen"], windows)
+        steps[name] = facts["step_s"]
+    if len(set(steps.values())) > 1:
+        raise ValueError(
+            f"pretrainings with time steps of different lengths cannot be compared, {steps} s: set "
+            "models.neurofmx.step_s, or cut their datasets with tokens of one length"
+        )
+    return next(iter(steps.values()))
 
 
 if __name__ == "__main__":

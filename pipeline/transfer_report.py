@@ -1,4 +1,4 @@
-"""Learning curves of a dataset: every start and share of `transfer` in one table and one figure."""
+"""Learning curves of a dataset: every start and share of `transfer` in tables and a figure."""
 
 from pathlib import Path
 

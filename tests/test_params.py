@@ -270,8 +270,9 @@ def test_a_suite_has_references_of_its_own_datasets_alone() -> None:
         check_params(changed("suites.core_v1.references", {"digit": 0.9}))
 
 
-PRETRAINED = {"names": ["base"], "datasets": {"dyer2017": {"kind": "dyer2017", "modality": "spikes"}}}
-TEXT = {"names": ["base"], "datasets": {"wikitext2": {"kind": "wikitext2", "modality": "text"}}}
+PRETRAINED = {"names": {"base": {}}, "datasets": {"dyer2017": {"kind": "dyer2017", "modality": "spikes"}}}
+TEXT = {"names": {"base": None}, "datasets": {"wikitext2": {"kind": "wikitext2", "modality": "text"}}}
+RAT = {"kind": "cao2021", "modality": "spikes"}
 TWICE = {f"simulated{end}": {"kind": "simulated", "modality": "spikes"} for end in ("", "_lfp")}
 
 
@@ -280,7 +281,7 @@ TWICE = {f"simulated{end}": {"kind": "simulated", "modality": "spikes"} for end 
     [
         (
             "pretrain.names",
-            ["base"],
+            {"base": {}},
             r"names=\['base'\], datasets=\[\]: a pretraining needs a name and a data",
         ),
         (
@@ -293,10 +294,36 @@ TWICE = {f"simulated{end}": {"kind": "simulated", "modality": "spikes"} for end 
         ("pretrain.mask.share", 1.0, r"pretrain.mask.share=1.0: .*less than 1"),
         (
             "pretrain",
-            {"names": ["base"], "datasets": TWICE},
+            {"names": {"base": {}}, "datasets": TWICE},
             r"simulated and simulated_lfp are both simulated/spikes, one stream",
         ),
         ("pretrain", TEXT, r"pretrain.datasets: wikitext2 is a text, of which nothing can be masked"),
+        (
+            "pretrain",
+            PRETRAINED | {"names": {"base": {"datasets": ["dyer2018"]}}},
+            r"dataset of pretrain.names.base in pretrain.datasets 'dyer2018'; did you mean 'dyer2017'",
+        ),
+        (
+            "pretrain",
+            PRETRAINED | {"names": {"base": {"dataset": ["dyer2017"]}}},
+            r"pretrain.names.base.dataset=.*unknown key; did you mean 'datasets'",
+        ),
+        (
+            "pretrain",
+            PRETRAINED | {"names": {"base": {"mask": {"shares": 0.2}}}},
+            r"pretrain.names.base.mask.shares=0.2: unknown key; did you mean 'share'",
+        ),
+        (
+            "pretrain",
+            PRETRAINED | {"names": {"base": {"losses": {"specie": 0.1}}}},
+            r"pretrain.names.base.losses.*unknown loss of a pretraining 'specie'; did you mean 'species'",
+        ),
+        ("pretrain", PRETRAINED | {"names": {"base": {"datasets": []}}}, r"pretrain.names.base.datasets=.*at least 1"),
+        ("pretrain", PRETRAINED | {"names": {"a-b": {}}}, r"pretrain.names.a-b.*match pattern"),
+        ("pretrain.fold", -1, r"pretrain.fold=-1: .*greater than or equal to 0"),
+        ("transfer.starts", ["finetune_base"], r"start in transfer.starts 'finetune_base'.* known: scratch"),
+        ("transfer.learning_rate.fintune", 0.1, r"transfer.learning_rate.fintune=0.1: .*did you mean 'finetune'"),
+        ("transfer.learning_rate.probe", 0.0, r"transfer.learning_rate.probe=0.0: .*greater than 0"),
         ("transfer.datasets", ["digits"], r"transfer.datasets=\['digits'\]: needs a pretraining"),
         (
             "transfer.datasets",
@@ -323,3 +350,34 @@ def test_a_pretraining_has_datasets_that_the_run_does_not_name() -> None:
     assert params.pretrain.stream("dyer2017") == "dyer2017/spikes"
     with pytest.raises(ValueError, match=r"unknown dataset in pretrain.datasets"):
         params.pretraining("digits")
+
+
+def test_a_pretraining_has_what_it_names_otherwise_and_the_section_for_the_rest() -> None:
+    names = {
+        "base": None,
+        "monkey": {"datasets": ["dyer2017"], "fold": None},
+        "told": {"losses": {"species": 0.1, "forecast": 0.0}, "mask": {"share": 0.5}, "num_epochs": 3},
+    }
+    both = {"dyer2017": {"kind": "dyer2017", "modality": "spikes"}, "cao2021_spikes": RAT}
+    params = check_params(changed("pretrain", tree()["pretrain"] | {"names": names, "datasets": both}))
+    base, monkey, told = (params.pretrain.named(name) for name in names)
+    assert base.datasets == told.datasets == ("dyer2017", "cao2021_spikes")
+    assert (monkey.datasets, monkey.fold, base.fold) == (("dyer2017",), None, 0)
+    assert told.losses == {"reconstruction": 1.0, "contrast": 0.1, "species": 0.1}
+    assert (told.mask.share, told.mask.span_s, told.num_epochs) == (0.5, base.mask.span_s, 3)
+    alike = {"losses", "mask", "num_epochs"}
+    assert told.model_dump(exclude=alike) == base.model_dump(exclude=alike)
+    with pytest.raises(ValueError, match=r"unknown pretraining in pretrain.names .*'bas'; did you mean 'base'"):
+        params.pretrain.named("bas")
+
+
+def test_starts_are_those_of_the_pretrainings_there_are() -> None:
+    other = changed("pretrain", PRETRAINED)
+    other["transfer"] = {"datasets": ["digits"], "starts": ["scratch", "probe_base", "finetune_base"]}
+    rates = check_params(other).transfer.learning_rate
+    assert (rates.of("finetune", otherwise=0.3), rates.of("probe", otherwise=0.3)) == (0.3, 0.3)
+    other["transfer"]["learning_rate"] = {"finetune": 0.1}
+    assert check_params(other).transfer.learning_rate.of("finetune", otherwise=0.3) == 0.1
+    other["transfer"]["starts"] = ["finetune_bass"]
+    with pytest.raises(ParamsError, match=r"start in transfer.starts 'finetune_bass'; did you mean 'finetune_base'"):
+        check_params(other)

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML, YAMLError
 
 from neurofmx.datasets import DATASETS
 from neurofmx.datasets.shared.base import Dataset
+from neurofmx.foundation.starts import starts_with
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
 from neurofmx.plan import FROZEN, Benchmark, Block, Download, Evaluate, Item, Run, Simulate, Suite
@@ -103,12 +104,16 @@ class Params(BaseModel):
     @model_validator(mode="after")
     def _foundation_is_known(self) -> Params:
         """Datasets of pretraining, transfer and joint answers are there and fit together."""
+        for name in self.pretrain.names:
+            self.pretrain.named(name)
         features = getattr(self.named("linear").config, "features", "auto")
         for name, item in self.pretrain.datasets.items():
             pick(self.datasets, name, "dataset in pretrain.datasets")
             if item.modality == "text":
                 raise ValueError(f"pretrain.datasets: {name} is a text, of which nothing can be masked; leave it out")
             check_prepared(name, self.pretraining(name), features=features)
+        for start in self.transfer.starts:
+            pick(dict.fromkeys(starts_with(self.pretrain.names)), start, "start in transfer.starts")
         for section, named in (
             ("transfer.datasets", self.transfer.datasets),
             *((f"multimodal.sets.{name}", datasets) for name, datasets in self.multimodal.sets.items()),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neurofmx.evaluation.learning_curves import Learnt, curves_markdown, curves_plot, learning_curves
+from neurofmx.evaluation.learning_curves import Learnt, curves_markdown, curves_plot, learning_curves, looks_of
 from neurofmx.evaluation.pretrain_figure import pretrain_figure
 from neurofmx.foundation.pretrainer import Point
 from neurofmx.recordings.task import Task
@@ -85,3 +85,43 @@ def test_the_figure_of_a_pretraining_follows_its_curve(tmp_path: Path) -> None:
     assert drawn[0] == drawn[1] != drawn[2]
     with pytest.raises(ValueError, match="curve is empty"):
         pretrain_figure([], tmp_path / "d.png")
+
+
+PRETRAINED = [
+    Learnt("scratch", 10, answers(0.9, 1), 40.0),
+    Learnt("finetune_mice", 10, answers(0.7, 2), 40.0),
+    Learnt("probe_mice", 10, answers(0.7, 3), 40.0),
+    Learnt("finetune_all", 10, answers(0.4, 4), 40.0),
+    Learnt("finetune_all", 50, answers(0.4, 5), 200.0),
+    Learnt("finetune_adversarial", 10, answers(0.4, 6), 40.0),
+]
+
+
+def test_a_pretraining_stands_beside_the_earlier_ones_that_began_in_the_same_way() -> None:
+    points = {(p["start"], p["share"]): p for p in learning_curves(PRETRAINED, Y, BLOCK, TASK, draws=200)}
+    others = {key: list(point.get("minus_other", {})) for key, point in points.items()}
+    assert others == {
+        ("scratch", 10): [],
+        ("finetune_mice", 10): [],
+        ("probe_mice", 10): [],
+        ("finetune_all", 10): ["finetune_mice"],
+        ("finetune_all", 50): [],  # the other never learnt from half
+        ("finetune_adversarial", 10): ["finetune_mice", "finetune_all"],
+    }
+    gain = points["finetune_all", 10]["minus_other"]["finetune_mice"]
+    assert gain["value"] == pytest.approx(points["finetune_all", 10]["score"] - points["finetune_mice", 10]["score"])
+    assert gain["verdict"] == "wins"
+    assert points["finetune_adversarial", 10]["minus_other"]["finetune_all"]["verdict"] == "ties"
+    rows = curves_markdown(list(points.values()), headline="r2").split("\n\n")[1].splitlines()[2:]
+    assert [re.findall(r"\w+", row)[:3] for row in rows] == [
+        ["finetune_adversarial", "finetune_mice", "10"],
+        ["finetune_adversarial", "finetune_all", "10"],
+        ["finetune_all", "finetune_mice", "10"],
+    ]
+
+
+def test_a_pretraining_has_one_colour_and_a_probe_another_line() -> None:
+    looks = looks_of(["chance", "linear", "scratch", "probe_mice", "finetune_mice", "finetune_all"])
+    assert looks["probe_mice"][0] == looks["finetune_mice"][0]
+    assert len({looks[name][0] for name in ("linear", "scratch", "finetune_mice", "finetune_all")}) == 4
+    assert len(set(looks.values())) == len(looks)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from neurofmx.foundation.feed import Feed
 from neurofmx.foundation.job import PretrainRecipe, pretrain, save_pretrained, write_curve
 from neurofmx.foundation.options import JUDGED, LOSSES, PretrainOptions
-from neurofmx.foundation.pretrainer import Pretrained, Pretrainer, PretrainProgress
+from neurofmx.foundation.pretrainer import Point, Pretrained, Pretrainer, PretrainProgress, mean_curve
 from neurofmx.foundation.self_supervision import SELF_SUPERVISION
 from neurofmx.models.foundation.assembled import assemble
 from neurofmx.models.foundation.config import NeurofmxConfig
@@ -23,7 +23,7 @@ from neurofmx.tokenizers.cutting.origin import Origin
 from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.joined import Joined
 from neurofmx.tokenizers.joining import together
-from neurofmx.training.pretrained import load_pretrained
+from neurofmx.training.pretrained import all_weights, load_pretrained, of_seed
 from synthetic import synthetic_windows
 
 TINY = NeurofmxConfig(hidden_dim=16, num_layers=1, latents=2, latent_layers=1, num_attention_heads=2, dropout=0.1)
@@ -55,6 +55,7 @@ def pretrainer(
     joined: list[Joined] | None = None,
     config: NeurofmxConfig = TINY,
     stop_after: int = 10**6,
+    seed: int = 42,
     **options: object,
 ) -> Pretrainer:
     chosen = PretrainOptions(**{"num_epochs": 2, "steps": 2, "batch_size": 12, "learning_rate": 3e-3} | options)
@@ -68,7 +69,7 @@ def pretrainer(
         if progress.epoch == stop_after:
             raise KeyboardInterrupt
 
-    return Pretrainer(network, feed, chosen, folder=folder, on_epoch=on_epoch)
+    return Pretrainer(network, feed, chosen, seed=seed, folder=folder, on_epoch=on_epoch)
 
 
 def same(a: Pretrained, b: Pretrained) -> bool:
@@ -89,6 +90,36 @@ def test_a_pretraining_that_was_killed_ends_with_the_same_bits(tmp_path: Path, w
         write_curve(tmp_path / f"{name}.csv", each.curve)
     assert (tmp_path / "whole.csv").read_bytes() == (tmp_path / "again.csv").read_bytes()
     assert (whole.weights["species"] != 0.3) == (weighting != "fixed")
+
+
+def test_half_precision_is_near_and_is_resumed_with_the_same_bits(tmp_path: Path) -> None:
+    half = TINY.model_copy(update={"precision": "bfloat16"})
+    single, whole = (pretrainer(tmp_path / c.precision, config=c).fit() for c in (TINY, half))
+    with pytest.raises(KeyboardInterrupt):
+        pretrainer(tmp_path / "cut", config=half, stop_after=1).fit()
+    assert same(pretrainer(tmp_path / "cut", config=half).fit(), whole)
+    assert {value.dtype for value in whole.last.values()} == {value.dtype for value in single.last.values()}
+    moved = torch.cat([(whole.last[name] - value).flatten() for name, value in single.last.items()])
+    assert 0 < moved.abs().max() < 0.1  # four steps of 3e-3 at most, and products of 8 bits
+    losses = [[point.validation_loss for point in each.curve] for each in (whole, single)]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_another_seed_hides_and_draws_otherwise_and_ends_elsewhere(tmp_path: Path) -> None:
+    one, other = (pretrainer(tmp_path / str(seed), seed=seed, num_epochs=1).fit() for seed in (1, 2))
+    assert one.curve != other.curve
+    assert not same(one, other)
+
+
+def test_the_mean_curve_is_that_of_the_seeds() -> None:
+    one = [Point(5, 2.0, 1.0, {"reconstruction": 1.0}), Point(10, 1.0, 0.5, {"reconstruction": 0.5})]
+    two = [Point(5, 4.0, 2.0, {"reconstruction": 2.0, "species": 3.0}), Point(10, 2.0, 0.7, {"species": 1.0})]
+    assert mean_curve([one, two]) == [
+        Point(5, 3.0, 1.5, {"reconstruction": 1.5, "species": 3.0}),
+        Point(10, 1.5, pytest.approx(0.6), {"reconstruction": 0.5, "species": 1.0}),
+    ]
+    assert mean_curve([one]) == one
 
 
 def test_every_loss_by_name_is_asked_and_has_a_gradient(tmp_path: Path) -> None:
@@ -200,9 +231,13 @@ def test_weights_say_whom_they_have_seen(tmp_path: Path) -> None:
         files[stream] = tmp_path / f"{made.dataset}.h5"
         made.save(files[stream])
     options = PretrainOptions(num_epochs=1, steps=1, batch_size=8, losses={"reconstruction": 1.0})
-    with pretrain(PretrainRecipe(files, TINY, options), keep=tmp_path / "keep", label="test") as finished:
-        save_pretrained(tmp_path / "out", finished)
-    weights, facts = load_pretrained(tmp_path / "out")
+    recipe = PretrainRecipe(files, TINY, options, seed=3)
+    assert recipe.key() != recipe._replace(seed=4).key()
+    with pretrain(recipe, keep=tmp_path / "keep", label="test") as finished:
+        save_pretrained(of_seed(tmp_path / "out", 3), finished)
+    weights, facts = load_pretrained(of_seed(tmp_path / "out", 3))
+    assert all_weights(tmp_path / "out") == [tmp_path / "out/seed3/weights.safetensors"]
+    assert facts["seed"] == 3
     assert [each["recording"] for each in facts["seen"]] == ["rat/1", "m/1"]
     known = {"dataset": "rat_spikes", "modality": "spikes", "channels": [f"channel-{i}" for i in range(4)]}
     assert facts["streams"]["rat/spikes"] == known
@@ -210,3 +245,21 @@ def test_weights_say_whom_they_have_seen(tmp_path: Path) -> None:
     assert not list((tmp_path / "keep").glob("*/state.safetensors"))
     with pytest.raises(FileNotFoundError, match=r"no pretrained weights in .*nothing; name datasets"):
         load_pretrained(tmp_path / "nothing")
+
+
+def test_nothing_is_left_for_a_test_where_no_fold_is_named(tmp_path: Path) -> None:
+    made = windows("rat_spikes", "rat", file="r")
+    made.save(tmp_path / "w.h5")
+    rows = {}
+    for fold in (0, None):
+        options = PretrainOptions(num_epochs=1, steps=1, batch_size=8, losses={"reconstruction": 1.0}, fold=fold)
+        recipe = PretrainRecipe({"rat/spikes": tmp_path / "w.h5"}, TINY, options, seed=0)
+        with pretrain(recipe, keep=tmp_path / "keep", label="test") as finished:
+            rows[fold] = finished.facts["rows"][0]
+    assert rows[None] == rows[0] + (made.split[0] == TEST).sum()
+    wrong = PretrainRecipe({"rat/spikes": tmp_path / "w.h5"}, TINY, PretrainOptions(fold=3), seed=0)
+    with (
+        pytest.raises(ValueError, match=r"pretrain.fold=3: rat/spikes has the folds 0 to 2"),
+        pretrain(wrong, keep=tmp_path / "keep", label="test"),
+    ):
+        pass

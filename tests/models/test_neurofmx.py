@@ -349,10 +349,18 @@ def test_sizes_are_as_named(size: str, bounds: tuple[float, float]) -> None:
     assert (parts[0].dim, len(parts[0].dynamics.blocks)) == (width, blocks)
 
 
-def test_recomputing_changes_memory_and_no_number() -> None:
+@pytest.mark.parametrize(
+    ("keeping", "recomputing"),
+    [
+        ({"recompute": False}, {"recompute": True}),
+        ({}, {"recompute": True}),
+        ({"size": "large", "recompute": False}, {"size": "large"}),  # unless told otherwise
+    ],
+)
+def test_recomputing_changes_memory_and_no_number(keeping: dict[str, Any], recomputing: dict[str, Any]) -> None:
     found, kept = [], []
-    for recompute in (False, True):
-        model, sizes = model_of(recompute=recompute).train(), []
+    for config in (keeping, recomputing):
+        model, sizes = model_of(**config).train(), []
         with torch.autograd.graph.saved_tensors_hooks(lambda x, sizes=sizes: sizes.append(x.numel()) or x, lambda x: x):
             made = states(model, rows_of())
         made.square().sum().backward()

@@ -18,6 +18,7 @@ from neurofmx.models.decoding.decoder import Decoder
 from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.size import backbone_parameters
 from neurofmx.recordings.task import TaskKind
+from neurofmx.tokenizers.cutting.origin import Origin
 from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.training import loop
@@ -108,6 +109,35 @@ def test_sessions_with_channels_of_their_own_have_embeddings() -> None:
     other = model.predict(Sample.of(windows, 0, index))
     np.testing.assert_array_equal(other[0], answer[0])
     assert abs(other[1] - answer[1]).max() > 1e-3
+
+
+def three_sessions() -> tuple[Windows, tuple[Origin, ...]]:
+    """Sessions with channels of their own, and whose they are."""
+    windows = ragged_windows([synthetic_windows(channels=channels, seed=channels) for channels in (3, 5, 4)])
+    return windows, (Origin("a/1", "a"), Origin("b/1", "b"), Origin("a/2", "a"))
+
+
+def test_subjects_have_embeddings_where_the_windows_name_them() -> None:
+    windows, origins = three_sessions()
+    model = decoder_of(replace(windows, origins=origins))
+    assert model.backbone.subjects.names == ("a", "b")
+    index = np.array([np.flatnonzero(windows.group == recording)[0] for recording in range(3)])
+    answer = model.predict(Sample.of(windows, 0, index))
+    model.backbone.subjects.vectors.data[0] += torch.randn(16)
+    other = model.predict(Sample.of(windows, 0, index))
+    np.testing.assert_array_equal(other[1], answer[1])
+    assert abs(other[[0, 2]] - answer[[0, 2]]).max(1).min() > 1e-3
+    assert not len(decoder_of(windows).backbone.subjects)
+    assert "subject" not in model.state_dict()  # a fact of the windows
+
+
+def test_weights_from_before_there_were_subjects_answer_as_they_did() -> None:
+    windows, origins = three_sessions()
+    old, new = decoder_of(windows), decoder_of(replace(windows, origins=origins))
+    sample = Sample.of(windows, 0, windows.fold(0).test)
+    assert abs(new.predict(sample) - old.predict(sample)).max() > 1e-3
+    new.load_state_dict(old.state_dict())
+    np.testing.assert_array_equal(new.predict(sample), old.predict(sample))
 
 
 def test_a_picture_is_one_step_and_a_long_window_at_most_sixteen() -> None:

@@ -24,9 +24,11 @@ from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.joining import join
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.training.batches import Batches
+from neurofmx.training.checkpoints.checkpoint import load_checkpoint
 from neurofmx.training.jobs import Beginning, Recipe
 from neurofmx.training.one_job import fit_on
 from neurofmx.training.options import TrainOptions
+from neurofmx.training.pretrained import of_seed
 from synthetic import ragged_windows, synthetic_windows
 
 TINY = NeurofmxConfig(
@@ -34,10 +36,10 @@ TINY = NeurofmxConfig(
 )
 
 
-def mice(dataset: str, *sessions: str, channels: int = 4) -> Windows:
-    """Spikes of some sessions, each with units of its own."""
+def mice(dataset: str, *sessions: str, subjects: tuple[str, ...], channels: int = 4) -> Windows:
+    """Spikes of some sessions, each with units of its own, and whose they are."""
     each = [synthetic_windows(windows=60, seed=k, channels=channels + k) for k in range(len(sessions))]
-    origins = tuple(Origin(f"mouse/{name}", "mouse", (name,)) for name in sessions)
+    origins = tuple(Origin(f"mouse/{name}", whose, (name,)) for name, whose in zip(sessions, subjects, strict=True))
     return replace(ragged_windows(each), dataset=dataset, origins=origins, species="mouse")
 
 
@@ -45,7 +47,8 @@ def mice(dataset: str, *sessions: str, channels: int = 4) -> Windows:
 def pretrained() -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Weights of a model of two sessions, and what is kept beside them."""
     torch.manual_seed(1)
-    network, _ = assemble(TINY, [join({"mice/spikes": mice("early", "a", "b")}, tolerance=0.0)])
+    early = mice("early", "a", "b", subjects=("tom", "jerry"))
+    network, _ = assemble(TINY, [join({"mice/spikes": early}, tolerance=0.0)])
     facts = {
         "config": TINY.model_dump(),
         "step_s": network.model.step_s,
@@ -60,7 +63,7 @@ def decoder(windows: Windows, config: NeurofmxConfig = TINY) -> NeuroFMxDecoder:
     return build_neurofmx(config, HeadConfig(dropout=0.0), windows, fold=0)
 
 
-LATE = mice("late", "c", "d", "e", channels=9)
+LATE = mice("late", "c", "d", "e", subjects=("jerry", "spike", "tyke"), channels=9)
 
 
 def test_shared_weights_are_taken_over_and_the_rest_is_drawn() -> None:
@@ -78,8 +81,11 @@ def test_shared_weights_are_taken_over_and_the_rest_is_drawn() -> None:
         elif name.startswith("head."):
             assert torch.equal(fresh[name], value), name
     new = {name for name in own if name.startswith("backbone.") and name not in same and "extra_state" not in name}
-    new -= {"backbone.subjects.vectors"}  # a decoder of one dataset has none
-    assert new == {"backbone.sessions.vectors", "backbone.streams.streams.late/spikes.tokenizer.mixings.0.embedding"}
+    assert new == {
+        "backbone.sessions.vectors",
+        "backbone.subjects.vectors",
+        "backbone.streams.streams.late/spikes.tokenizer.mixings.0.embedding",
+    }
     for name in new:  # spread as those that were pretrained
         old = weights["model." + name.removeprefix("backbone.").replace("late/spikes", "mice/spikes")].flatten(0, -2)
         found = own[name].flatten(0, -2)
@@ -93,11 +99,45 @@ def test_a_probe_trains_head_and_new_embeddings_alone() -> None:
     trained = {name for name, parameter in made.named_parameters() if parameter.requires_grad}
     assert {name for name in trained if not name.startswith("head.")} == {
         "backbone.sessions.vectors",
+        "backbone.subjects.vectors",
         "backbone.streams.streams.late/spikes.tokenizer.mixings.0.embedding",
     }
     assert {name for name in trained if name.startswith("head.")} == {
         f"head.{n}" for n, _ in made.head.named_parameters()
     }
+
+
+def test_a_subject_that_was_pretrained_on_is_known_again() -> None:
+    weights, facts = pretrained()
+    made = decoder(LATE)
+    taken = begin(made, weights, facts, mode="probe", modality="spikes", stream="mice/spikes")
+    assert taken.subjects == ("jerry",)
+    given, found = weights["model.subjects.vectors"], made.backbone.subjects.vectors
+    assert made.backbone.subjects.names == ("jerry", "spike", "tyke")
+    assert torch.equal(found[0], given[1])  # the second that was pretrained
+    assert not any(torch.equal(new, old) for new in found[1:] for old in given)
+    assert found.requires_grad  # two are new
+    # who is called the same in recordings of another kind is somebody else
+    assert begin(decoder(LATE), weights, facts, mode="probe", modality="spikes", stream="rats/spikes").subjects == ()
+
+
+def test_a_probe_leaves_subjects_that_are_all_known() -> None:
+    known = mice("late", "c", "d", subjects=("jerry", "jerry"), channels=9)
+    made = decoder(known)
+    taken = begin(made, *pretrained(), mode="probe", modality="spikes", stream="mice/spikes")
+    assert taken.subjects == ("jerry",)
+    assert not made.backbone.subjects.vectors.requires_grad
+    assert made.backbone.sessions.vectors.requires_grad
+
+
+def test_weights_without_subjects_leave_those_of_the_decoder_as_they_are() -> None:
+    weights, facts = pretrained()
+    old = {name: value for name, value in weights.items() if not name.startswith("model.subjects.")}
+    made = decoder(LATE)
+    fresh = made.backbone.subjects.vectors.detach().clone()
+    taken = begin(made, old, facts, mode="finetune", modality="spikes", stream="mice/spikes")
+    assert (taken.stream, taken.subjects) == ("mice/spikes", ())
+    assert torch.equal(made.backbone.subjects.vectors, fresh)
 
 
 def test_a_modality_that_was_not_pretrained_gets_a_tokenizer_of_its_own() -> None:
@@ -140,9 +180,11 @@ def test_another_build_is_refused(change: dict[str, Any], message: str) -> None:
 
 def test_a_fit_begins_there_and_refuses_sessions_that_were_pretrained_on(tmp_path: Path) -> None:
     weights, facts = pretrained()
-    save_pretrained(tmp_path / "base", Finished(Pretrained(dict(weights), dict(weights), [], 0, {}), facts, 0.0))
+    save_pretrained(
+        of_seed(tmp_path / "base", 0), Finished(Pretrained(dict(weights), dict(weights), [], 0, {}), facts, 0.0)
+    )
     options = TrainOptions(num_epochs=1, batch_size=16, learning_rate=1e-9, weight_decay=0.0, mixed_precision=False)
-    for windows, seen in ((LATE, False), (mice("late", "c", "b", "d"), True)):
+    for windows, seen in ((LATE, False), (mice("late", "c", "b", "d", subjects=("tom", "tom", "tom")), True)):
         windows.save(tmp_path / "w.h5")
         beginning = Beginning(tmp_path / "base", "probe", "mice/spikes")
         recipe = Recipe(tmp_path / "w.h5", "neurofmx", TINY, HeadConfig(), options, 0.5, beginning)
@@ -154,8 +196,6 @@ def test_a_fit_begins_there_and_refuses_sessions_that_were_pretrained_on(tmp_pat
             continue
         fit_on(windows, recipe, 0, 0, tmp_path / "home")
         made = decoder(windows)
-        from neurofmx.training.checkpoints.checkpoint import load_checkpoint
-
         made.load_state_dict(load_checkpoint(tmp_path / "home" / "last.safetensors")[0])
         name = "fusion.read.attention.query.weight"
         assert torch.equal(made.backbone.state_dict()[name], weights[f"model.{name}"])
@@ -164,7 +204,9 @@ def test_a_fit_begins_there_and_refuses_sessions_that_were_pretrained_on(tmp_pat
 
 def test_every_start_is_given_the_same_rows_and_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights, facts = pretrained()
-    save_pretrained(tmp_path / "base", Finished(Pretrained(dict(weights), dict(weights), [], 0, {}), facts, 0.0))
+    save_pretrained(
+        of_seed(tmp_path / "base", 7), Finished(Pretrained(dict(weights), dict(weights), [], 0, {}), facts, 0.0)
+    )
     LATE.save(tmp_path / "w.h5")
     given: list[tuple[Batches, TrainOptions, int]] = []
 
@@ -190,3 +232,22 @@ def read(batches: Batches, part: str) -> list[Tensor]:
     """Windows and answers in the order in which a training reads them."""
     each = batches.validation() if part == "validation" else batches.epoch(torch.Generator().manual_seed(3))
     return [tensor for sample, y in each for tensor in (sample.x, y)]
+
+
+def test_a_seed_begins_with_the_weights_of_its_own_pretraining(tmp_path: Path) -> None:
+    weights, facts = pretrained()
+    name, begun = "fusion.read.attention.query.weight", {}
+    LATE.save(tmp_path / "w.h5")
+    options = TrainOptions(num_epochs=1, batch_size=16, learning_rate=1e-9, weight_decay=0.0, mixed_precision=False)
+    recipe = Recipe(tmp_path / "w.h5", "neurofmx", TINY, HeadConfig(), options, 0.5, Beginning(tmp_path / "b", "probe"))
+    keys = []
+    for seed in (1, 2):
+        other = {key: value + seed if key == f"model.{name}" else value for key, value in weights.items()}
+        save_pretrained(of_seed(tmp_path / "b", seed), Finished(Pretrained(other, other, [], 0, {}), facts, 0.0))
+        keys.append(recipe.key())
+        fit_on(LATE, recipe, 0, seed, tmp_path / f"home{seed}")
+        begun[seed] = load_checkpoint(tmp_path / f"home{seed}" / "last.safetensors")[0][f"backbone.{name}"]
+    assert all(torch.equal(begun[seed], weights[f"model.{name}"] + seed) for seed in (1, 2))
+    assert keys[0] != keys[1]  # what is kept is found by the weights of all seeds
+    with pytest.raises(FileNotFoundError, match=r"no pretrained weights in .*seed3; .*the seed in evaluate.seeds"):
+        fit_on(LATE, recipe, 0, 3, tmp_path / "home3")

@@ -82,7 +82,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     tree["suites"]["small"]["common"] = {"train.num_epochs": 3}
     tree["suites"]["taught"] = {"datasets": {"toy_b": item}, "compare": [], "seeds": [1]}
     tree["suites"]["taught"]["common"] = {f"pretrain.datasets.toy_c.{key}": value for key, value in item.items()}
-    tree["suites"]["taught"]["common"]["pretrain.names"] = ["c"]
+    tree["suites"]["taught"]["common"]["pretrain.names.c.datasets"] = ["toy_c"]
     YAML().dump(tree, path)
     (checkout.root / "dvc.lock").unlink(missing_ok=True)
     (checkout.root / ".venv/bin").mkdir(parents=True)
@@ -159,7 +159,7 @@ def test_what_a_suite_is_pretrained_on_is_fetched_and_taken(toys: Checkout, serv
     assert asked(server) == ["/toy/a.bin", "/toy/b.bin", "/toy/c.bin"]
     (toys.root / ".downloads" / SUMS["c"]).unlink(missing_ok=True)
     server.answers.clear()
-    toys.set(pretrain={"names": ["c"], "datasets": {"toy_c": {"kind": "toy", "modality": "eeg"}}})
+    toys.set(pretrain={"names": {"c": {}}, "datasets": {"toy_c": {"kind": "toy", "modality": "eeg"}}})
     done = toys.run("python", "pipeline/pretrain_tokens.py", "toy_c", check=False, NEUROFMX_MIRROR=server.url)
     assert done.stderr == "ValueError: toy: no recording in .downloads/ready/toy_c; its options choose none\n"
     assert not server.answers

@@ -36,15 +36,25 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "linear": {"strengths": [10.0]},
     },
     "train": {"num_epochs": 1, "min_batches": 2, "max_batches": 2, "workers": 1},
-    "evaluate": {"draws": 100, "seeds": [1]},
-    "pretrain": {"names": ["base"], "datasets": {"before": SPIKES, "before_lfp": FIELD}, "num_epochs": 2, "steps": 2},
-    "transfer": {"datasets": ["simulated"], "shares": [20]},
+    "evaluate": {"draws": 100, "seeds": [1, 2]},
+    "pretrain": {
+        "names": {"base": {}, "whole": {"fold": None, "losses": {"temporal": 0.1}}},
+        "datasets": {"before": SPIKES, "before_lfp": FIELD},
+        "num_epochs": 2,
+        "steps": 2,
+    },
+    "transfer": {
+        "datasets": ["simulated"],
+        "starts": ["scratch", "probe_base", "finetune_base", "finetune_whole"],
+        "shares": [20],
+        "learning_rate": {"finetune": 0.0005},
+    },
     "multimodal": {"sets": {"both": ["simulated", "simulated_lfp"]}},
     "run": {"datasets": {"simulated": SPIKES, "simulated_lfp": FIELD}, "compare": []},
 }
 PREPARED = ("download", "preprocess", "tokenize")
 STAGES = ("pretrain_tokens", "pretrain", "transfer_linear", "transfer", "transfer_report", "multimodal")
-STARTS = ("scratch", "probe", "finetune")
+STARTS = SECTIONS["transfer"]["starts"]
 
 
 class Stage(NamedTuple):
@@ -124,32 +134,51 @@ def test_the_pretraining_read_the_training_rows_and_nothing_of_the_run(built: Pa
         for n in SECTIONS["pretrain"]["datasets"]
     )
     assert 0 < facts["rows"][0] <= most
+    whole = json.loads((built / "data/checkpoints/pretrained/whole/facts.json").read_text())
+    assert whole["rows"][0] > facts["rows"][0]  # what fold 0 tests is trained on as well
     with (built / "metrics/pretrain/base.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert set(rows[0]) == {"epoch", "train_loss", "validation_loss", "reconstruction", "forecast", "contrast"}
+    assert facts["options"]["losses"] == {"reconstruction": 1.0, "forecast": 0.5, "contrast": 0.1}
+    assert whole["options"]["losses"] == facts["options"]["losses"] | {"temporal": 0.1}
+
+
+def test_every_seed_has_a_pretraining_of_its_own_and_the_curve_is_their_mean(built: Path) -> None:
+    home, losses = built / "data/checkpoints/pretrained/base", []
+    seeds = [load_file(home / f"seed{seed}/weights.safetensors")["model.latents"] for seed in (1, 2)]
+    assert not bool((seeds[0] == seeds[1]).all())
+    for path in (home / "seed1/curve.csv", home / "seed2/curve.csv", built / "metrics/pretrain/base.csv"):
+        with path.open() as file:
+            losses.append([float(row["validation_loss"]) for row in csv.DictReader(file)])
+    assert losses[2] == pytest.approx([(a + b) / 2 for a, b in zip(*losses[:2], strict=True)], rel=1e-5)
 
 
 def test_every_start_and_what_it_is_held_against_learnt_from_as_many_windows(built: Path) -> None:
     points = json.loads((built / "metrics/transfer/simulated.json").read_text())["points"]
-    assert [point["start"] for point in points] == ["chance", "finetune", "linear", "probe", "scratch"]
+    assert [point["start"] for point in points] == sorted(["chance", "linear", *STARTS])
     assert len({point["windows"] for point in points}) == 1
     for point in points:
         assert ("minus_linear" in point) == (point["start"] in STARTS)
-        assert ("minus_scratch" in point) == (point["start"] in ("probe", "finetune"))
+        assert ("minus_scratch" in point) == (point["start"] in STARTS[1:])
+    others = {point["start"]: list(point["minus_other"]) for point in points if "minus_other" in point}
+    assert others == {"finetune_whole": ["finetune_base"]}
+    score = {point["start"]: point["score"] for point in points}
     for start in STARTS:
         report = json.loads((built / f"data/transfer/simulated/{start}-20/report.json").read_text())
-        assert (report["windows"], report["linear"]) == (
-            points[0]["windows"],
-            pytest.approx(points[2]["score"], abs=1e-6),
-        )
+        assert report["windows"] == points[0]["windows"]
+        assert report["linear"] == pytest.approx(score["linear"], abs=1e-6)
+        assert report["learning_rate"] == (0.0005 if start.startswith("finetune") else 0.003)
+        assert report["validation_loss"] > 0
 
 
 def test_a_probe_leaves_what_was_pretrained_and_finetuning_does_not(built: Path) -> None:
-    given = load_file(built / "data/checkpoints/pretrained/base/weights.safetensors")
-    shared = [name for name in given if name.startswith(("model.fusion.", "model.dynamics.")) and given[name].ndim > 1]
-    for start, kept in (("probe", True), ("finetune", False), ("scratch", False)):
-        made = load_file(built / f"data/transfer/simulated/{start}-20/best_fold0_seed1.safetensors")
+    for seed, (start, kept) in product((1, 2), zip(STARTS, (False, True, False, False), strict=True)):
+        given = load_file(built / f"data/checkpoints/pretrained/base/seed{seed}/weights.safetensors")
+        shared = [
+            name for name in given if name.startswith(("model.fusion.", "model.dynamics.")) and given[name].ndim > 1
+        ]
+        made = load_file(built / f"data/transfer/simulated/{start}-20/best_fold0_seed{seed}.safetensors")
         same = [bool((made["backbone." + name.removeprefix("model.")] == given[name]).all()) for name in shared]
         assert all(same) if kept else not any(same)
 
@@ -169,8 +198,8 @@ def test_networks_and_linear_models_are_asked_with_the_same_modalities_missing(b
 
 
 def test_a_session_that_was_pretrained_on_is_refused_from_scratch_as_well(built: Path) -> None:
-    pretrain = {"names": ["leak"], "datasets": {"simulated": SPIKES}, "num_epochs": 1, "steps": 1}
-    write_params(built, pretrain=pretrain)
+    pretrain = {"names": {"leak": {}}, "datasets": {"simulated": SPIKES}, "num_epochs": 1, "steps": 1}
+    write_params(built, pretrain=pretrain, transfer={"starts": ["scratch"]})
     run_stage("pipeline/pretrain_tokens.py", "simulated")
     run_stage("pipeline/pretrain.py", "leak")
     try:
@@ -183,12 +212,23 @@ def test_a_session_that_was_pretrained_on_is_refused_from_scratch_as_well(built:
     assert (built / "data/transfer/simulated/scratch-20/report.json").is_file()  # a refusal loses nothing
 
 
+def test_pretrainings_with_other_time_steps_cannot_be_compared(built: Path) -> None:
+    other = SECTIONS["pretrain"] | {"names": {"base": {}, "short": {"datasets": ["before"]}}, "num_epochs": 1}
+    write_params(built, pretrain=other, transfer={"starts": ["scratch"]})
+    run_stage("pipeline/pretrain.py", "short")
+    try:
+        with pytest.raises(SystemExit, match=r"time steps of different lengths .*'base': 0.25, 'short': 0.5.*step_s"):
+            run_stage("pipeline/transfer.py", "simulated", "scratch", "20")
+    finally:
+        write_params(built)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         (("simulate", "probe", "20"), r"transfer\.datasets: no simulate; there are simulated"),
-        (("simulated", "frozen", "20"), r"transfer\.starts: no frozen; there are linear, scratch, probe, finetune"),
-        (("simulated", "probe", "2o"), r"transfer\.shares: no 2o; there are 20"),
+        (("simulated", "frozen", "20"), r"transfer\.starts: no frozen; there are linear, scratch, probe_base, "),
+        (("simulated", "probe_base", "2o"), r"transfer\.shares: no 2o; there are 20"),
     ],
 )
 def test_what_params_do_not_name_is_refused(built: Path, given: tuple[str, ...], message: str) -> None:

@@ -8,16 +8,17 @@ from neurofmx.models.foundation.decoder import NeuroFMxDecoder
 from neurofmx.models.foundation.start import Taken, begin
 from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.training.jobs import Beginning
-from neurofmx.training.pretrained import load_pretrained
+from neurofmx.training.pretrained import load_pretrained, of_seed
 
 
-def put_in(decoder: Decoder, beginning: Beginning, windows: Windows) -> Taken:
+def put_in(decoder: Decoder, beginning: Beginning, windows: Windows, *, seed: int) -> Taken:
     """Put pretrained weights in, unless they have seen a session of the windows.
 
     Args:
         decoder: Freshly built for the windows; changed in place.
         beginning: Which weights, and what of the decoder is trained.
         windows: What it will be trained and scored on.
+        seed: With which it was pretrained, and will be trained.
 
     Returns:
         What was taken over.
@@ -29,7 +30,7 @@ def put_in(decoder: Decoder, beginning: Beginning, windows: Windows) -> Taken:
     """
     if not isinstance(decoder, NeuroFMxDecoder):
         raise ValueError("pretrained weights are those of neurofmx; another family begins from scratch")
-    weights, facts = load_pretrained(beginning.folder)
+    weights, facts = load_pretrained(of_seed(beginning.folder, seed))
     check_unseen(facts["seen"], windows)
     what = {"modality": windows.modality, "channels": windows.channels, "stream": beginning.stream}
     return begin(decoder, weights, facts, mode=beginning.mode, **what)

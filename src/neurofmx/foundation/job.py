@@ -18,6 +18,7 @@ from neurofmx.foundation.feed import Feed
 from neurofmx.foundation.held_out import sessions_of
 from neurofmx.foundation.options import PretrainOptions
 from neurofmx.foundation.pretrainer import Point, Pretrained, Pretrainer, loss_names
+from neurofmx.foundation.untested import without_test
 from neurofmx.models.foundation.assembled import Assembled, assemble
 from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.tokenizers.cutting.windows import load_windows
@@ -36,16 +37,18 @@ class PretrainRecipe(NamedTuple):
         windows: Token file of each stream, named `kind/modality`.
         config: Sizes of the model.
         options: How to train.
+        seed: Of weights, order, masks and dropout.
     """
 
     windows: Mapping[str, Path]
     config: NeurofmxConfig
     options: PretrainOptions
+    seed: int
 
     def key(self) -> str:
         """Hash over windows, settings and code."""
         settings = [list(self.windows), self.config.model_dump(), self.options.model_dump(exclude={"device"})]
-        return key_of(self.windows.values(), settings)
+        return key_of(self.windows.values(), [*settings, self.seed])
 
 
 class Finished(NamedTuple):
@@ -75,17 +78,14 @@ def pretrain(recipe: PretrainRecipe, *, keep: Path, label: str) -> Iterator[Fini
     folder = keep / recipe.key()
     with locked(folder):
         _fix_the_bits(recipe.options.threads)
-        sets = together(
-            {name: load_windows(path) for name, path in recipe.windows.items()}, tolerance=recipe.options.tolerance
-        )
-        _check_fold(sets, recipe.options.fold)
-        torch.manual_seed(recipe.options.seed)
+        sets, fold = _sets(recipe), recipe.options.fold or 0
+        torch.manual_seed(recipe.seed)
         network, known = assemble(recipe.config, sets)
         device = _device(recipe.options.device)
         feed = Feed(
             sets,
             known,
-            fold=recipe.options.fold,
+            fold=fold,
             balance=recipe.options.balance,
             batch_size=recipe.options.batch_size,
             steps=recipe.options.steps,
@@ -93,7 +93,12 @@ def pretrain(recipe: PretrainRecipe, *, keep: Path, label: str) -> Iterator[Fini
         )
         with tqdm(total=recipe.options.num_epochs, desc=label, unit="epoch", dynamic_ncols=True) as bar:
             trainer = Pretrainer(
-                network.to(device), feed, recipe.options, folder=folder, on_epoch=lambda done: _move(bar, done.epoch)
+                network.to(device),
+                feed,
+                recipe.options,
+                seed=recipe.seed,
+                folder=folder,
+                on_epoch=lambda done: _move(bar, done.epoch),
             )
             pretrained = trainer.fit()
         yield Finished(pretrained, _facts(recipe, network, sets, feed), trainer.progress.seconds)
@@ -126,7 +131,7 @@ def write_curve(path: Path, curve: Sequence[Point]) -> None:
 def _facts(recipe: PretrainRecipe, network: Assembled, sets: Sequence[Joined], feed: Feed) -> dict[str, Any]:
     """What must be known to use the weights, and whom they have seen."""
     streams = {name: windows for each in sets for name, windows in each.streams.items()}
-    fold = recipe.options.fold
+    fold = recipe.options.fold or 0
     seen = [session for windows in streams.values() for session in sessions_of(windows, fold=fold)]
     return {
         "config": recipe.config.model_dump(),
@@ -140,16 +145,23 @@ def _facts(recipe: PretrainRecipe, network: Assembled, sets: Sequence[Joined], f
         "species": [each.species for each in sets],
         "seen": [session._asdict() | {"files": list(session.files)} for session in seen],
         "options": recipe.options.model_dump(),
+        "seed": recipe.seed,
     }
 
 
-def _check_fold(sets: Sequence[Joined], fold: int) -> None:
+def _sets(recipe: PretrainRecipe) -> list[Joined]:
+    """The rows to pretrain on, joined, with the fold that the options name; of no fold, fold 0 is all there is."""
+    streams, fold = {name: load_windows(path) for name, path in recipe.windows.items()}, recipe.options.fold
+    sets = together(streams, tolerance=recipe.options.tolerance)
+    if fold is None:
+        return [without_test(each) for each in sets]
     for each in sets:
         if fold >= each.folds:
             raise ValueError(
                 f"pretrain.fold={fold}: {', '.join(each.streams)} has the folds 0 to {each.folds - 1}; choose a fold "
-                "that all datasets have"
+                "that all datasets have, or null"
             )
+    return sets
 
 
 def _fix_the_bits(threads: int) -> None:

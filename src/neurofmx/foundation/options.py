@@ -44,8 +44,11 @@ class PretrainOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    fold: int = Field(
-        default=0, ge=0, description="Fold of each dataset whose training and validation windows are read."
+    fold: int | None = Field(
+        default=0,
+        ge=0,
+        description="Fold of each dataset whose training and validation windows are read; null reads those that fold 0 "
+        "tests as well, for a model that is scored on other sessions.",
     )
     tolerance: float = Field(
         default=0.06, ge=0, description="Greatest distance of two modalities' anchors that are one moment, s."
@@ -84,7 +87,6 @@ class PretrainOptions(BaseModel):
     gradient_clip: float | None = Field(
         default=1.0, gt=0, description="Longest gradient, Euclidean norm over all weights; null for any length."
     )
-    seed: int = Field(default=42, ge=0, description="Seed of weights, order, masks and dropout.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where to train; auto prefers CUDA.")
     threads: int = Field(default=1, ge=1, description="CPU threads; part of what fixes the bits.")
 

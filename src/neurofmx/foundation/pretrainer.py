@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -49,6 +50,17 @@ def loss_names(curve: Sequence[Point]) -> list[str]:
     return [name for name in LOSSES if name in held]
 
 
+def mean_curve(curves: Sequence[Sequence[Point]]) -> list[Point]:
+    """Mean curve of pretrainings that differ in their seed alone; each loss over those that asked it in the epoch."""
+    means = []
+    for points in zip(*curves, strict=True):
+        asked = {name: [p.losses[name] for p in points if name in p.losses] for name in loss_names(points)}
+        train, validation = ([getattr(p, part) for p in points] for part in ("train_loss", "validation_loss"))
+        losses = {name: fmean(values) for name, values in asked.items()}
+        means.append(Point(points[0].step, fmean(train), fmean(validation), losses))
+    return means
+
+
 @dataclass
 class PretrainProgress:
     """Where a pretraining stands after an epoch."""
@@ -79,6 +91,7 @@ class Pretrainer:
         network: Model and heads, freshly initialised, on the feed's device; trained in place.
         feed: Training and validation rows.
         options: How to train.
+        seed: Of order, masks and dropout.
         folder: Where the state to resume from is kept while it runs.
         on_epoch: Called after every epoch, e.g. to move a progress bar.
 
@@ -92,6 +105,7 @@ class Pretrainer:
         feed: Feed,
         options: PretrainOptions,
         *,
+        seed: int,
         folder: Path,
         on_epoch: Callable[[PretrainProgress], None] = lambda progress: None,
     ) -> None:
@@ -100,7 +114,8 @@ class Pretrainer:
                 "models.neurofmx.causal=False: such a model has seen what pretrain.losses.forecast asks for; set that "
                 "weight to 0, or causal to true"
             )
-        self.network, self.feed, self.options, self.folder, self.on_epoch = network, feed, options, folder, on_epoch
+        self.network, self.feed, self.options, self.seed = network, feed, options, seed
+        self.folder, self.on_epoch = folder, on_epoch
         how = {"weights": options.losses} if options.weighting == "fixed" else {}
         self.manager = MultiTaskLossManager(list(options.losses), weighting=options.weighting, **how)
         self.manager.to(next(network.parameters()).device)
@@ -208,7 +223,7 @@ class Pretrainer:
         of which a loss asks nothing do not count in its mean.
         """
         self.network.eval()
-        generator = torch.Generator().manual_seed(self.options.seed)
+        generator = torch.Generator().manual_seed(self.seed)
         sums, rows = dict[tuple[int, str], float](), dict[tuple[int, str], int]()
         for number, batch, anchor in self.feed.validation():
             for name, each in self._losses(batch, anchor, generator, validating=True).items():
@@ -236,7 +251,7 @@ class Pretrainer:
 
     def _seeded(self, epoch: int) -> torch.Generator:
         """Randomness of one epoch alone."""
-        seed = self.options.seed * 100_003 + epoch
+        seed = self.seed * 100_003 + epoch
         torch.manual_seed(seed)
         return torch.Generator().manual_seed(seed)
 

@@ -106,6 +106,7 @@ class NeuroFMx(nn.Module):
                 "step_s=None: say how long a time step is in seconds, here or in the config; as a token is"
             )
         self.config, self.step_s, sizes = config, step_s, config.sizes
+        self._recompute = sizes.recompute
         dim = sizes.hidden_dim
         how: dict[str, Any] = {
             "heads": sizes.num_attention_heads,
@@ -215,14 +216,14 @@ class NeuroFMx(nn.Module):
                 near = mask.any(1).any(0).nonzero()[:, 0]
                 mask, values = mask[..., near], values[:, near]
             latents = self.latents + self.time(time)[:, :, None]
-            parts.append(called(self.fusion.steps, latents, values, mask[:, :, None], recompute=self.config.recompute))
+            parts.append(called(self.fusion.steps, latents, values, mask[:, :, None], recompute=self._recompute))
         return torch.cat(parts, 1) if parts else tokens.values.new_zeros(len(step), 0, *self.latents.shape)
 
     def _population(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """States (B, K, D), and the latents (B, K, L, D) after they have looked at each other."""
         steps, states, members = latents.shape[1], [], []
         for some in latents.split(STEPS_AT_ONCE, 1) if steps else ():
-            summary, found = called(self.population, some.flatten(0, 1), recompute=self.config.recompute)
+            summary, found = called(self.population, some.flatten(0, 1), recompute=self._recompute)
             states.append(summary.unflatten(0, some.shape[:2]))
             members.append(found.unflatten(0, some.shape[:2]))
         return (torch.cat(states, 1), torch.cat(members, 1)) if steps else (latents[:, :, 0], latents)

@@ -43,7 +43,7 @@ def with_share(windows: Windows, share: float, *, seed: int = 0) -> Windows:
                 label = windows.y[members] if windows.task.kind == "classification" else np.zeros(len(members))
                 row[members[~_drawn(windows.block[members], label, share, rng)]] = GAP
     fewer = replace(windows, split=split)
-    return fewer if windows.tokens else _scaled_anew(fewer)
+    return fewer if windows.tokens else scaled_anew(fewer)
 
 
 def learnt_from(windows: Windows) -> float:
@@ -64,8 +64,8 @@ def _drawn(block: np.ndarray, label: np.ndarray, share: float, rng: np.random.Ge
     return np.isin(block, order[: max(len(first), int(np.ceil(share * len(order) - 1e-9)))])
 
 
-def _scaled_anew(windows: Windows) -> Windows:
-    """Mean and deviation of the training windows that are left; a channel that is constant in them keeps its unit."""
+def scaled_anew(windows: Windows) -> Windows:
+    """The same windows with mean and deviation of their training windows; a channel constant in them keeps its unit."""
     moments = learn_scaling(
         windows.x,
         windows.split,

@@ -37,7 +37,7 @@ class Beginning(NamedTuple):
     """Pretrained weights to begin with.
 
     Args:
-        folder: Of a pretraining, see `foundation/job.py`.
+        folder: Of a pretraining, see `pretrained.py`: a training begins with the weights of its own seed.
         mode: Whether head and new embeddings alone are trained, or all.
         stream: Pretrained stream to go on with where it fits, such as `steinmetz2019/spikes`.
     """
@@ -75,10 +75,10 @@ class Recipe:
         settings = [self.family, self.config.model_dump(), self.head.model_dump(), options]
         if self.beginning is None:
             return key_of([self.windows], [*settings, self.share])
-        from neurofmx.training.pretrained import WEIGHTS
+        from neurofmx.training.pretrained import all_weights
 
         how = [self.share, self.beginning.mode, self.beginning.stream]
-        return key_of([self.windows, self.beginning.folder / WEIGHTS], [*settings, how])
+        return key_of([self.windows, *all_weights(self.beginning.folder)], [*settings, how])
 
 
 class Trained(NamedTuple):

@@ -59,7 +59,7 @@ def fit_on(
     decoder = build_decoder(recipe.family, recipe.config, recipe.head, windows, fold=fold)
     if recipe.beginning is not None:
         module, name = BEGIN.split(":")
-        getattr(import_module(module), name)(decoder, recipe.beginning, windows)
+        getattr(import_module(module), name)(decoder, recipe.beginning, windows, seed=seed)
     cuda = recipe.options.device != "cpu" and torch.cuda.is_available()
     batches = Batches(
         windows,

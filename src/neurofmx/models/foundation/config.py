@@ -10,7 +10,7 @@ from neurofmx.models.configs import require_divides
 
 
 class Sizes(NamedTuple):
-    """What fixes the number of parameters of NeuroFMx, beside what a dataset brings."""
+    """What fixes the number of parameters of NeuroFMx, beside what a dataset brings, and what it is trained with."""
 
     hidden_dim: int
     num_layers: int
@@ -19,6 +19,7 @@ class Sizes(NamedTuple):
     population_layers: int
     num_attention_heads: int
     feedforward: int
+    recompute: bool = False
 
 
 NEUROFMX_SIZES: dict[str, Sizes] = {
@@ -26,7 +27,17 @@ NEUROFMX_SIZES: dict[str, Sizes] = {
     # four Mamba blocks of width 256 have under 2 M parameters: what is left of 20 M stands in attention over latents
     "small": Sizes(256, 4, latents=16, latent_layers=6, population_layers=6, num_attention_heads=8, feedforward=8),
     "medium": Sizes(512, 8, latents=24, latent_layers=4, population_layers=5, num_attention_heads=8, feedforward=4),
-    "large": Sizes(768, 16, latents=32, latent_layers=4, population_layers=6, num_attention_heads=12, feedforward=4),
+    # what one of 150 M keeps for its backward pass is what fills a device
+    "large": Sizes(
+        768,
+        16,
+        latents=32,
+        latent_layers=4,
+        population_layers=6,
+        num_attention_heads=12,
+        feedforward=4,
+        recompute=True,
+    ),
 }
 
 
@@ -84,8 +95,10 @@ class NeurofmxConfig(BaseModel):
     expand: int = Field(default=2, ge=1, description="Inner channels of a Mamba block per hidden channel.")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="Share of each block's output dropped in training.")
     attention_dropout: float = Field(default=0.0, ge=0, lt=1, description="Share of attention dropped in training.")
-    recompute: bool = Field(
-        default=False, description="Activations are made anew in the backward pass: slower, with less memory."
+    recompute: bool | None = Field(
+        default=None,
+        description="Activations are made anew in the backward pass: slower, with less memory; null for that "
+        "of `size`, true for large.",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="Of the products of a pass, also in training; bfloat16 is for GPUs."

@@ -45,11 +45,17 @@ class NeuroFMxDecoder(Decoder):
         backbone: The model, which knows the stream.
         head: States and their mask to outputs.
         stream: Name of the stream.
+        subject: Whose each recording is (recordings,), an index into the backbone's subjects; None for nobody's.
     """
 
-    def __init__(self, backbone: NeuroFMx, head: Head | TokenHead, *, stream: str) -> None:
+    subject: Tensor | None
+
+    def __init__(
+        self, backbone: NeuroFMx, head: Head | TokenHead, *, stream: str, subject: Tensor | None = None
+    ) -> None:
         nn.Module.__init__(self)  # a decoder's tokenizer stands inside the backbone here
         self.backbone, self.head, self.stream = backbone, head, stream
+        self.register_buffer("subject", subject, persistent=False)  # a fact of the windows, as the sessions' order is
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -59,7 +65,7 @@ class NeuroFMxDecoder(Decoder):
     def forward(self, sample: Sample, state: Carried | None = None) -> tuple[Tensor, Carried]:
         """Outputs and the state to carry on from, as of `Decoder.forward`."""
         read = sample if state is None else _behind(sample, state)
-        batch, earlier = MultiSample.single(self.stream, read, session=self._session(sample)), 0
+        batch, earlier = MultiSample.single(self.stream, read, **self._whose(read)), 0
         if state is not None:
             earlier = state.before.shape[1]
             start = state.backbone.time(self.backbone.step_s)
@@ -71,9 +77,14 @@ class NeuroFMxDecoder(Decoder):
         before = read.x[:, -self.backbone.streams[self.stream].samples :]
         return answers, Carried(carried, before, read.start + read.x.shape[1])
 
-    def _session(self, sample: Sample) -> Tensor | None:
-        """Which session each window is of, where sessions have embeddings."""
-        return sample.recording if len(self.backbone.sessions) else None
+    def _whose(self, sample: Sample) -> dict[str, Tensor | None]:
+        """Session and subject of each window, where they have embeddings; a window of no recording is of the first."""
+        recording, whose = sample.recording, dict[str, Tensor | None]()
+        if len(self.backbone.sessions):
+            whose["session"] = recording
+        if self.subject is not None and recording is not None and len(self.backbone.subjects):
+            whose["subject"] = self.subject[recording]
+        return whose
 
 
 def _behind(sample: Sample, state: Carried) -> Sample:
@@ -87,7 +98,8 @@ def _behind(sample: Sample, state: Carried) -> Sample:
 def build_neurofmx(config: NeurofmxConfig, head: HeadConfig, windows: Windows, *, fold: int) -> NeuroFMxDecoder:
     """A freshly initialised decoder for one fold of a dataset; arguments as of `decoding.build.build_decoder`.
 
-    Sessions get embeddings where each has channels of its own: every fold then trains on all of them.
+    Sessions and their subjects get embeddings where each session has channels of its own: every fold then trains on all
+    of them. Subjects are named as in the windows' origins.
     """
     dim, layout = config.sizes.hidden_dim, Layout.of(windows)
     reader = windows.tokenizer or default_tokenizer(windows.modality, windows.montage)
@@ -98,7 +110,16 @@ def build_neurofmx(config: NeurofmxConfig, head: HeadConfig, windows: Windows, *
     model.streams.add(name, tokenizer, layout, modality=windows.modality)
     for recording in range(layout.recordings if layout.varied else 0):
         model.add_session(f"{windows.dataset}/{recording}")
-    return NeuroFMxDecoder(model, build_head(dim, head, windows, tokenizer, fold=fold), stream=name)
+    subject = _subjects(model, windows) if layout.varied and windows.origins else None
+    answer = build_head(dim, head, windows, tokenizer, fold=fold)
+    return NeuroFMxDecoder(model, answer, stream=name, subject=subject)
+
+
+def _subjects(model: NeuroFMx, windows: Windows) -> Tensor:
+    """Embeddings for all subjects; returns the index of each recording's (recordings,)."""
+    for name in dict.fromkeys(origin.subject for origin in windows.origins):
+        model.add_subject(name)
+    return torch.tensor([model.subjects.rows(origin.subject)[0] for origin in windows.origins])
 
 
 def _step(stream: Stream) -> float:

@@ -28,7 +28,7 @@ class Dynamics(nn.Module):
 
     def __init__(self, config: NeurofmxConfig) -> None:
         super().__init__()
-        sizes, self.recompute = config.sizes, config.recompute
+        sizes, self.recompute = config.sizes, config.sizes.recompute
         self.blocks = nn.ModuleList(
             MambaBlock(
                 sizes.hidden_dim,

@@ -1,8 +1,8 @@
 """Begin with pretrained weights on a dataset of new sessions: what is shared is taken over, the rest drawn anew.
 
     taken over    fusion, latents, Mamba blocks, population, embeddings of times and modalities, and of the tokenizer
-                  what does not belong to single channels
-    drawn anew    embeddings of the new sessions and their channels (spread as the pretrained ones), head; the whole
+                  what does not belong to single channels; the embedding of a subject that was pretrained on
+    drawn anew    embeddings of the new sessions, subjects and channels (spread as the pretrained ones), head; the whole
                   tokenizer where no pretrained stream of the modality has one of its shape, or where it reads its
                   channels by their column and they are units, or have other names than those
 
@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from neurofmx.models.foundation.assembled import session_name
 from neurofmx.models.foundation.decoder import NeuroFMxDecoder
 from neurofmx.models.foundation.registry import EmbeddingRegistry
 from neurofmx.tokenizers.channel_mixing import ChannelMixing
@@ -35,11 +36,13 @@ class Taken(NamedTuple):
         stream: The pretrained stream whose tokenizer it goes on with; empty where none has the shape.
         weights: Numbers that were taken over.
         trained: Numbers that will be trained.
+        subjects: Those of the decoder's subjects that were pretrained on, whose embeddings were taken over.
     """
 
     stream: str
     weights: int
     trained: int
+    subjects: tuple[str, ...] = ()
 
 
 def begin(
@@ -61,7 +64,8 @@ def begin(
         mode: `probe` trains head and new embeddings alone, `finetune` everything.
         modality: What was recorded in the dataset.
         channels: Names of the columns of its windows.
-        stream: Pretrained stream to prefer, such as `steinmetz2019/spikes`; else the first of the modality.
+        stream: Pretrained stream to prefer, such as `steinmetz2019/spikes`; else the first of the modality. Subjects
+            are known by its kind and their name.
 
     Returns:
         What was taken over.
@@ -83,15 +87,17 @@ def begin(
     backbone.load_state_dict(loaded, strict=False)
     _take_modality(backbone.streams.modalities, given, facts, modality)
     _spread_as(backbone.sessions, given.get("sessions.vectors"))
+    subjects = _take_subjects(backbone.subjects, given, stream)
     if source:
         for name in new:
             _draw(backbone.get_parameter(name), given[theirs + name.removeprefix(mine)])
     if mode == "probe":
         fresh = {n for n, _ in backbone.named_parameters() if n.startswith(mine)} if not source else new
+        anew = ("sessions.",) if len(subjects) == len(backbone.subjects.names) else ("sessions.", "subjects.")
         for name, parameter in backbone.named_parameters():
-            parameter.requires_grad_(name in fresh or name.startswith("sessions."))
+            parameter.requires_grad_(name in fresh or name.startswith(anew))
     trained = sum(p.numel() for p in decoder.parameters() if p.requires_grad)
-    return Taken(source, sum(value.numel() for value in loaded.values()), trained)
+    return Taken(source, sum(value.numel() for value in loaded.values()), trained, subjects)
 
 
 def _check_alike(decoder: NeuroFMxDecoder, facts: Mapping[str, Any]) -> None:
@@ -155,15 +161,34 @@ def _take_modality(
     registry: EmbeddingRegistry, given: Mapping[str, Tensor], facts: Mapping[str, Any], modality: str
 ) -> None:
     """The embedding of the modality, where it was pretrained."""
-    known = EmbeddingRegistry(registry.vectors.shape[1])
-    known.load_state_dict({name: given[f"streams.modalities.{name}"] for name in ("vectors", "_extra_state")})
+    known = _registry(given, "streams.modalities")
     if modality in known:
         registry.vectors[registry.rows(modality)[0]] = known.vectors[known.rows(modality)[0]]
 
 
 @torch.no_grad()
+def _take_subjects(registry: EmbeddingRegistry, given: Mapping[str, Tensor], stream: str) -> tuple[str, ...]:
+    """The embeddings of subjects that were pretrained on; new ones begin around those. Returns the known names."""
+    _spread_as(registry, given.get("subjects.vectors"))
+    if not len(registry) or "subjects.vectors" not in given:
+        return ()
+    known = _registry(given, "subjects")
+    named = {name: session_name(stream, name) for name in registry.names if session_name(stream, name) in known}
+    for name, theirs in named.items():
+        registry.vectors[registry.rows(name)[0]] = known.vectors[known.rows(theirs)[0]]
+    return tuple(named)
+
+
+def _registry(given: Mapping[str, Tensor], name: str) -> EmbeddingRegistry:
+    """The pretrained embeddings of a name."""
+    known = EmbeddingRegistry(given[f"{name}.vectors"].shape[1])
+    known.load_state_dict({part: given[f"{name}.{part}"] for part in ("vectors", "_extra_state")})
+    return known
+
+
+@torch.no_grad()
 def _spread_as(registry: EmbeddingRegistry, vectors: Tensor | None) -> None:
-    """New sessions begin around the pretrained ones."""
+    """New sessions or subjects begin around the pretrained ones."""
     if vectors is not None and len(registry) and len(vectors):
         _draw(registry.vectors, vectors)
 
