@@ -14,7 +14,8 @@ import numpy as np
 from neurofmx.benchmark.asked.co_smoothing import positive
 from neurofmx.benchmark.drawn import Draws
 from neurofmx.benchmark.metrics.bits_per_spike import LEAST_RATE
-from neurofmx.known_truth import bayes, bounds, linear
+from neurofmx.known_truth import bounds, linear
+from neurofmx.known_truth.bayes.decode import decode
 from neurofmx.known_truth.lines import bits_line, r2_line
 from neurofmx.known_truth.material import TIME, Part, by_session
 from neurofmx.known_truth.network import Asked
@@ -213,7 +214,7 @@ class Inquiry:
         def decoded(truth: Truth, rows: np.ndarray) -> Mapping[str, np.ndarray]:
             mine = {stream: values[rows] for stream, values in bins.items()}
             how = {"read": read, "particles": particles, "seed": seed}
-            return {"heading": bayes.decode(truth, mine, self.tested.first[rows], **how)}
+            return {"heading": decode(truth, mine, self.tested.first[rows], **how)}
 
         return by_session(self.material, self.tested, decoded)["heading"]
 

@@ -80,6 +80,10 @@ class Truth:
         """Number of the trial that samples lie in."""
         return np.asarray(sample) // round(TRIAL * RATE)
 
+    def begins(self, sample: np.ndarray) -> np.ndarray:
+        """Whether a trial begins with samples."""
+        return self.trial(sample) != self.trial(sample - 1)
+
 
 class Session(NamedTuple):
     """One session.
