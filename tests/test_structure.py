@@ -32,6 +32,7 @@ LAYERS = (
     {"evaluation"},
     {"benchmark"},
     {"study"},
+    {"known_truth"},
     {"plan", "prepared", "sections"},
     {"plan_foundation"},
     {"variants"},
@@ -176,6 +177,7 @@ def points(stage: str, kind: str, modality: str, model: str) -> set[str]:
         "pretrain": network,
         "transfer": network | {"models.neurofmx"},
         "multimodal": network,
+        "known_truth": network,
         "transfer_linear": {"models.fitted.linear"},
     }
     return reached.get(stage, set())

@@ -19,7 +19,7 @@ from neurofmx.foundation.starts import starts_with
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
 from neurofmx.plan import FROZEN, Benchmark, Block, Download, Evaluate, Item, Run, Simulate, Suite
-from neurofmx.plan_foundation import Multimodal, Pretrain, Transfer
+from neurofmx.plan_foundation import KnownTruth, Multimodal, Pretrain, Transfer
 from neurofmx.prepared import Prepared, check_prepared
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.sections import ParamsError, build, mapping, problems_of, say
@@ -58,6 +58,7 @@ class Params(BaseModel):
     pretrain: Pretrain = Pretrain()
     transfer: Transfer = Transfer()
     multimodal: Multimodal = Multimodal()
+    known_truth: KnownTruth = KnownTruth()
     suites: dict[str, Suite] = Field(default={}, description="Named runs over many datasets.")
     run: Run
 
@@ -128,8 +129,11 @@ class Params(BaseModel):
                 f"transfer.datasets={list(self.transfer.datasets)}: needs a pretraining; name it in "
                 "pretrain.names and its datasets in pretrain.datasets"
             )
-        if (self.transfer.datasets or self.multimodal.sets or self.pretrain.names) and "neurofmx" not in self.models:
-            raise ValueError("models.neurofmx: pretrain, transfer and multimodal read its settings; add the section")
+        asked = self.transfer.datasets or self.multimodal.sets or self.pretrain.names or self.known_truth.names
+        if asked and "neurofmx" not in self.models:
+            raise ValueError(
+                "models.neurofmx: pretrain, transfer, multimodal and known_truth read its settings; add the section"
+            )
         return self
 
     def pretraining(self, name: str) -> Prepared:

@@ -1,4 +1,4 @@
-"""What params.yaml says of the multimodal model: pretraining, transfer to new sessions, several modalities together."""
+"""What params.yaml says of the multimodal model: pretraining, transfer, several modalities together, known truth."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, PositiveFloat, field_validator, model_val
 
 from neurofmx.foundation.options import PretrainOptions
 from neurofmx.foundation.starts import SCRATCH, Mode
+from neurofmx.known_truth.options import KnownTruthOptions
 from neurofmx.plan import FROZEN, Item
 from neurofmx.sections import build
 from neurofmx.tables import pick
@@ -133,4 +134,14 @@ class Multimodal(BaseModel):
     )
     drop_modalities: float = Field(
         default=0.2, ge=0, lt=1, description="Probability in training that a row loses a modality, never all of them."
+    )
+
+
+class KnownTruth(KnownTruthOptions):
+    """Simulated sessions whose truth is known, and the model pretrained on them."""
+
+    names: tuple[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], ...] = Field(
+        default=(),
+        max_length=1,
+        description="What the comparison is called: metrics/known_truth/<name>.json, .md and .png; [] for none.",
     )

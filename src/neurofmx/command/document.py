@@ -14,7 +14,7 @@ from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
 from neurofmx.params import STUDIED
 from neurofmx.plan import Benchmark, Download, Evaluate, Run, Simulate, Suite
-from neurofmx.plan_foundation import Multimodal, Pretrain, Transfer
+from neurofmx.plan_foundation import KnownTruth, Multimodal, Pretrain, Transfer
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.tokenizers.cutting.cut import CutOptions
 from neurofmx.tokenizers.table import TOKENIZERS
@@ -91,6 +91,8 @@ def _sections() -> Iterator[str]:
     yield from _table(of_section("benchmark", Benchmark, ""))
     yield "\n## Pretraining, transfer and several modalities\n"
     yield from _all((("pretrain", Pretrain), ("transfer", Transfer), ("multimodal", Multimodal)))
+    yield "\n## Known truth\n"
+    yield from _all([("known_truth", KnownTruth)])
     yield "\n## Runs\n"
     yield from _all((("download", Download), ("simulate", Simulate), ("run", Run), ("suites.<suite>", Suite)))
 

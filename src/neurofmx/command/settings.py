@@ -21,7 +21,7 @@ from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
 from neurofmx.params import STUDIED
 from neurofmx.plan import Benchmark, Block, Download, Evaluate, Run, Simulate
-from neurofmx.plan_foundation import Multimodal, Pretrain, Transfer
+from neurofmx.plan_foundation import KnownTruth, Multimodal, Pretrain, Transfer
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.tokenizers.cutting.cut import CutOptions
 from neurofmx.tokenizers.table import TOKENIZERS, default_tokenizer
@@ -99,6 +99,7 @@ def sections(tree: Mapping[str, Any]) -> Iterator[Section]:
     yield "pretrain", Pretrain, "pretrain"
     yield "transfer", Transfer, "transfer"
     yield "multimodal", Multimodal, "multimodal"
+    yield "known_truth", KnownTruth, "known_truth"
     yield "run", Run, "run"
     for name in tree.get("models") or {}:
         if name in MODELS:

@@ -18,8 +18,12 @@ TRIAL = 4.0  # s, between two possible changes of the direction of rotation
 TURNS = ("clockwise", "counterclockwise")
 # x(t) = COUPLING x(t - 1) + noise: latent 0 drives latent 1, and nothing drives latents 0 and 2
 COUPLING = np.array([[0.95, 0.0, 0.0], [0.25, 0.85, 0.0], [0.0, 0.0, 0.95]])
+TURN = 1.5  # rad/s, mean speed of the heading
+WANDER = 0.99  # of the speed about that mean, whose deviation is 1 rad/s: what a sample leaves of it
+DRIVE = 0.3  # standard deviation of what moves each latent from one sample to the next
+LOUDNESS = 0.2  # of `emg`: by how much its logarithm rises with latent 0
 CALCIUM_DECAY = 0.7  # s, of a slow indicator of the GCaMP family
-_WIDTHS = {"lfp": 8, "eeg": 16, "emg": 4}
+WIDTHS = {"lfp": 8, "eeg": 16, "emg": 4}
 
 
 @final
@@ -96,7 +100,7 @@ class Simulated(Generated):
             "calcium": (_calcium(events, samples, mixing, noise=self.noise), "dF/F"),
             "lfp": (mixed["lfp"], "a.u."),
             "eeg": (mixed["eeg"], "a.u."),
-            "emg": (np.exp(0.2 * latent[:, :1]) * muscle.normal(size=(samples, _WIDTHS["emg"])), "a.u."),
+            "emg": (np.exp(LOUDNESS * latent[:, :1]) * muscle.normal(size=(samples, WIDTHS["emg"])), "a.u."),
         }
         signals = {name: _signal(name, data, unit) for name, (data, unit) in parts.items()}
         arrays = {"coupling": COUPLING, **truth, **mixtures}
@@ -123,11 +127,11 @@ def tuned_rate(
 
 
 def _heading(samples: int, rng: np.random.Generator) -> tuple[np.ndarray, Trials]:
-    """A heading whose speed varies smoothly about +-1.5 rad/s, the sign drawn anew every trial."""
+    """A heading whose speed varies smoothly about +-TURN, the sign drawn anew every trial."""
     count = int(np.ceil(samples / (TRIAL * RATE)))
     way = rng.integers(0, 2, size=count)
-    wander = scipy.signal.lfilter([np.sqrt(1 - 0.99**2)], [1, -0.99], rng.normal(size=samples))
-    speed = np.repeat(2 * way - 1, int(TRIAL * RATE))[:samples] * 1.5 + wander
+    wander = scipy.signal.lfilter([np.sqrt(1 - WANDER**2)], [1, -WANDER], rng.normal(size=samples))
+    speed = np.repeat(2 * way - 1, int(TRIAL * RATE))[:samples] * TURN + wander
     heading = (rng.uniform(0, 2 * np.pi) + np.cumsum(speed) / RATE) % (2 * np.pi)
     start = np.arange(count) * TRIAL
     stop = np.minimum(start + TRIAL, samples / RATE)
@@ -136,7 +140,7 @@ def _heading(samples: int, rng: np.random.Generator) -> tuple[np.ndarray, Trials
 
 def _latents(samples: int, rng: np.random.Generator) -> np.ndarray:
     """The coupled autoregressive latents `(time, 3)`."""
-    noise = 0.3 * rng.normal(size=(samples, len(COUPLING)))
+    noise = DRIVE * rng.normal(size=(samples, len(COUPLING)))
     latent = np.zeros_like(noise)
     for t in range(1, samples):
         latent[t] = COUPLING @ latent[t - 1] + noise[t]
@@ -175,7 +179,7 @@ def _mixtures(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Field potentials as noisy linear mixtures of all latents, and their mixing matrices."""
     state = np.column_stack([latent, np.cos(heading), np.sin(heading)])
-    mixtures = {name: rng.normal(size=(_WIDTHS[name], state.shape[1])) for name in ("lfp", "eeg")}
+    mixtures = {name: rng.normal(size=(WIDTHS[name], state.shape[1])) for name in ("lfp", "eeg")}
     mixed = {name: state @ m.T + noise * rng.normal(size=(len(state), len(m))) for name, m in mixtures.items()}
     return mixed, {f"{name}_mixing": matrix for name, matrix in mixtures.items()}
 
