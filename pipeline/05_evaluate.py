@@ -105,7 +105,7 @@ def answers_of(params: Params, windows: Windows, checkpoints: Path) -> Answered:
     from neurofmx.evaluation.networks import network_answers
 
     torch.set_num_threads(params.train.threads)
-    return network_answers(windows, checkpoints, seeds=asked.seeds, precision=asked.precision, **how)
+    return network_answers(windows, checkpoints, seeds=asked.seeds, precision=asked.precision, timed=asked.timed, **how)
 
 
 def lengths_of(params: Params, windows: Windows, answered: Answered) -> Scores:

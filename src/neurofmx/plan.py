@@ -50,6 +50,10 @@ class Evaluate(BaseModel):
     precision: Literal["float32", "bfloat16", "float16", "int8"] = Field(
         default="float32", description="Of the matrices of a trained network when it answers; training is not affected."
     )
+    timed: bool = Field(
+        default=False,
+        description="Whether a network's answers are timed, beside those in float32: what a study of precision needs.",
+    )
     text_context: Annotated[float, Field(ge=0, lt=1)] | Literal["carried"] = Field(
         default=0.0,
         description="What a language model has read before a token of the test it is asked about: at least this share "

@@ -49,7 +49,7 @@ def test_every_fold_and_seed_is_timed_in_its_precision_and_in_float32(
     monkeypatch.setattr("neurofmx.evaluation.networks.times_in_turns", lambda calls: timed.append(calls) or [0.2, 0.1])
     plain: list[bool] = []
     monkeypatch.setattr(Decoder, "predict", spy(Decoder.predict, plain))
-    asked = {"seeds": (1,), "context": 0.0, "robustness": Robustness()}
+    asked = {"seeds": (1,), "context": 0.0, "robustness": Robustness(), "timed": True}
     found = network_answers(windows, tmp_path, precision=precision, **asked).inference
     assert [(job["fold"], job["seed"]) for job in found] == [(fold, 1) for fold in range(windows.folds)]
     plain.clear()

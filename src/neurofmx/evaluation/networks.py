@@ -46,7 +46,7 @@ class Said(NamedTuple):
     blocks: list[dict[str, Any]]
     weight_bytes: int
     validation_loss: float
-    took: dict[str, float]
+    took: dict[str, float] | None
 
 
 def network_answers(
@@ -58,6 +58,7 @@ def network_answers(
     precision: Precision,
     robustness: Robustness,
     lengths: Sequence[int] = (),
+    timed: bool = False,
 ) -> Answered:
     """Ask the best weights of each fold and seed of all tested windows.
 
@@ -69,6 +70,7 @@ def network_answers(
         precision: In which its matrices are held and multiplied.
         robustness: The harm to ask under as well.
         lengths: Tokens of the windows in which a text is read as well.
+        timed: Whether answers are timed beside those in float32.
     """
     under_noise = noises(windows, robustness)
 
@@ -94,7 +96,7 @@ def network_answers(
             codes.beside(spikes.blocks),
             size_in_bytes(decoder),
             min(validation for _, _, validation in facts["curve"]),
-            _took(decoder, windows, checkpoints, fold=fold, seed=seed, precision=precision),
+            _took(decoder, windows, checkpoints, fold=fold, seed=seed, precision=precision) if timed else None,
         )
 
     each = {(fold, seed): said(fold, seed) for seed in seeds for fold in range(windows.folds)}
@@ -127,7 +129,7 @@ def network_answers(
             )
             for time in all_said[0].lengths
         },
-        inference=tuple({"fold": fold, "seed": seed} | one.took for (fold, seed), one in each.items()),
+        inference=tuple({"fold": fold, "seed": seed} | one.took for (fold, seed), one in each.items() if one.took),
     )
 
 
