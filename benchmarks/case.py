@@ -12,7 +12,7 @@ from neurofmx.tables import pick
 
 Size = dict[str, int]
 
-NAMES = ("scan", "lif", "alif", "cfc", "ltc", "block", "length", "parts", "inference")
+NAMES = ("scan", "lif", "alif", "cfc", "wired_cfc", "ltc", "block", "length", "parts", "inference")
 
 # What a side's memory comes from. The second never gives memory back, so that no page of it is faulted in twice; the
 # third gives back at once what is freed, so that a peak is what was needed at one time: peaks are measured with it.

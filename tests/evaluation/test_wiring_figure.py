@@ -105,7 +105,8 @@ def test_a_closed_form_circuit_shows_what_its_masks_let_through_and_no_signs(
 @pytest.mark.parametrize("cell", ["ltc", "cfc"])
 def test_the_picture_of_a_network_is_that_of_its_cells(tmp_path: Path, cell: str) -> None:
     shares = {"ncp_sparsity": 0.3, "ncp_motor_share": 0.4, "ncp_seed": 5}
-    config = HybridConfig(hidden_dim=6, liquid_units=12, liquid_backbone="ncp", ncp_cell=cell, **shares)
+    sizes = {"hidden_dim": 6, "liquid_units": 12, "use_mamba": False}
+    config = HybridConfig(**sizes, liquid_backbone="ncp", ncp_cell=cell, **shares)
     network_figure(config, tmp_path / "net.png")
     wiring = liquid(config).wiring
     assert wiring.motor == 5  # 0.4 of 12
