@@ -49,7 +49,8 @@ def _hybrid(sources: Mapping[str, Any]) -> str:
         "Context: both were trained on windows of 256 tokens; a network holds to the longest window up to which no "
         "interval of its perplexity lies wholly above that at 256. Refuted where ours does not hold to 2048, or "
         "attention does. Memory and tokens a second: one block, forward and backward, batch of 1, one thread, medians "
-        "of turns taken one after the other with quartiles. Perplexity: of a word, with intervals over blocks of text "
+        "of turns taken one after the other with quartiles; attention is torch's fused kernel, which keeps no scores. "
+        "Perplexity: of a word, with intervals over blocks of text "
         "and seeds; those of `model` were drawn apart, so that of their ratio is too wide. `holds`: the whole interval "
         "reaches the lower end of the claim; `refuted`: none of it does.\n\n"
         + table(["claim", "of", "ours, attention's", "claimed", "measured", "verdict"], [_line(held) for held in found])
@@ -59,7 +60,7 @@ def _hybrid(sources: Mapping[str, Any]) -> str:
 def _line(held: Held) -> Sequence[str]:
     """Cells of a claim held against one measurement."""
     low, high = held.claim.low, held.claim.high
-    claimed = f"{low:.2f}x" if low == high else f"{low:.2f}x to {high:.2f}x"
+    claimed = f"{low:.3g}x" if low == high else f"{low:.3g}x to {high:.3g}x"
     return [held.claim.text, held.where, held.said, claimed, interval_cell(held.ratio), f"**{held.verdict}**"]
 
 
