@@ -76,10 +76,8 @@ class FrozenPretrained:
         return torch.cat([self._told(self.model(part)[0], part) for part in parts])
 
     def learn(self, windows: Windows, fold: int, *, options: MaskOptions, seed: int) -> None:
-        """Learn what may change, the new embeddings, from training windows of a fold; nothing where all is known."""
+        """Learn what may change, the new embeddings, from training windows of a fold."""
         weights = [each for part in (self.model, self.readout) for each in part.parameters() if each.requires_grad]
-        if not weights:
-            return
         train, generator = windows.fold(fold).train, torch.Generator().manual_seed(seed)
         optimizer = torch.optim.Adam(weights, lr=RATE)
         for _ in range(STEPS):
@@ -96,7 +94,7 @@ class FrozenPretrained:
 
     def _batch(self, sample: Sample) -> MultiSample:
         """Windows as rows of the stream, on the clock of their anchors."""
-        session = sample.recording if len(self.model.sessions) else None
+        session = sample.recording if self.model.streams[self._stream].layout.varied else None
         batch = MultiSample.single(self._stream, sample, session=session)
         batch.offset[self._stream] = torch.full((len(sample),), self._offset)
         return batch
@@ -188,6 +186,10 @@ class PretrainedModel:
         """The model and its readout, in which new embeddings alone may change."""
         weights, facts = self._held
         model, layout = decoder.backbone, decoder.backbone.streams[decoder.stream].layout
+        if not layout.varied:  # recordings of the same channels are one session
+            model.add_session(NEW)
+            with torch.no_grad():
+                model.sessions.vectors.copy_(weights["model.sessions.vectors"].mean(0, keepdim=True))
         readout = NeuroFMxHeads(model.config, step_s=facts["step_s"]).readout
         given = {name.removeprefix(READOUT): each for name, each in weights.items() if name.startswith(READOUT)}
         readout.load_state_dict(given)

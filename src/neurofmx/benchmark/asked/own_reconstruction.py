@@ -63,7 +63,7 @@ def _rates(material: Material, fold: int, said: Sequence[np.ndarray]) -> np.ndar
         around = {each: error[groups[1] == each].mean((0, 1)) for each in np.unique(groups[1])}
         spread = [np.stack([around[each] for each in group])[:, None] for group in groups[1:]]
         rates = [np.maximum(each, 0) ** 2 + more for each, more in zip(rates, spread, strict=True)]
-    return positive(*rates, counted, groups)
+    return positive(rates[0], rates[1], counted, groups)
 
 
 def _unscaled(windows: Windows, fold: int, index: np.ndarray, values: np.ndarray) -> np.ndarray:
