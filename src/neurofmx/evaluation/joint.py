@@ -11,10 +11,10 @@ import numpy as np
 from neurofmx.evaluation.chance import chance_outputs
 from neurofmx.evaluation.gate import interval, paired_difference
 from neurofmx.evaluation.learning_curves import gap_said
-from neurofmx.models.fitted.linear import LinearConfig, LinearDecoder
+from neurofmx.models.fitted.linear import LinearConfig
+from neurofmx.models.fitted.streams import StreamsDecoder
 from neurofmx.parts import TEST
 from neurofmx.recordings.task import Task
-from neurofmx.tokenizers.cutting.scaling import learn_scaling
 from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.joined import Joined
 
@@ -64,18 +64,18 @@ def answered(joined: Joined, answer: Callable[[int, np.ndarray], np.ndarray]) ->
 
 def chance_told(joined: Joined) -> Told:
     """What is most usual among the training rows, which reads nothing."""
-    windows = side_by_side(joined, only=tuple(joined.streams)[:1])
+    windows = windows_of(joined, next(iter(joined.streams)))
     return Told("chance", (), (), answered(joined, lambda fold, _: chance_outputs(windows, fold))[None])
 
 
 def linear_told(
     joined: Joined, config: LinearConfig, *, only: Sequence[str], reads: Sequence[Sequence[str]] = ()
 ) -> list[Told]:
-    """The tuned linear model on all samples of some streams side by side.
+    """The tuned linear model of some streams: what it reads of each alone, side by side.
 
     Args:
         joined: Rows with all streams.
-        config: Its settings; the features are all samples.
+        config: Its settings.
         only: Streams to learn from.
         reads: Streams to read when it is asked, one answer for each; the others are at their mean then, which is all
             that it can do without them. Default all that it learnt from.
@@ -83,56 +83,28 @@ def linear_told(
     Returns:
         Its answers to the tested rows, by the folds that never saw them.
     """
-    windows = side_by_side(joined, only=only)
-    flat = config.model_copy(update={"features": "flat"})
-    folds = [LinearDecoder.fit(windows, fold, flat) for fold in range(windows.folds)]
-    numbers = [int(np.prod(joined.streams[name].x.shape[1:])) for name in only]
+    streams = {name: windows_of(joined, name) for name in only}
+    folds = [StreamsDecoder.fit(streams, fold, config) for fold in range(joined.folds)]
 
     def told(read: Sequence[str]) -> Told:
-        there = np.repeat([name in read for name in only], numbers)
-        said = answered(joined, lambda fold, rows: folds[fold].predict(windows.scaled(fold, rows) * there))
-        return Told("linear", tuple(only), tuple(read), said[None])
+        def answer(fold: int, rows: np.ndarray) -> np.ndarray:
+            return folds[fold].predict({name: streams[name].scaled(fold, rows) for name in read})
+
+        return Told("linear", tuple(only), tuple(read), answered(joined, answer)[None])
 
     return [told(read) for read in reads or (only,)]
 
 
-def side_by_side(joined: Joined, *, only: Sequence[str]) -> Windows:
-    """Windows of one long sample each: all samples of some streams, for what reads numbers without their time.
+def windows_of(joined: Joined, stream: str) -> Windows:
+    """Windows of one stream in the order of the rows, with the rows' answers and split and the stream's own scaling.
 
     Args:
         joined: Rows with all streams.
-        only: Streams to read.
-
-    Returns:
-        Windows `(rows, 1, numbers)` with the rows' split and a scaling of their own.
+        stream: Name of the stream.
     """
-    first, rows = joined.streams[only[0]], len(joined)
-    parts = [joined.streams[name].x[joined.index[name]].reshape(rows, -1) for name in only]
-    x = np.concatenate(parts, axis=1)[:, None].astype(np.float32)
-    length, present = np.ones(rows, int), np.ones((len(joined.origins), x.shape[2]), bool)
-    mean, std = learn_scaling(x, joined.split, joined.group, length, present, own=False, scale="channel", flat="keep")
-    reads = {name: joined.streams[name] for name in only}
-    return replace(
-        first,
-        x=x,
-        y=joined.y,
-        group=joined.group,
-        block=joined.block,
-        start=np.min([w.start[joined.index[n]] for n, w in reads.items()], axis=0),
-        stop=np.max([w.stop[joined.index[n]] for n, w in reads.items()], axis=0),
-        split=joined.split,
-        mean=mean,
-        std=std,
-        channels=tuple(f"number-{i}" for i in range(x.shape[2])),
-        patch=1,
-        montage="same",
-        present=present,
-        length=length,
-        positions=np.full((*present.shape, 3), np.nan),
-        grid=(),
-        anchor=joined.anchor,
-        origins=joined.origins,
-    )
+    windows, index = joined.streams[stream], joined.index[stream]
+    facts = {name: getattr(windows, name)[index] for name in ("x", "group", "start", "stop", "length", "anchor")}
+    return replace(windows, **facts, y=joined.y, block=joined.block, split=joined.split)
 
 
 def joint_report(

@@ -153,15 +153,20 @@ class LinearDecoder(ClassicalDecoder):
             ValueError: If a class has no training window, the fold has no validation window, or csp is asked for a
                 task without classes.
         """
-        tried = readers(
-            windows,
-            config.features,
-            csp_components=config.csp_components,
-            knots=config.knots,
-            landmarks=config.landmarks,
-            widths=config.widths,
-        )
+        tried = readers_of(windows, config)
         return cls(*tune(windows, fold, tried, strengths=config.strengths, max_iter=config.max_iter))
+
+
+def readers_of(windows: Windows, config: LinearConfig) -> list[FitFeatures]:
+    """The features to try on the validation windows of a dataset, simplest first; errors are those of `readers`."""
+    return readers(
+        windows,
+        config.features,
+        csp_components=config.csp_components,
+        knots=config.knots,
+        landmarks=config.landmarks,
+        widths=config.widths,
+    )
 
 
 def tune(
@@ -182,18 +187,27 @@ def tune(
     Raises:
         ValueError: If the fold has no validation window or a class no training window.
     """
+    reader, strength = best_of(windows, fold, candidates, strengths=strengths, max_iter=max_iter)
     part = windows.fold(fold)
-    if not len(part.validation):
+    with one_thread():
+        index = np.concatenate([part.train, part.validation])
+        x, y = windows.scaled(fold, index), windows.y[index]
+        features = reader(x, y)
+        return features, next(_readouts(features, x, y, windows.task, [strength], max_iter))
+
+
+def best_of(
+    windows: Windows, fold: int, candidates: Sequence[FitFeatures], *, strengths: Sequence[float], max_iter: int
+) -> tuple[FitFeatures, float]:
+    """The features and the penalty that answer the validation windows best; arguments and errors as of `tune`."""
+    if not len(windows.fold(fold).validation):
         raise ValueError(
             f"fold {fold} of {windows.dataset} has no validation window to tune on: give the split a validation part"
         )
     with one_thread():
         tried = _tried(windows, fold, candidates, strengths, max_iter)
         _, reader, strength = max(tried, key=lambda choice: choice[0])  # of equals the first, the strongest
-        index = np.concatenate([part.train, part.validation])
-        x, y = windows.scaled(fold, index), windows.y[index]
-        features = reader(x, y)
-        return features, next(_readouts(features, x, y, windows.task, [strength], max_iter))
+        return reader, strength
 
 
 def one_thread() -> AbstractContextManager[object]:
@@ -218,7 +232,7 @@ def _tried(
         features = reader(x, y)
         unseen = features.transform(held_out)
         for readout in _readouts(features, x, y, windows.task, strengths, max_iter):
-            yield _agreement(readout(unseen), truth, windows.task), reader, float(readout.strength[0])
+            yield agreement(readout(unseen), truth, windows.task), reader, float(readout.strength[0])
 
 
 def _readouts(
@@ -229,7 +243,7 @@ def _readouts(
     return fit_readouts(rows, y, task, strengths=strengths, shared_unit=shared, max_iter=max_iter)
 
 
-def _agreement(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
+def agreement(outputs: np.ndarray, y: np.ndarray, task: Task) -> float:
     """How well answers fit the truth: mean log likelihood of the labels, or R2."""
     if task.kind == "classification":
         return float(np.mean(scipy.special.log_softmax(outputs, axis=1)[np.arange(len(y)), y]))

@@ -1,0 +1,100 @@
+"""The linear model of several streams: what it reads of each alone, side by side, and one tuned readout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from neurofmx.models.fitted.features.oscillations import Features
+from neurofmx.models.fitted.features.table import FitFeatures
+from neurofmx.models.fitted.linear import LinearConfig, agreement, best_of, one_thread, readers_of
+from neurofmx.models.fitted.readout import Readout, fit_readouts
+from neurofmx.tokenizers.cutting.windows import Windows
+
+
+@dataclass(frozen=True, eq=False)
+class StreamsDecoder:
+    """Features of each stream and a readout of all of them.
+
+    Args:
+        features: What is read of the windows of each stream.
+        mean: Mean of these features over the rows that it was fitted on, by stream `(features,)`.
+        readout: From the features of all streams, one behind the other, to outputs.
+    """
+
+    features: Mapping[str, Features]
+    mean: Mapping[str, np.ndarray]
+    readout: Readout
+
+    @classmethod
+    def fit(cls, streams: Mapping[str, Windows], fold: int, config: LinearConfig) -> Self:
+        """Tune and fit on one fold.
+
+        Of each stream the features are read that answer the validation rows best alone; the penalty of all together is
+        then chosen by the validation rows as well, and all is fitted once more on training and validation rows. Of one
+        stream that is the linear model of its windows.
+
+        Args:
+            streams: Windows of each stream, row by row the same moments, answers and split.
+            fold: Fold, 0 to `folds - 1`.
+            config: Settings of the linear model.
+
+        Raises:
+            ValueError: If the fold has no validation row, or a class no training row.
+        """
+        first = next(iter(streams.values()))
+        part = first.fold(fold)
+        how = {"strengths": config.strengths, "max_iter": config.max_iter}
+        chosen = {name: best_of(each, fold, readers_of(each, config), **how)[0] for name, each in streams.items()}
+        with one_thread():
+            tried = cls._fitted(streams, fold, part.train, chosen, **how)
+            unseen = {name: each.scaled(fold, part.validation) for name, each in streams.items()}
+            truth = first.y[part.validation]
+            scores = [agreement(each.predict(unseen), truth, first.task) for each in tried]
+            best = tried[int(np.argmax(scores))]  # of equals the strongest penalty
+            strength = float(best.readout.strength[0])
+            index = np.concatenate([part.train, part.validation])
+            return cls._fitted(streams, fold, index, chosen, strengths=[strength], max_iter=config.max_iter)[0]
+
+    @classmethod
+    def _fitted(
+        cls,
+        streams: Mapping[str, Windows],
+        fold: int,
+        index: np.ndarray,
+        chosen: Mapping[str, FitFeatures],
+        *,
+        strengths: Sequence[float],
+        max_iter: int,
+    ) -> list[Self]:
+        """Learn from some rows with every penalty, the strongest first."""
+        first = next(iter(streams.values()))
+        x, y = {name: each.scaled(fold, index) for name, each in streams.items()}, first.y[index]
+        features = {name: fit(x[name], y) for name, fit in chosen.items()}
+        rows = {name: each.transform(x[name]) for name, each in features.items()}
+        mean = {name: each.mean(axis=0) for name, each in rows.items()}
+        shared = all(each.SHARED_UNIT for each in features.values())
+        side_by_side = np.concatenate(list(rows.values()), axis=1)
+        found = fit_readouts(side_by_side, y, first.task, strengths=strengths, shared_unit=shared, max_iter=max_iter)
+        return [cls(features, mean, readout) for readout in found]
+
+    def predict(self, x: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Answer rows.
+
+        Args:
+            x: Windows `(n, time, channels)` from `Windows.scaled` of one stream or more; of one that is left out the
+                features are at their mean, which is all that is known of it.
+
+        Returns:
+            Outputs `(n, task.width)`, float64.
+        """
+        number = len(next(iter(x.values())))
+        with one_thread():
+            rows = [
+                each.transform(x[name]) if name in x else np.tile(self.mean[name], (number, 1))
+                for name, each in self.features.items()
+            ]
+            return self.readout(np.concatenate(rows, axis=1))
