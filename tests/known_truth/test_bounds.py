@@ -83,7 +83,7 @@ def test_loudness_is_the_mean_of_what_is_drawn(long: Session) -> None:
 
 
 def simulated(truth: Truth, last: int, samples: int, draws: int, *, begins: int) -> dict[str, np.ndarray]:
-    """What may follow a moment, sample by sample in a plain loop, as the dataset draws it: the last bin of each draw."""
+    """The last bin of what may follow a moment, sample by sample in a plain loop, as the dataset draws it."""
     rng = np.random.default_rng(5)
     latent, wander = np.tile(truth.latent[last], (draws, 1)), np.full(draws, truth.wander[last])
     heading, way = np.full(draws, truth.heading[last]), np.full(draws, truth.way[last])
