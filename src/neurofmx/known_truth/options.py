@@ -35,6 +35,7 @@ class KnownTruthOptions(BaseModel):
     pretrain: dict[str, Any] = Field(
         default={}, description="Keys of section `pretrain` with another value for these sessions."
     )
+    workers: int = Field(default=0, ge=0, description="Pretrainings at a time; 0 for one a CPU core.")
     particles: int = Field(
         default=600, ge=10, description="Of the Bayes decoder: more come nearer to the exact posterior."
     )

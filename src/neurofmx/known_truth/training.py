@@ -1,11 +1,18 @@
-"""Pretrain the multimodal model on the sessions, as every pretraining is done, and put its weights into a model."""
+"""Pretrain the multimodal model on the sessions, as every pretraining is done, and put its weights into a model.
+
+Several pretrainings run at once, each in a process of its own; one that is finished is only read by a second run.
+"""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import multiprocessing
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-
-import torch
 
 from neurofmx.foundation.job import PretrainRecipe, pretrain, save_pretrained
 from neurofmx.foundation.options import PretrainOptions
@@ -13,44 +20,79 @@ from neurofmx.known_truth.material import FOLD, Material
 from neurofmx.known_truth.network import Asked
 from neurofmx.models.foundation.assembled import assemble
 from neurofmx.models.foundation.config import NeurofmxConfig
+from neurofmx.training.pretrained import WEIGHTS, load_pretrained
 
 
-def save_windows(material: Material, folder: Path) -> dict[str, Path]:
+def pretrain_each(
+    material: Material,
+    config: NeurofmxConfig,
+    options: Mapping[str, PretrainOptions],
+    *,
+    keep: Path,
+    workers: int = 0,
+) -> dict[str, Path]:
+    """Pretrain the same model in several ways.
+
+    Args:
+        material: The sessions.
+        config: Sizes of the model.
+        options: How to train, by name.
+        keep: Folder under which finished and unfinished work survives a kill.
+        workers: Pretrainings at a time; 0 for one a CPU core.
+
+    Returns:
+        By name, the folder of weights and curve under `keep`; remove it when all is scored.
+
+    Raises:
+        RuntimeError: If a process died, or another one trains the same.
+    """
+    keep.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=keep) as folder:
+        files = _save_windows(material, Path(folder))
+        recipes = {
+            name: PretrainRecipe(files, config, each.model_copy(update={"fold": FOLD}))
+            for name, each in options.items()
+        }
+        homes = {name: keep / f"known-truth-{recipe.key()}" for name, recipe in recipes.items()}
+        missing = [name for name, home in homes.items() if not (home / WEIGHTS).is_file()]
+        workers = min(len(missing), workers or os.cpu_count() or 1)
+        if workers < 2:
+            for name in missing:
+                _pretrain(recipes[name], homes[name], keep, name)
+            return homes
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            jobs = [pool.submit(_pretrain, recipes[name], homes[name], keep, name) for name in missing]
+            try:
+                for job in jobs:
+                    job.result()
+            except BrokenProcessPool as error:
+                raise RuntimeError(
+                    "a pretraining process died (out of memory?). Finished work is kept; run the stage again, with "
+                    "known_truth.workers=1 if memory is short."
+                ) from error
+    return homes
+
+
+def read_network(folder: Path, material: Material, config: NeurofmxConfig) -> Asked:
+    """The model with the weights of a folder of `pretrain_each`, on the CPU."""
+    weights, _ = load_pretrained(folder)
+    network, (known,) = assemble(config, [material.joined])
+    network.load_state_dict(weights)
+    return Asked(network, known, material)
+
+
+def _pretrain(recipe: PretrainRecipe, home: Path, keep: Path, name: str) -> None:
+    """One pretraining; its folder appears when it is complete."""
+    with pretrain(recipe, keep=keep, label=name) as finished:
+        part = home.with_name(f"{home.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        save_pretrained(part, finished)
+        part.rename(home)
+
+
+def _save_windows(material: Material, folder: Path) -> dict[str, Path]:
     """Write the windows of every stream, from which a pretraining reads them; their files by stream."""
     files = {name: folder / f"{windows.dataset}.h5" for name, windows in material.windows.items()}
     for name, path in files.items():
         material.windows[name].save(path)
     return files
-
-
-def pretrained(
-    material: Material,
-    files: dict[str, Path],
-    config: NeurofmxConfig,
-    options: PretrainOptions,
-    *,
-    out: Path,
-    keep: Path,
-    kept: ExitStack,
-) -> Asked:
-    """Pretrain, or go on where a killed run was.
-
-    Args:
-        material: The sessions.
-        files: Their windows by stream.
-        config: Sizes of the model.
-        options: How to train.
-        out: Where weights and curve are written; its name labels the progress bar.
-        keep: Folder under which unfinished work survives a kill.
-        kept: Holds the work until all is scored: a later failure costs no training.
-
-    Returns:
-        The model with the weights of the lowest validation loss, on the CPU.
-    """
-    recipe = PretrainRecipe(files, config, options.model_copy(update={"fold": FOLD}))
-    finished = kept.enter_context(pretrain(recipe, keep=keep, label=f"pretrain {out.name}"))
-    save_pretrained(out, finished)
-    torch.manual_seed(options.seed)
-    network, (known,) = assemble(config, [material.joined])
-    network.load_state_dict(finished.pretrained.best)
-    return Asked(network, known, material)
