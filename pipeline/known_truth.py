@@ -29,7 +29,8 @@ def main(params: Params, name: str) -> None:
     options = {
         what: section.pretraining(params.pretrain, branch=branch) for what, branch in ((PLAIN, False), (BRANCH, True))
     }
-    homes = pretrain_each(made, config, options, keep=kept(), workers=section.workers)
+    seed = params.evaluate.seeds[0]
+    homes = pretrain_each(made, config, options, seed=seed, keep=kept(), workers=section.workers)
     result = {"rows": [len(part) for part in made.parts], **scored(params, made, homes)}
     write_json(out / f"{name}.json", result)
     with atomic(out / f"{name}.md") as part:

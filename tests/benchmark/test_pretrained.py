@@ -12,7 +12,7 @@ import torch
 
 from known_models import SMALL, Plain, with_samples
 from neurofmx.benchmark.adapters import pretrained
-from neurofmx.benchmark.adapters.pretrained import PretrainedModel
+from neurofmx.benchmark.adapters.pretrained import FrozenPretrained, PretrainedModel
 from neurofmx.benchmark.material import Material
 from neurofmx.benchmark.outputs.markdown import markdown
 from neurofmx.benchmark.protocol import Limited, Prepares, Reconstructs
@@ -23,7 +23,7 @@ from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.tokenizers.cutting.origin import Origin
 from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.training.pretrained import load_pretrained
+from neurofmx.training.pretrained import load_pretrained, of_seed
 from synthetic import ragged_windows, synthetic_windows
 
 NAME = "pretrained:base"
@@ -31,6 +31,7 @@ TINY = NeurofmxConfig(
     hidden_dim=32, num_layers=1, latents=4, latent_layers=1, num_attention_heads=2, dropout=0.0, step_s=0.5
 )
 UNITS, NOISE = 12, 0.3
+SEEDS = (1, 3)
 BOUND = 0.5 / (0.5 + NOISE**2)  # share of a channel's variance that follows the angle
 OPTIONS = SMALL.model_copy(update={"held_out": 0.25})
 
@@ -74,8 +75,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         batch_size=32,
         learning_rate=5e-3,
     )
-    with pretrain(PretrainRecipe(files, TINY, options), keep=root / "keep", label="base") as finished:
-        save_pretrained(root / "base", finished)
+    for seed in SEEDS:
+        with pretrain(PretrainRecipe(files, TINY, options, seed), keep=root / "keep", label="base") as finished:
+            save_pretrained(of_seed(root / "base", seed), finished)
     return root / "base"
 
 
@@ -144,7 +146,7 @@ def test_nothing_but_new_embeddings_is_learnt_and_the_same_seed_gives_the_same_b
     state = torch.get_rng_state()
     first, again = (model.prepare(windows, fold=0, seed=3) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), state)  # other models' draws stay as they are
-    weights, _ = load_pretrained(folder)
+    weights, _ = load_pretrained(of_seed(folder, 3))
     own = first.model.state_dict()
     new = {name for name in own if "embedding" in name or name.startswith(("sessions.", "subjects."))}
     for name in set(own) - new:
@@ -177,6 +179,17 @@ def test_embeddings_that_are_not_learnt_rebuild_nothing(
         said = asked.reconstruct(sample, given.hidden).numpy()[..., given.hidden]
         scores.append(1 - ((truth - said) ** 2).sum() / (truth**2).sum())
     assert scores[0] < 0.2 < 0.9 * BOUND < scores[1]
+
+
+def test_each_seed_asks_weights_of_its_own(model: PretrainedModel, folder: Path) -> None:
+    windows = units("late", "c", "d")
+    for seed in SEEDS:
+        begun = model.prepare(windows, fold=0, seed=seed)
+        assert isinstance(begun, FrozenPretrained)
+        weights, _ = load_pretrained(of_seed(folder, seed))
+        assert torch.equal(begun.model.state_dict()["latents"], weights["model.latents"])
+    with pytest.raises(FileNotFoundError, match=r"base/seed2; name datasets .* the seed in evaluate\.seeds"):
+        model.prepare(windows, fold=0, seed=2)
 
 
 def test_weights_that_are_not_there_say_how_to_make_them(tmp_path: Path) -> None:

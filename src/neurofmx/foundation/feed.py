@@ -97,10 +97,10 @@ def stacked(parts: Sequence[MultiSample]) -> MultiSample:
 
 def _placed(sample: Sample, place: slice, total: int) -> Sample:
     """Windows among rows of other batches."""
-    given = {field.name: getattr(sample, field.name) for field in fields(sample)}
-    if given.pop("beside") is not None:
+    if sample.beside is not None:
         raise ValueError("windows with something recorded beside them cannot be stacked; give it a stream of its own")
-    return replace(sample, **{n: _spread(part, place, total) for n, part in given.items() if part is not None})
+    given = {field.name: getattr(sample, field.name) for field in fields(sample)}
+    return replace(sample, **{n: _spread(part, place, total) for n, part in given.items() if isinstance(part, Tensor)})
 
 
 def _spread(part: Tensor, place: slice, total: int) -> Tensor:

@@ -141,13 +141,13 @@ def by_session(
 def _cut(sessions: Sequence[Session], stream: str) -> Windows:
     """Windows of one stream of all sessions."""
     task, split = Simulated().task, Simulated().split
-    shapes = {"tokenizer_options": {"waveform": True}} if stream == "eeg" else {}
+    waveform = {"waveform": True} if stream == "eeg" else {}
     return cut(
         [session.recording for session in sessions],
         signal=stream,
         task=task,
         split=split,
-        options=CutOptions(**CUT, **shapes, montage="own"),
+        options=CutOptions(**CUT, tokenizer_options=waveform, montage="own"),
         modality=stream,
         dataset=Simulated.name if stream == "spikes" else f"{Simulated.name}_{stream}",
         species=Simulated.species,

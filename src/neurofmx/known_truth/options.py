@@ -61,8 +61,10 @@ class KnownTruthOptions(BaseModel):
             section: Section `pretrain` of params.yaml.
             branch: Whether a domain branch learns against the states.
         """
-        settings = {name: getattr(section, name) for name in PretrainOptions.model_fields} | self.pretrain
+        settings: dict[str, Any] = {name: getattr(section, name) for name in PretrainOptions.model_fields}
+        settings |= self.pretrain
         options = PretrainOptions(**settings)
         if not branch:
             return options
-        return PretrainOptions(**settings | {"losses": {**options.losses, DOMAIN: self.branch}})
+        settings["losses"] = {**options.losses, DOMAIN: self.branch}
+        return PretrainOptions(**settings)

@@ -28,6 +28,7 @@ def pretrain_each(
     config: NeurofmxConfig,
     options: Mapping[str, PretrainOptions],
     *,
+    seed: int,
     keep: Path,
     workers: int = 0,
 ) -> dict[str, Path]:
@@ -37,6 +38,7 @@ def pretrain_each(
         material: The sessions.
         config: Sizes of the model.
         options: How to train, by name.
+        seed: Of weights, order, masks and dropout, the same for all of them.
         keep: Folder under which finished and unfinished work survives a kill.
         workers: Pretrainings at a time; 0 for one a CPU core.
 
@@ -50,7 +52,7 @@ def pretrain_each(
     with tempfile.TemporaryDirectory(dir=keep) as folder:
         files = _save_windows(material, Path(folder))
         recipes = {
-            name: PretrainRecipe(files, config, each.model_copy(update={"fold": FOLD}))
+            name: PretrainRecipe(files, config, each.model_copy(update={"fold": FOLD}), seed)
             for name, each in options.items()
         }
         homes = {name: keep / f"known-truth-{recipe.key()}" for name, recipe in recipes.items()}

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.multi_sample import MultiSample
 from neurofmx.tokenizers.table import OWN, default_tokenizer
 from neurofmx.tokenizers.tokens import Sample, Tokens
-from neurofmx.training.pretrained import load_pretrained
+from neurofmx.training.pretrained import all_weights, load_pretrained, of_seed
 
 STEPS, ROWS, RATE = 200, 64, 0.01  # steps that new embeddings are learnt in, windows of each, rate of Adam
 BATCH = 256  # windows that are read at once
@@ -107,17 +106,18 @@ class FrozenPretrained:
 
 @dataclass(frozen=True, eq=False)
 class PretrainedModel:
-    """One set of pretrained weights over all datasets that they can read and have not seen.
+    """A pretraining over all datasets that its weights can read and have not seen; each seed asks weights of its own.
 
     Args:
         name: Of the model in results.
-        folder: Folder with the weights, as the stage `pretrain` leaves it.
+        folder: Folder with the weights of every seed, as the stage `pretrain` leaves it.
         streams: Pretrained stream to prefer for a dataset, such as `steinmetz2019/spikes`; else the first that fits.
     """
 
     name: str
     folder: Path
     streams: Mapping[str, str] = field(default_factory=dict)
+    _read: dict[Path, tuple[dict[str, Tensor], dict[str, Any]]] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, sample: Sample) -> Tokens:
         """Not before a fold is chosen; raises TypeError."""
@@ -126,13 +126,13 @@ class PretrainedModel:
     @property
     def pretrained_on(self) -> Sequence[Mapping[str, Any]]:
         """Recordings that the weights have seen; raises FileNotFoundError if there are none."""
-        return self._held[1]["seen"]
+        return self._held()[1]["seen"]
 
     def cannot(self, windows: Windows) -> str:
         """Why a dataset is not read: it is a text, or no pretrained stream is of its modality and shape."""
         if windows.tokens:
             return "it is a text, and pretraining reads measurements alone"
-        known = sorted({each["modality"] for each in self._held[1]["streams"].values()})
+        known = sorted({each["modality"] for each in self._held()[1]["streams"].values()})
         if windows.modality not in known:
             return f"its modality is {windows.modality}, pretrained on was {', '.join(known)}"
         if self._begun(windows, 0) is None:
@@ -143,22 +143,27 @@ class PretrainedModel:
         """The model with embeddings for the recordings of a fold; looks at no answer.
 
         Raises:
+            FileNotFoundError: If nothing was pretrained with this seed.
             NoStatesError: If the windows cannot be read, or nothing of them can be hidden to learn from.
         """
         if (begun := self._begun(windows, fold, seed)) is None:
             raise NoStatesError(f"{self.name} does not read {windows.dataset}: {self.cannot(windows)}")
         try:
-            options = MaskOptions(**self._held[1]["options"]["mask"])
+            options = MaskOptions(**self._held(seed)[1]["options"]["mask"])
             begun.learn(windows, fold, options=options, seed=seed)
         except ValueError as error:
             raise NoStatesError(f"{self.name} learns nothing of {windows.dataset}: {error}") from error
         return begun
 
-    @cached_property
-    def _held(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        return load_pretrained(self.folder)
+    def _held(self, seed: int | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Weights and facts of a seed; None for the first one, as what they have seen is the same for all."""
+        first = next((path.parent for path in all_weights(self.folder)), self.folder)
+        folder = first if seed is None else of_seed(self.folder, seed)
+        if folder not in self._read:
+            self._read[folder] = load_pretrained(folder)
+        return self._read[folder]
 
-    def _begun(self, windows: Windows, fold: int, seed: int = 0) -> FrozenPretrained | None:
+    def _begun(self, windows: Windows, fold: int, seed: int | None = None) -> FrozenPretrained | None:
         """The weights with first embeddings for the recordings of windows; None where no stream fits.
 
         Where recordings share their channels, those are read by their columns, which mean nothing to weights that
@@ -168,23 +173,25 @@ class PretrainedModel:
         with torch.random.fork_rng(devices=[]):
             for reader in dict.fromkeys((usual, OWN.get(windows.modality, usual))):
                 read = windows if reader == usual else replace(windows, tokenizer=reader, tokenizer_options={})
-                torch.manual_seed(seed)
-                if (taken := self._taken(read, fold)) is not None:
-                    return self._with_readout(*taken, windows)
+                torch.manual_seed(seed or 0)
+                if (taken := self._taken(read, fold, seed)) is not None:
+                    return self._with_readout(*taken, windows, seed)
         return None
 
-    def _taken(self, windows: Windows, fold: int) -> tuple[NeuroFMxDecoder, str] | None:
+    def _taken(self, windows: Windows, fold: int, seed: int | None) -> tuple[NeuroFMxDecoder, str] | None:
         """A decoder that holds the weights, and the pretrained stream whose tokenizer it goes on with."""
-        weights, facts = self._held
+        weights, facts = self._held(seed)
         config = NeurofmxConfig(**facts["config"] | {"step_s": facts["step_s"]})
         decoder = build_neurofmx(config, HeadConfig(), windows, fold=fold)
         what = {"modality": windows.modality, "channels": windows.channels}
         taken = begin(decoder, weights, facts, mode="probe", stream=self.streams.get(windows.dataset, ""), **what)
         return (decoder, taken.stream) if taken.stream else None
 
-    def _with_readout(self, decoder: NeuroFMxDecoder, source: str, windows: Windows) -> FrozenPretrained:
+    def _with_readout(
+        self, decoder: NeuroFMxDecoder, source: str, windows: Windows, seed: int | None
+    ) -> FrozenPretrained:
         """The model and its readout, in which new embeddings alone may change."""
-        weights, facts = self._held
+        weights, facts = self._held(seed)
         model, layout = decoder.backbone, decoder.backbone.streams[decoder.stream].layout
         if not layout.varied:  # recordings of the same channels are one session
             model.add_session(NEW)
