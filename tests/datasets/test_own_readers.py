@@ -124,6 +124,31 @@ def test_edf_channels_of_another_rate_are_refused_or_left_out(tmp_path: Path, ma
     np.testing.assert_allclose(target.data[:, 0], target.times, atol=1e-3)  # by construction, 1 degree a second
 
 
+def test_bdf_is_read_like_edf(tmp_path: Path, made: Session) -> None:
+    from edfio import Bdf, BdfSignal, EdfAnnotation
+
+    columns = zip(CHANNELS, 1e6 * made.volts.T, strict=True)
+    signals = [BdfSignal(column, RATE, label=label, physical_dimension="uV") for label, column in columns]
+    shown = zip(made.start, made.labels, strict=True)
+    marks = [EdfAnnotation(round(float(onset), 4), 2.0, str(label)) for onset, label in shown]
+    (tmp_path / "edf").mkdir()
+    Bdf(signals, annotations=marks).write(tmp_path / "edf/a.bdf")
+    (recording,) = read(tmp_path, tmp_path, "edf")
+    np.testing.assert_allclose(np.asarray(recording.signal("eeg").data), made.volts, atol=1e-10)  # 24 bits
+    assert recording.require_trials().column("label").tolist() == made.labels.tolist()
+
+
+def test_edf_with_holes_in_time_or_cut_off_is_refused(files: Path, tmp_path: Path) -> None:
+    whole, copy = (files / "edf/sub-03_night.edf").read_bytes(), tmp_path / "edf/a.edf"
+    copy.parent.mkdir()
+    copy.write_bytes(whole[:192] + b"EDF+D" + whole[197:])  # where the header says how records follow one another
+    with pytest.raises(ValueError, match=r"a\.edf: is a discontinuous EDF\+D file; save its parts as EDF\+C"):
+        read(tmp_path, tmp_path, "edf")
+    copy.write_bytes(whole[:-1000])
+    with pytest.raises(ValueError, match=rf"a\.edf: is cut off: {len(whole) - 1000} of {len(whole)} bytes"):
+        read(tmp_path, tmp_path, "edf")
+
+
 def test_nwb_series_are_what_pynwb_says(files: Path, tmp_path: Path, made: Session) -> None:
     (recording,) = read(files, tmp_path, "nwb", where={"location": ["S1"]})
     with pynwb.NWBHDF5IO(files / "nwb/monday.nwb", "r") as io:
@@ -205,6 +230,18 @@ def test_nwb_values_beside_a_series_lie_on_its_samples(files: Path, tmp_path: Pa
     assert speed.channels == ("vx", "vy")
 
 
+def test_nwb_samples_with_a_hole_in_time_are_refused(tmp_path: Path) -> None:
+    when = datetime(2024, 1, 1, tzinfo=UTC)
+    file = pynwb.NWBFile(session_description="a hole", identifier="x", session_start_time=when)
+    times = np.r_[0:100, 200:300] / RATE
+    file.add_acquisition(pynwb.TimeSeries(name="Field", data=np.ones((200, 2)), unit="V", timestamps=times))
+    (tmp_path / "nwb").mkdir()
+    with pynwb.NWBHDF5IO(tmp_path / "nwb/a.nwb", "w") as io:
+        io.write(file)
+    with pytest.raises(ValueError, match=r"acquisition/Field: its samples are not regular in time \(0\.789\d* s after"):
+        read(tmp_path, tmp_path, "nwb", target=SIDES | {"column": "side"})
+
+
 def test_bids_eeg_is_what_was_written(files: Path, tmp_path: Path, made: Session) -> None:
     (recording,) = read(files, tmp_path, "eeg")
     eeg, trials = recording.signal("eeg"), recording.require_trials()
@@ -262,6 +299,13 @@ def test_npz_arrays_are_those_of_numpy(files: Path, tmp_path: Path, made: Sessio
     np.testing.assert_array_equal(recording.signal("eeg").data, made.volts)
     np.testing.assert_allclose(recording.signal("target").data, made.volts, atol=1e-15)
     assert recording.signal("eeg").channels == CHANNELS
+
+
+def test_npz_never_unpickles(tmp_path: Path, made: Session) -> None:
+    labels = np.array([{"label": label} for label in made.labels], dtype=object)
+    write_npz(tmp_path / "npz/a.npz", made, label=labels)
+    with pytest.raises(ValueError, match="Object arrays cannot be loaded when allow_pickle=False"):
+        read(tmp_path, tmp_path, "npz")
 
 
 def test_npz_spikes_and_images(tmp_path: Path, made: Session) -> None:
