@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Literal, Self
@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neurofmx.preprocessing.steps.alignment import aligned
 from neurofmx.preprocessing.steps.checks import Bad, drop_channels, screen
+from neurofmx.preprocessing.steps.pauses import bridged, marked, pauses
 from neurofmx.preprocessing.steps.smoothing import Smoothing, reach, smoothed
+from neurofmx.recordings.lazy import is_lazy
 from neurofmx.recordings.recording import Recording, Signal
 
 NEUROPIL = "neuropil"  # signal of the tissue around each cell, where a recording has it
@@ -40,6 +42,12 @@ class CalciumOptions(BaseModel):
     sigma_ms: float = Field(default=150.0, gt=0, description="standard deviation of the kernel, ms")
     min_events: int = Field(default=0, ge=0, description="cells with fewer samples above 0 are left out (events only)")
     bad: Bad = Field(default="error", description="cells that never change or are not finite: `error`, or `drop` them")
+    gaps: Literal["error", "mark"] = Field(
+        default="error",
+        description="stretches in which no cell has a value, as where the microscope paused: every cell is bad, or "
+        "`mark` them, in behaviour alike (NaN again at the end; `tokenize.incomplete: drop` then leaves their windows "
+        "out)",
+    )
 
     @property
     def reach(self) -> float:
@@ -65,15 +73,21 @@ def preprocess(recordings: Iterable[Recording], options: CalciumOptions) -> list
         options: What to do.
 
     Returns:
-        Recordings with the cleaned `calcium`, float32, without `neuropil`; every other signal has its rate and start.
+        Recordings with the cleaned `calcium`, float32, without `neuropil`; every other signal has its rate and start,
+        and NaN where it has no value and `gaps` is `mark`.
 
     Raises:
         ValueError: If a cell never changes or is not finite, a baseline is not above 0, or the neuropil does not fit.
     """
     subtracted = [_without_neuropil(recording, options) for recording in recordings]
-    usable = screen(subtracted, "calcium", bad=options.bad, option="preprocess.bad")
-    lively = _without_quiet(usable, options)
-    return [_clean(recording, options) for recording in lively]
+    lost = [_pauses(recording, options) for recording in subtracted]
+    whole = [_bridged(recording, each) for recording, each in zip(subtracted, lost, strict=True)]
+    usable = _screened(whole, options)
+    lively = _without_quiet(usable, lost, options)
+    return [
+        _marked(_clean(recording, options), each, before=recording)
+        for recording, each in zip(lively, lost, strict=True)
+    ]
 
 
 def relative_change(fluorescence: np.ndarray, *, window: int, percentile: float) -> np.ndarray:
@@ -118,11 +132,54 @@ def _without_neuropil(recording: Recording, options: CalciumOptions) -> Recordin
     return replace(recording, signals=rest | {"calcium": replace(cells, data=data)})
 
 
-def _without_quiet(recordings: list[Recording], options: CalciumOptions) -> list[Recording]:
+def _pauses(recording: Recording, options: CalciumOptions) -> dict[str, np.ndarray]:
+    """Samples `(time,)` without any value, of the signals that have some and are to be marked."""
+    if options.gaps == "error":
+        return {}
+    held = {
+        name: signal
+        for name, signal in recording.signals.items()
+        if (name == "calcium" or not is_lazy(signal.data)) and np.issubdtype(signal.data.dtype, np.floating)
+    }
+    found = {name: pauses(signal) for name, signal in held.items()}
+    return {name: lost for name, lost in found.items() if lost.any()}
+
+
+def _bridged(recording: Recording, lost: Mapping[str, np.ndarray]) -> Recording:
+    """Straight lines over the pauses of each signal."""
+    whole = {name: bridged(recording.signal(name), each) for name, each in lost.items()}
+    return replace(recording, signals=recording.signals | whole) if whole else recording
+
+
+def _screened(recordings: list[Recording], options: CalciumOptions) -> list[Recording]:
+    """Without bad cells, or the refusal of them; where pauses are what is wrong, it says so."""
+    try:
+        return screen(recordings, "calcium", bad=options.bad, option="preprocess.bad")
+    except ValueError as error:
+        paused = [recording.name for recording in recordings if pauses(recording.signal("calcium")).any()]
+        if not paused:
+            raise
+        raise ValueError(f"{error}; for stretches without any cell in {paused[0]}, set preprocess.gaps=mark") from None
+
+
+def _marked(recording: Recording, lost: Mapping[str, np.ndarray], *, before: Recording) -> Recording:
+    """NaN in the pauses of each signal that is left."""
+    found = {
+        name: marked(recording.signal(name), each, before=before.signal(name))
+        for name, each in lost.items()
+        if name in recording.signals
+    }
+    return replace(recording, signals=recording.signals | found) if found else recording
+
+
+def _without_quiet(
+    recordings: list[Recording], lost: Sequence[Mapping[str, np.ndarray]], options: CalciumOptions
+) -> list[Recording]:
     """Leave out the cells with too few events in any recording."""
     quiet: set[str] = set()
-    for cells in (recording.signal("calcium") for recording in recordings):
-        events = np.sum(np.asarray(cells.data) > 0, axis=0)
+    for cells, each in zip((recording.signal("calcium") for recording in recordings), lost, strict=True):
+        above = np.asarray(cells.data) > 0
+        events = np.sum(above[~each["calcium"]] if "calcium" in each else above, axis=0)
         quiet |= {name for name, found in zip(cells.channels, events, strict=True) if found < options.min_events}
     return [drop_channels(recording, "calcium", quiet) for recording in recordings]
 

@@ -82,5 +82,6 @@ def scaled_anew(windows: Windows) -> Windows:
 def _one_scale(windows: Windows) -> bool:
     """Whether all channels share one mean and one deviation, as windows cut with `scale=global` do."""
     there = windows.present.any(0) if windows.montage == "same" else windows.present
-    mean, std = (np.where(there, each, each[..., :1]) for each in (windows.mean, windows.std))
-    return windows.mean.shape[-1] > 1 and not np.ptp(mean, axis=-1).any() and not np.ptp(std, axis=-1).any()
+    known = [np.where(there, each, np.nan) for each in (windows.mean, windows.std)]
+    alike = all(np.array_equal(np.nanmin(each, axis=-1), np.nanmax(each, axis=-1)) for each in known)
+    return windows.mean.shape[-1] > 1 and alike

@@ -112,7 +112,8 @@ class ClassicalDecoder(ABC):
         """Answer windows scaled with the training windows of the fold.
 
         Args:
-            x: Windows from `Windows.scaled`, shape `(n, time, channels)`.
+            x: Windows from `Windows.scaled`, shape `(n, time, channels)`, NaN in channels that a window's recording
+                lacks.
 
         Returns:
             Outputs, shape `(n, task.width)`, float64.
@@ -122,7 +123,7 @@ class ClassicalDecoder(ABC):
 
     def answer(self, windows: Windows, fold: int, index: np.ndarray) -> np.ndarray:
         """Answer windows `index` of a fold, shape `(index, task.width)`."""
-        return self.predict(windows.scaled(fold, index))
+        return self.predict(windows.scaled(fold, index, absent=np.nan))
 
     @property
     def parameters(self) -> int:
@@ -191,7 +192,7 @@ def tune(
     part = windows.fold(fold)
     with one_thread():
         index = np.concatenate([part.train, part.validation])
-        x, y = windows.scaled(fold, index), windows.y[index]
+        x, y = windows.scaled(fold, index, absent=np.nan), windows.y[index]
         features = reader(x, y)
         return features, next(_readouts(features, x, y, windows.task, [strength], max_iter))
 
@@ -226,8 +227,8 @@ def _tried(
 ) -> Iterator[tuple[float, FitFeatures, float]]:
     """Validation score of every reader and strength."""
     part = windows.fold(fold)
-    x, y = windows.scaled(fold, part.train), windows.y[part.train]
-    held_out, truth = windows.scaled(fold, part.validation), windows.y[part.validation]
+    x, y = windows.scaled(fold, part.train, absent=np.nan), windows.y[part.train]
+    held_out, truth = windows.scaled(fold, part.validation, absent=np.nan), windows.y[part.validation]
     for reader in candidates:
         features = reader(x, y)
         unseen = features.transform(held_out)

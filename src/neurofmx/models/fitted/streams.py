@@ -51,7 +51,7 @@ class StreamsDecoder:
         chosen = {name: best_of(each, fold, readers_of(each, config), **how)[0] for name, each in streams.items()}
         with one_thread():
             tried = cls._fitted(streams, fold, part.train, chosen, **how)
-            unseen = {name: each.scaled(fold, part.validation) for name, each in streams.items()}
+            unseen = {name: each.scaled(fold, part.validation, absent=np.nan) for name, each in streams.items()}
             truth = first.y[part.validation]
             scores = [agreement(each.predict(unseen), truth, first.task) for each in tried]
             best = tried[int(np.argmax(scores))]  # of equals the strongest penalty
@@ -72,7 +72,7 @@ class StreamsDecoder:
     ) -> list[Self]:
         """Learn from some rows with every penalty, the strongest first."""
         first = next(iter(streams.values()))
-        x, y = {name: each.scaled(fold, index) for name, each in streams.items()}, first.y[index]
+        x, y = {name: each.scaled(fold, index, absent=np.nan) for name, each in streams.items()}, first.y[index]
         features = {name: fit(x[name], y) for name, fit in chosen.items()}
         rows = {name: each.transform(x[name]) for name, each in features.items()}
         mean = {name: each.mean(axis=0) for name, each in rows.items()}
@@ -85,8 +85,9 @@ class StreamsDecoder:
         """Answer rows.
 
         Args:
-            x: Windows `(n, time, channels)` from `Windows.scaled` of one stream or more; of one that is left out the
-                features are at their mean, which is all that is known of it.
+            x: Windows `(n, time, channels)` from `Windows.scaled` of one stream or more, NaN in channels that a
+                recording lacks; of a stream that is left out the features are at their mean, which is all that is known
+                of it.
 
         Returns:
             Outputs `(n, task.width)`, float64.

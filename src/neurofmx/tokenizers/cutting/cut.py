@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -17,12 +19,13 @@ from neurofmx.recordings.timeline import Signal
 from neurofmx.tokenizers.cutting.montage import check_montage, column_names, fitting, positions, side_by_side
 from neurofmx.tokenizers.cutting.origin import Origin
 from neurofmx.tokenizers.cutting.pieces import Pieces, cut_recording
-from neurofmx.tokenizers.cutting.scaling import FlatChannels, Moments, learn_scaling
+from neurofmx.tokenizers.cutting.scaling import FlatChannels, Moments, UnknownChannels, learn_scaling
 from neurofmx.tokenizers.cutting.text_windows import cut_text
 from neurofmx.tokenizers.cutting.windows import Montage, Windows
 
 TOKENS = "tokens"  # the signal that holds numbers into the array `vocabulary`
 _JOINED = ("y", "start", "stop", "length", "anchor")
+_log = logging.getLogger(__name__)
 
 
 class CutOptions(BaseModel):
@@ -59,7 +62,8 @@ class CutOptions(BaseModel):
     )
     incomplete: Literal["error", "drop"] = Field(
         default="error",
-        description="Windows that hold NaN, as marked stretches do, or have no answer: refuse, or drop.",
+        description="Windows that hold NaN, as marked stretches do, or have no answer: refuse, or drop. A channel that "
+        "is NaN in all windows of a recording is absent there, and no reason to.",
     )
     pad: bool = Field(
         default=False, description="Windows that reach over the end of their trial stop there and are filled up."
@@ -107,8 +111,9 @@ def cut(
 
     Raises:
         ValueError: If a recording lacks the signal, the trials or the target, if recordings do not fit each
-            other, a window holds NaN, a channel is constant in training, a class is absent from training, or
-            recordings with channels of their own are left out as a whole.
+            other, a window holds NaN, a channel is constant in training, a class is absent from training, a recording
+            has no channel or one that no training window has, or recordings with channels of their own are left out
+            as a whole.
         LeakError: If held-out windows share time with training windows.
     """
     if task.kind == "next_token":
@@ -130,7 +135,7 @@ def cut(
     if task.kind == "classification":
         _check_classes(parts, y, task, dataset)
     vocabulary = len(recordings[0].arrays["vocabulary"]) if signal == TOKENS else 0
-    present = np.arange(x.shape[2]) < np.array([p.x.shape[2] for p in pieces])[:, None]
+    present = _present(pieces, recordings, signals, dataset)
     if vocabulary:  # numbers of tokens have no scale
         moments = Moments(np.zeros((len(parts), 1), np.float32), np.ones((len(parts), 1), np.float32))
     else:
@@ -268,6 +273,20 @@ def _check_pieces(
             )
 
 
+def _present(
+    pieces: Sequence[Pieces], recordings: Sequence[Recording], signals: Sequence[Signal], dataset: str
+) -> np.ndarray:
+    """Which columns each recording has `(recordings, columns)`; says what was expected and is absent."""
+    present = np.zeros((len(pieces), max(len(piece.absent) for piece in pieces)), bool)
+    for row, piece, recording, signal in zip(present, pieces, recordings, signals, strict=True):
+        row[: len(piece.absent)] = ~piece.absent
+        if piece.absent.any():
+            absent = np.flatnonzero(piece.absent)
+            said = ", ".join(_named(absent, signal)) + (", ..." if len(absent) > 5 else "")
+            _log.warning("%s: recording %s is cut without %d channels: %s", dataset, recording.name, len(absent), said)
+    return present
+
+
 def _named(columns: np.ndarray, signal: Signal) -> list[str]:
     """The first few of some channels, by name where they have names."""
     return [signal.channels[i] if i < len(signal.channels) else str(i) for i in columns[:5]]
@@ -298,6 +317,12 @@ def _moments(
     own = options.montage == "own"
     try:
         return learn_scaling(x, parts, group, length, present, own=own, scale=options.scale, flat=options.flat)
+    except UnknownChannels as unknown:
+        raise ValueError(
+            f"{dataset}: channels {_named(unknown.columns, signals[0])} are in no training window of fold "
+            f"{unknown.fold}, as no recording that it trains on has them; leave them out in preprocess, or choose a "
+            "split of which every fold trains on a recording that has them"
+        ) from None
     except FlatChannels as flat:
         whose = "" if flat.recording is None else f" of recording {recordings[flat.recording].name}"
         raise ValueError(

@@ -2,8 +2,9 @@
 
 Windows are stored in one array. Where recordings have different channels (units of different sessions), the columns are
 padded to the widest recording, and `present` says which of them a recording has; column 3 of one recording and column 3
-of another are then different channels. Where windows are shorter than the longest, `length` says how much of them was
-recorded. What pads is 0 after scaling.
+of another are then different channels. Where recordings share their channels, `present` leaves out what the cleaning
+marked as bad or missing in a whole recording. Where windows are shorter than the longest, `length` says how much of
+them was recorded. What pads, and what is absent, is 0 after scaling.
 """
 
 from __future__ import annotations
@@ -158,10 +159,12 @@ class Windows:
         true tokens already, the `sizes` of a text."""
         return (self.sizes if self.task.kind == "next_token" else self.y)[self.tested]
 
-    def scaled(self, k: int, index: np.ndarray) -> np.ndarray:
+    def scaled(self, k: int, index: np.ndarray, *, absent: float = 0.0) -> np.ndarray:
         """Windows `index` standardised with the training windows of fold `k`, shape `(index, time, channels)`.
 
         What was not recorded is 0: the mean of what was. Numbers of tokens have no scale and stay as they are.
+        Channels that a recording lacks are `absent`: 0 as well, or NaN for a reader to whom a channel at its mean is
+        not the same as none.
         """
         if self.tokens:
             return gather(self.x, index)
@@ -170,6 +173,9 @@ class Windows:
             x = (x - self.mean[k][self.group[index], None]) / self.std[k][self.group[index], None]
         else:
             x = self.standardised(k, x)
+        present = self.present[self.group[index]]
+        if not present.all():
+            np.copyto(x, absent, where=~present[:, None])
         if np.any(self.length[index] < x.shape[1]):
             x[~self.recorded(index)] = 0
         return x
