@@ -47,11 +47,19 @@ def spike_trains(angle: np.ndarray, *, units: int = 8, seed: int = 0) -> list[np
     return [np.sort(np.repeat(clock, c) + rng.uniform(0, 1 / RATE, c.sum())) for c in counts.T]
 
 
-def write_edf(path: Path, made: Session, *, duration: float = 2.0, extra: dict[str, np.ndarray] | None = None) -> None:
+def write_edf(
+    path: Path,
+    made: Session,
+    *,
+    duration: float = 2.0,
+    extra: dict[str, np.ndarray] | None = None,
+    without: tuple[str, ...] = (),
+) -> None:
     """EDF+ in uV with the trials as annotations."""
     from edfio import Edf, EdfAnnotation, EdfSignal
 
     columns = dict(zip(CHANNELS, made.volts.T * 1e6, strict=True)) | (extra or {})
+    columns = {label: column for label, column in columns.items() if label not in without}
     signals = [
         EdfSignal(column, sampling_frequency=RATE, label=label, physical_dimension="uV")
         for label, column in columns.items()
@@ -103,7 +111,14 @@ def write_nwb(path: Path, made: Session, *, subject: str | None = "mouse7", jitt
 
 
 def write_bids(
-    root: Path, made: Session, *, subject: str = "01", run: str = "1", datatype: str = "eeg", form: str = "EDF"
+    root: Path,
+    made: Session,
+    *,
+    subject: str = "01",
+    run: str = "1",
+    datatype: str = "eeg",
+    form: str = "EDF",
+    bad: tuple[str, ...] = ("Pz",),
 ) -> None:
     """One run of a BIDS data set, by mne-bids; its last channel holds the angle."""
     import mne
@@ -117,7 +132,7 @@ def write_bids(
             channel["coil_type"] = mne.io.constants.FIFF.FIFFV_COIL_VV_MAG_T1
     raw = mne.io.RawArray(data, info, verbose="ERROR")
     raw.info["line_freq"] = 50
-    raw.info["bads"] = ["Pz"]
+    raw.info["bads"] = list(bad)
     if datatype == "ieeg":
         places = {name: np.array([0.01 * i, 0.0, 0.02]) for i, name in enumerate(CHANNELS)}
         raw.set_montage(mne.channels.make_dig_montage(places, coord_frame="mni_tal"), verbose="ERROR")
