@@ -73,6 +73,19 @@ class FlatChannels(Exception):
         self.fold, self.recording, self.columns = fold, recording, columns
 
 
+def one_scale(mean: np.ndarray, std: np.ndarray, present: np.ndarray) -> bool:
+    """Whether all channels share one mean and one deviation, as windows cut with `scale=global` do.
+
+    Args:
+        mean: Moments of each fold, as of `Moments`.
+        std: The same.
+        present: Which columns hold a channel, shape `(recordings, channels)`.
+    """
+    there = present if mean.ndim == 3 else present.any(0)
+    mean, std = (np.where(there, each, each[..., :1]) for each in (mean, std))
+    return mean.shape[-1] > 1 and not np.ptp(mean, axis=-1).any() and not np.ptp(std, axis=-1).any()
+
+
 def _recorded(x: np.ndarray, length: np.ndarray) -> np.ndarray:
     """Samples `(samples, channels)` of windows `(windows, time, channels)` without what pads them."""
     if np.all(length == x.shape[1]):
