@@ -45,6 +45,35 @@ def check_prepared(
         raise ValueError(f"models.linear.features=csp: needs classes, {name} asks for a {prepared.dataset.task.kind}")
 
 
+def check_beside(name: str, prepared: Prepared, other: str = "", beside: Prepared | None = None) -> None:
+    """Refuse a tokenizer that needs something beside the windows and has nothing, or does not read what is there.
+
+    Args:
+        name: What params.yaml calls the dataset.
+        prepared: The dataset with its options.
+        other: What it calls the dataset that is read beside it; empty for none.
+        beside: That dataset with its options.
+
+    Raises:
+        ValueError: Naming the key, the rule, the value and the way out.
+    """
+    chosen = prepared.tokenize.tokenizer or default_tokenizer(prepared.modality, prepared.tokenize.montage)
+    key, entry = f"datasets.{name}.tokenize.tokenizer={chosen}", TOKENIZERS[chosen]
+    if beside is None:
+        if not entry.alone:
+            raise ValueError(
+                f"{key}: reads {', '.join(entry.beside)} beside the windows; name a dataset of that modality in "
+                f"multimodal.beside.{name}"
+            )
+        return
+    if beside.modality not in entry.beside:
+        able = "; ".join(f"{each} reads {', '.join(e.beside)}" for each, e in TOKENIZERS.items() if e.beside)
+        raise ValueError(
+            f"multimodal.beside.{name}={other}: tokenizer {chosen} reads no {beside.modality} beside its windows; set "
+            f"datasets.{name}.tokenize.tokenizer to one that does: {able}"
+        )
+
+
 def _reach_fits(name: str, prepared: Prepared) -> None:
     """What cleaning mixes in time must not reach over the gap between training and test."""
     split, reach = prepared.dataset.split, getattr(prepared.preprocess, "reach", 0.0)
