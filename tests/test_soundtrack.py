@@ -38,7 +38,7 @@ def test_a_click_of_a_lossy_film_is_heard_when_it_is_seen(tmp_path: Path) -> Non
 
 def test_sound_that_pauses_is_refused(tmp_path: Path) -> None:
     write_talkie(tmp_path / "film.mkv", PICTURES, SOUND, pause_s=0.3)
-    with pytest.raises(ValueError, match=r"its sound breaks off 1\.000 s after the first picture and goes on at 1\.300"):
+    with pytest.raises(ValueError, match=r"its sound breaks off 1\.000 s after .* goes on at 1\.300"):
         soundtrack(tmp_path / "film.mkv")
 
 

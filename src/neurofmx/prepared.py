@@ -89,9 +89,11 @@ def _reach_fits(name: str, prepared: Prepared) -> None:
 def _tokens_divide(name: str, prepared: Prepared) -> None:
     """Refuse windows that do not hold a whole number of tokens, where the options fix the rate."""
     window, rate = prepared.tokenize, getattr(prepared.preprocess, "rate", None)
-    if rate is None:
+    # the samples of a film are the rows of its pictures, as many as it is scaled to
+    size = getattr(prepared.preprocess, "size", None) if prepared.modality == "video" else (1, 1)
+    if rate is None or size is None:
         return
-    samples = round(window.stop * rate) - round(window.start * rate)
+    samples = size[0] * (round(window.stop * rate) - round(window.start * rate))
     if samples < 1 or samples % window.patch:
         raise ValueError(
             f"datasets.{name}.tokenize.patch={window.patch}: must divide the {samples} samples of a window, which "
