@@ -1,9 +1,10 @@
-"""Two forms of one recording, by params alone: a real posture with its film, a film of real pictures and real speech."""
+"""Two forms of one recording, by params alone: a posture with its film, a film of real pictures and real speech."""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -56,12 +57,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path
 
 
-def test_a_posture_and_its_film_go_to_a_score_with_the_pages_params(
-    raw: Callable[[str], Path], place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_posture_and_its_film_go_to_a_score_with_the_pages_params(raw: Callable[[str], Path], place: Path) -> None:
     """A real film; the posture is found in it, so that windows of both must show the mouse at one place."""
     raw("dlc_openfield")  # skips where it cannot be had
-    monkeypatch.setenv("DVC_ROOT", str(ROOT))  # whose downloads are kept
     (block,) = (YAML(typ="safe").load(text) for text in re.findall(r"```yaml\n(.*?)```", DOC, re.DOTALL))
     (pose, film), *others = block["multimodal"]["beside"].items()
     assert not others
@@ -155,12 +153,19 @@ def write_talk(path: Path, read: Callable[[str], list[Recording]], film: Path, *
     path.with_suffix(".csv").write_text("\n".join(["start,stop,label", *rows]) + "\n")
 
 
-def test_a_film_and_its_sound_go_to_a_score(
-    raw: Callable[[str], Path], read: Callable[[str], list[Recording]], place: Path
-) -> None:
+@pytest.fixture(scope="module")
+def talk(
+    raw: Callable[[str], Path], read: Callable[[str], list[Recording]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with a film of a mouse and of people who talk."""
+    folder = tmp_path_factory.mktemp("talk")
+    write_talk(folder / "talk.mkv", read, next((raw("dlc_openfield") / "videos").glob("*.mp4")))
+    return folder
+
+
+def test_a_film_and_its_sound_go_to_a_score(talk: Path, place: Path) -> None:
     """Of four classes each form tells two apart, so that both together are scored well and each alone is not."""
-    film = next((raw("dlc_openfield") / "videos").glob("*.mp4"))
-    write_talk(place / "talk.mkv", read, film)
+    shutil.copytree(talk, place, dirs_exist_ok=True)
     write_params(place, TALK)
     for command in [*commands("talk", beside="levels"), *commands("levels")]:
         run_stage(*command)
@@ -175,12 +180,9 @@ def test_a_film_and_its_sound_go_to_a_score(
 
 
 @pytest.mark.parametrize("sound", ["levels", "speech"])
-def test_a_network_learns_from_film_and_sound(
-    sound: str, raw: Callable[[str], Path], read: Callable[[str], list[Recording]], place: Path
-) -> None:
+def test_a_network_learns_from_film_and_sound(sound: str, talk: Path, place: Path) -> None:
     """With the sound as levels of bands, and as the wave, of which the tokenizer makes them itself."""
-    film = next((raw("dlc_openfield") / "videos").glob("*.mp4"))
-    write_talk(place / "talk.mkv", read, film)
+    shutil.copytree(talk, place, dirs_exist_ok=True)
     write_params(place, TALK | {"multimodal": {"beside": {"talk": sound}}})
     for command in commands("talk", beside=sound):
         run_stage(*command)

@@ -40,19 +40,20 @@ def soundtrack(path: Path | str) -> Signal:
             if not container.streams.audio:
                 raise ValueError(f"{path} holds no sound; take a film with sound, or read its pictures alone")
             rate = container.streams.audio[0].rate
-            begin, parts = None, list[np.ndarray]()
+            begin, count, parts = None, 0, list[np.ndarray]()
             for time, part in _parts(container, path):
                 begin = time if begin is None else begin
-                reached = begin + sum(map(len, parts)) / rate
+                reached = begin + count / rate
                 if abs(time - reached) > GAP:
                     raise ValueError(
                         f"{path}: its sound breaks off {reached - zero:.3f} s after the first picture and goes on at "
                         f"{time - zero:.3f} s; cut the film there"
                     )
                 parts.append(part)
+                count += len(part)
     except FFmpegError as error:
         raise ValueError(f"{path}: its sound is damaged ({error}); delete it and download again") from error
-    if begin is None or not sum(map(len, parts)):
+    if begin is None or not count:
         raise ValueError(f"{path}: its track of sound is empty; take a film with sound, or read its pictures alone")
     sound = np.concatenate(parts)
     return Signal(sound, float(rate), "full scale", tuple(str(i + 1) for i in range(sound.shape[1])), begin - zero)
