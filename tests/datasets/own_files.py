@@ -1,4 +1,4 @@
-"""Small recordings with a real effect, written by the libraries of their formats: edfio, pynwb, mne-bids, numpy."""
+"""Small recordings with a real effect, written by the libraries of their formats: edfio, pynwb, mne-bids, numpy, av."""
 
 from __future__ import annotations
 
@@ -192,6 +192,25 @@ def write_npz(path: Path, made: Session, **more: Any) -> None:
     np.savez(path, **(arrays | more))
 
 
+def write_visit(path: Path, made: Session) -> None:
+    """A film whose left half is bright and which hums low while `left` is asked for, for `right` the other half and
+    high; with the table of its trials."""
+    from tests.films import write_talkie
+
+    rng, seconds = np.random.default_rng(len(made.start)), int(made.stop[-1]) + 1
+    clock = np.arange(8000 * seconds) / 8000
+    sound, pictures = 0.05 * rng.normal(size=len(clock)), rng.integers(0, 100, (10 * seconds, 12, 16), np.uint8)
+    for start, stop, label in zip(made.start, made.stop, made.labels, strict=True):
+        heard, side = (clock >= start) & (clock < stop), slice(0, 8) if label == "left" else slice(8, 16)
+        sound[heard] += 0.3 * np.sin(2 * np.pi * (600 if label == "left" else 1200) * clock[heard])
+        pictures[round(10 * start) : round(10 * stop), :, side] += 80
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_talkie(path, pictures, sound)
+    rows = zip(made.start, made.stop, made.labels, strict=True)
+    table = ["start,stop,label", *(f"{start},{stop},{label}" for start, stop, label in rows)]
+    path.with_suffix(".csv").write_text("\n".join(table) + "\n")
+
+
 def example(kind: str, folder: Path) -> dict[str, Any]:
     """Write a small recording of a kind and return the options that read it."""
     made = session()
@@ -205,5 +224,8 @@ def example(kind: str, folder: Path) -> dict[str, Any]:
     if kind == "edf":
         write_edf(folder / "sub-7_run1.edf", made)
         return {"path": str(folder), "target": sides, "modality": "eeg"}
+    if kind == "film":
+        write_visit(folder / "sub-7_visit.mkv", made)
+        return {"path": str(folder), "target": sides, "modality": "audio"}
     write_npz(folder / "sub-7_run1.npz", made)
     return {"path": str(folder), "series": "volts", "rate": "fs", "stop": "stop", "target": sides, "modality": "eeg"}

@@ -35,7 +35,7 @@ def out(path):
 if name == "download":
     out(f"data/raw/{dataset}/file").write_text(dataset)
 elif name == "preprocess":
-    out(f"data/clean/{dataset}.h5").write_text(dataset)
+    out(f"data/clean/{dataset}/recordings.h5").write_text(dataset)
 elif name == "tokenize":
     shutil.copy(made / "windows.h5", out(f"data/tokens/{dataset}.h5"))
 elif name == "train":

@@ -16,6 +16,7 @@ from neurofmx.preprocessing import splits
 from neurofmx.recordings.recording import Recording
 from neurofmx.recordings.task import Task
 from neurofmx.recordings.timeline import Signal
+from neurofmx.tokenizers.cutting.beside import Other, lent, partners
 from neurofmx.tokenizers.cutting.montage import check_montage, column_names, fitting, positions, side_by_side
 from neurofmx.tokenizers.cutting.origin import Origin
 from neurofmx.tokenizers.cutting.pieces import Pieces, cut_recording
@@ -91,6 +92,7 @@ def cut(
     modality: str,
     dataset: str,
     species: str = "",
+    beside: Other | None = None,
 ) -> Windows:
     """Turn a dataset's clean recordings into windows with split and scaling.
 
@@ -105,6 +107,9 @@ def cut(
         modality: Kind of recording, e.g. `eeg`.
         dataset: Name of the dataset.
         species: Who was recorded.
+        beside: What was recorded at the same time and stands beside the windows; each that has nothing beside it is an
+            error, or left out where `options.incomplete` is `drop`. Training windows that share time with what stands
+            beside a held-out one, or the other way round, are left out of that fold.
 
     Returns:
         The windows, in order of recording and time.
@@ -112,11 +117,13 @@ def cut(
     Raises:
         ValueError: If a recording lacks the signal, the trials or the target, if recordings do not fit each
             other, a window holds NaN, a channel is constant in training, a class is absent from training, a recording
-            has no channel or one that no training window has, or recordings with channels of their own are left out
-            as a whole.
+            has no channel or one that no training window has, recordings with channels of their own are left out as
+            a whole, or what is to stand beside them does not fit.
         LeakError: If held-out windows share time with training windows.
     """
     if task.kind == "next_token":
+        if beside is not None:
+            raise ValueError(f"{dataset} is a text, beside which nothing can stand; leave it out of multimodal.beside")
         windows = _cut_text(recordings, signal, task, split, options, modality, dataset)
         return replace(windows, origins=_origins(recordings), species=species)
     check_montage(options.montage, split, dataset=dataset)
@@ -126,12 +133,17 @@ def cut(
         for recording, each in zip(recordings, signals, strict=True)
     ]
     _check_pieces(pieces, recordings, signals, task, options, dataset)
+    found, origins = None, _origins(recordings)
+    if beside is not None:
+        own = options.montage == "own"
+        pieces, found = partners(pieces, origins, beside, incomplete=options.incomplete, own=own, dataset=dataset)
     group = np.repeat(np.arange(len(pieces)), [len(p.y) for p in pieces])
     offset = np.cumsum([0, *(int(p.block.max(initial=-1)) + 1 for p in pieces)])
     block = np.concatenate([p.block + o for p, o in zip(pieces, offset, strict=False)])
     y, start, stop, length, anchor = (np.concatenate([getattr(p, name) for p in pieces]) for name in _JOINED)
     x = side_by_side([p.x for p in pieces])
-    parts = _split(split, options, recordings, group=group, start=start, stop=stop)
+    low, high = (start, stop) if found is None else found.reach(start, stop)  # held out is both forms of a window
+    parts = _split(split, options, recordings, group=group, start=low, stop=high)
     if task.kind == "classification":
         _check_classes(parts, y, task, dataset)
     vocabulary = len(recordings[0].arrays["vocabulary"]) if signal == TOKENS else 0
@@ -166,8 +178,11 @@ def cut(
         grid=signals[0].data.shape[1:] if signals[0].data.ndim > 2 else (),
         vocabulary=vocabulary,
         anchor=anchor,
-        origins=_origins(recordings),
+        origins=origins,
         species=species,
+        beside=None
+        if found is None
+        else lent(found, y=y, group=group, block=block, split=parts, task=task, split_name=split.name),
     )
 
 

@@ -54,6 +54,10 @@ class Pieces(NamedTuple):
     anchor: np.ndarray
     absent: np.ndarray
 
+    def kept(self, those: np.ndarray) -> Pieces:
+        """Some of the windows, by index or mask `(windows,)`."""
+        return Pieces(*(part[those] for part in self[:-1]), self.absent)
+
 
 class _Anchors(NamedTuple):
     """Sample, answer and block of every anchor `(anchors,)`, the sample at which what it belongs to ends, its time."""
@@ -110,7 +114,7 @@ def _complete(pieces: Pieces) -> Pieces:
     """The windows without NaN, in samples and answer."""
     answered = np.isfinite(pieces.y).all(axis=tuple(range(1, pieces.y.ndim)))
     keep = np.isfinite(pieces.x).all(axis=(1, 2)) & answered
-    return Pieces(*(part[keep] for part in pieces[:-1]), pieces.absent)
+    return pieces.kept(keep)
 
 
 def _absent(x: np.ndarray, length: np.ndarray) -> np.ndarray:

@@ -90,6 +90,20 @@ class UnknownChannels(Exception):
         self.fold, self.columns = fold, columns
 
 
+def one_scale(mean: np.ndarray, std: np.ndarray, present: np.ndarray) -> bool:
+    """Whether all channels share one mean and one deviation, as windows cut with `scale=global` do.
+
+    Args:
+        mean: Moments of each fold, as of `Moments`.
+        std: The same.
+        present: Which columns hold a channel, shape `(recordings, channels)`.
+    """
+    there = present if mean.ndim == 3 else present.any(0)
+    known = [np.where(there, each, np.nan) for each in (mean, std)]
+    alike = all(np.array_equal(np.nanmin(each, axis=-1), np.nanmax(each, axis=-1)) for each in known)
+    return mean.shape[-1] > 1 and alike
+
+
 def _recorded(x: np.ndarray, length: np.ndarray) -> np.ndarray:
     """Samples `(samples, channels)` of windows `(windows, time, channels)` without what pads them."""
     if np.all(length == x.shape[1]):
