@@ -132,9 +132,9 @@ def write(rows: Sequence[Measured], folder: Path, *, name: str = "preprocessing"
     """Writes `NAME.md` and `NAME.json`."""
     known = facts("mne", "scipy", "h5py")
     machine = f"{known['processor']}, {known['cores']} cores, {known['memory_gib']} GiB, load {known['load']}"
-    text = f"# {name.replace('_', ' ')}\n\n{machine}, {known['time']}; revision {known['revision']}.\n\n{table(rows)}\n{METHOD}"
+    head = f"# {name.replace('_', ' ')}\n\n{machine}, {known['time']}; revision {known['revision']}."
     with atomic(folder / f"{name}.md") as part:
-        part.write_text(text)
+        part.write_text(f"{head}\n\n{table(rows)}\n{METHOD}")
     with atomic(folder / f"{name}.json") as part:
         part.write_text(json.dumps({"facts": known, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
 
