@@ -172,7 +172,8 @@ def test_cells_are_cleaned_in_stretches_as_in_one_pass(options: dict, block: int
     if block < 2**22:
         assert made.rate == options.get("rate", 10.0)
         own.most = 0
-        assert is_lazy(made.data) and len(made.data[:10]) == 10
+        assert is_lazy(made.data)
+        assert len(made.data[:10]) == 10
         assert own.most < len(data) / 2
 
 
@@ -222,7 +223,8 @@ def test_sound_is_prepared_in_stretches_as_in_one_pass(modality: str, options: d
     made = prepared(modality, sound(held), **options)
     monkeypatch.undo()  # in memory: one piece, 1024 frames at a time
     expected = prepared(modality, sound(data), **options)
-    assert is_lazy(made.data) and not is_lazy(expected.data)
+    assert is_lazy(made.data)
+    assert not is_lazy(expected.data)
     assert (made.data.shape, made.rate, made.channels) == (expected.data.shape, expected.rate, expected.channels)
     found = np.concatenate([made.data[first : first + 333] for first in range(0, len(made.data), 333)])
     assert found.dtype == expected.data.dtype == np.float32

@@ -37,6 +37,8 @@ class Each(Lazy):
 
     def read(self, first: int, last: int) -> np.ndarray:
         """The function of a stretch of the sources."""
+        if first == last:
+            return np.empty((0, *self.shape[1:]), self.dtype)
         return self._function(*(np.asarray(source[first:last]) for source in self._sources))
 
 
