@@ -1,4 +1,4 @@
-"""Spikes as counts: the likelihood is scipy's, its best answer the mean count, and a pretraining asks for it by params."""
+"""Spikes as counts: the likelihood is scipy's, its best answer the mean count, and params ask for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tests.foundation.test_pretrain import pretrainer, sets
 from torch import Tensor
 
 from neurofmx.foundation.counts import FLOOR, Counts, counts_of
-from neurofmx.foundation.self_supervision import SELF_SUPERVISION
 from neurofmx.losses.poisson import poisson_loss
 from neurofmx.parts import TRAIN
 from neurofmx.tokenizers.cutting.windows import Windows
@@ -115,9 +114,10 @@ def test_spikes_alone_are_asked_for_as_counts(tmp_path: Path, loss: str) -> None
         found[name] = each._losses(batch, anchor, torch.Generator().manual_seed(1))[loss]
     assert found["poisson"].item() != pytest.approx(found["gaussian"].item(), rel=0.01)
     only = batch.without("rat/spikes", "mouse/spikes")
-    rat = only[only.species == 0]
-    assert SELF_SUPERVISION[loss] is not None
-    both = [each._losses(rat, anchor[only.species == 0], torch.Generator().manual_seed(1))[loss] for each in (plain, training)]
+    rows = only.species == 0
+    both = [
+        each._losses(only[rows], anchor[rows], torch.Generator().manual_seed(1))[loss] for each in (plain, training)
+    ]
     torch.testing.assert_close(*both, rtol=0, atol=0)
 
 
@@ -130,8 +130,11 @@ def test_hidden_counts_are_learnt_by_their_likelihood(tmp_path: Path) -> None:
 
 
 def test_roots_and_rows_without_spikes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"poisson: bins of a hold no counts; set datasets\.synthetic\.preprocess\.sqrt"):
+    with pytest.raises(ValueError, match=r"bins of a hold no counts; set datasets\.synthetic\.preprocess\.sqrt to f"):
         counts_of("a", counted(root=True), 0)
-    none = [replace(each, streams={n: replace(w, modality="lfp") for n, w in each.streams.items()}) for each in spiking()]
+    none = [
+        replace(each, streams={name: replace(w, modality="lfp") for name, w in each.streams.items()})
+        for each in spiking()
+    ]
     with pytest.raises(ValueError, match=r"spikes=poisson: no stream is of spikes"):
         pretrainer(tmp_path, joined=none, spikes="poisson")

@@ -97,7 +97,7 @@ class Pretrainer:
         on_epoch: Called after every epoch, e.g. to move a progress bar.
 
     Raises:
-        ValueError: If a forecast is asked of a model that sees the whole window, counts without spikes, or that neurons,
+        ValueError: If a forecast is asked of a model that sees the whole window, counts of no spikes, or that neurons,
             behaviour and stimulus be told which belong together where all streams are one of them.
     """
 

@@ -1,8 +1,8 @@
 """What a pretraining asks of the network, by name: each entry makes one loss of a step, or none where nothing is asked.
 
-reconstruction   what was hidden (`mask_plans.py`), squared error in standardised units; of spikes, where that is asked, the
-                 likelihood of their counts (`counts.py`)
-forecast         every stream some time after the end of each step, from that step's latents alone, held against it alike
+reconstruction   what was hidden (`mask_plans.py`): squared error in standardised units, or of spikes, where that is
+                 asked, the likelihood of their counts (`counts.py`)
+forecast         every stream some time after the end of each step, from that step's latents alone; errors alike
 contrast         the same rows with other things hidden: which belong together?
 temporal         rows of one session near in time are alike, those far apart are not
 tri_modal        which neurons, behaviour and stimulus are of one moment? each is read without the others

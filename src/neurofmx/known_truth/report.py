@@ -54,7 +54,7 @@ def words(lines: Sequence[Mapping[str, Any]]) -> list[str]:
         said.append(f"Lose to the linear model ({len(lost)} of {len(lines)}): {', '.join(lost)}.")
     few = [f"{each['what']} ({100 * each['few_particles']:.0f} %)" for each in lines if _short_of_particles(each)]
     if few:
-        said.append(f"The Bayes decoder was short of particles in many windows (known_truth.particles): {', '.join(few)}.")
+        said.append(f"The Bayes decoder lacked particles in many windows (known_truth.particles): {', '.join(few)}.")
     return said
 
 
