@@ -20,9 +20,9 @@ HEADS = (
     "share of the bound",
     "linear's share",
     "against linear",
-    "bound",
+    "verdict",
 )
-DOMAINS = ("states of", "sessions named", "permuted", "bound", "confused", "heading read", "bound")
+DOMAINS = ("states of", "sessions named", "permuted", "bound", "confused", "heading read", "verdict")
 WORDS = {
     "reaches": "Reach the bound within their interval",
     "short": "Fall short of the bound",
