@@ -322,6 +322,12 @@ TWICE = {f"simulated{end}": {"kind": "simulated", "modality": "spikes"} for end 
         ("pretrain", PRETRAINED | {"names": {"base": {"datasets": []}}}, r"pretrain.names.base.datasets=.*at least 1"),
         ("pretrain", PRETRAINED | {"names": {"a-b": {}}}, r"pretrain.names.a-b.*match pattern"),
         ("pretrain.fold", -1, r"pretrain.fold=-1: .*greater than or equal to 0"),
+        (
+            "pretrain",
+            PRETRAINED | {"stimuli": ["dyer2017/spike"]},
+            r"stream in pretrain.stimuli 'dyer2017/spike'; did you mean 'dyer2017/spikes'",
+        ),
+        ("pretrain.spikes", "poison", r"pretrain.spikes=poison: did you mean 'poisson'"),
         ("transfer.starts", ["finetune_base"], r"start in transfer.starts 'finetune_base'.* known: scratch"),
         ("transfer.learning_rate.fintune", 0.1, r"transfer.learning_rate.fintune=0.1: .*did you mean 'finetune'"),
         ("transfer.learning_rate.probe", 0.0, r"transfer.learning_rate.probe=0.0: .*greater than 0"),

@@ -60,6 +60,8 @@ class Pretrain(PretrainOptions):
         made = build(("pretrain", "names", name), Pretraining, tree)
         for dataset in made.datasets:
             pick(self.datasets, dataset, f"dataset of pretrain.names.{name} in pretrain.datasets")
+        for stream in made.stimuli:
+            pick(dict.fromkeys(map(self.stream, self.datasets)), stream, "stream in pretrain.stimuli")
         self._refuse_one_stream_twice(made.datasets)
         return made
 
