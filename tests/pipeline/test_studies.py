@@ -107,7 +107,8 @@ def test_a_suite_that_has_run_has_a_table_and_a_figure(
     assert {(row["name"], row["dataset"]) for row in result["rows"]} == {(r, d) for r in runs for d in suite.datasets}
     table = Path(f"metrics/{name}/comparison.md").read_text()
     assert all(f" {run} " in table for run in runs)
-    heads = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.splitlines() if "| holds to" in line]
+    lines = [line.strip("| ").split("|") for line in table.splitlines() if "| holds to" in line]
+    heads = [[cell.strip() for cell in line] for line in lines]
     by_length = [["run", "256", "512", "1024", "2048", "4096", "holds to"]] * len(suite.datasets)
     assert heads == (by_length if suite.study in ("context", "memory") else [])
     image = imread(f"metrics/{name}/comparison.png")[..., :3]
