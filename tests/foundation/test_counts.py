@@ -40,9 +40,7 @@ def spiking() -> list[Joined]:
     streams = {"rat/spikes": counted(), "mouse/spikes": counted(seed=3), "rat/lfp": rat.streams["rat/lfp"]}
     olds = {**rat.streams, **mouse.streams}
     keep = ("dataset", "origins", "species")
-    made = {
-        name: replace(each, **{fact: getattr(olds[name], fact) for fact in keep}) for name, each in streams.items()
-    }
+    made = {name: replace(each, **{fact: getattr(olds[name], fact) for fact in keep}) for name, each in streams.items()}
     made["rat/lfp"] = replace(made["rat/lfp"], modality="calcium")  # whose tokenizer reads any window
     return together(made, tolerance=0.05)
 

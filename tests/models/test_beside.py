@@ -193,7 +193,7 @@ def test_a_curriculum_by_length_is_refused() -> None:
     windows = posture()
     sample, y = Sample.of(windows, 0, np.arange(4)), torch.as_tensor(windows.y[:4])
     assert beginnings(sample, y, share=1.0, unit=1)[0] is sample
-    with pytest.raises(ValueError, match="train.curriculum=length: windows with something beside them are read whole"):
+    with pytest.raises(ValueError, match=r"train.curriculum=length: windows with something beside them are read whole"):
         beginnings(sample, y, share=0.5, unit=1)
 
 

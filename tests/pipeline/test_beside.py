@@ -54,7 +54,7 @@ def report(root: Path, dataset: str, model: str) -> dict[str, Any]:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
-    yield tmp_path
+    return tmp_path
 
 
 def test_a_posture_and_its_film_go_to_a_score_with_the_pages_params(raw: Callable[[str], Path], place: Path) -> None:

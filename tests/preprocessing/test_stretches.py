@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import h5py
@@ -44,7 +45,7 @@ def walk(samples: int, channels: int, *, seed: int = 0) -> np.ndarray:
 def cut(made: Lazy, cuts: list[int]) -> np.ndarray:
     """The whole, read in stretches that begin at the cuts."""
     edges = [0, *sorted(each for each in cuts if each < len(made)), len(made)]
-    return np.concatenate([made[first:last] for first, last in zip(edges, edges[1:], strict=False)])
+    return np.concatenate([made[first:last] for first, last in itertools.pairwise(edges)])
 
 
 @settings(deadline=None)

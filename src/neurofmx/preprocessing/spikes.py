@@ -160,7 +160,5 @@ def _transform(recording: Recording, options: SpikeOptions) -> Recording:
     for first in range(0, data.shape[1], GROUP):
         group = counts.data[:, first : first + GROUP]
         group = np.sqrt(group) if options.sqrt else group
-        data[:, first : first + GROUP] = smoothed(
-            group, options.smoothing, sigma=options.sigma_ms / 1000 * counts.rate
-        )
+        data[:, first : first + GROUP] = smoothed(group, options.smoothing, sigma=options.sigma_ms / 1000 * counts.rate)
     return recording.with_signal("spikes", replace(counts, data=data))

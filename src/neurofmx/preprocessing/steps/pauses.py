@@ -1,4 +1,4 @@
-"""Stretches in which a whole signal has no value, as where a microscope paused: bridged for the filters, then marked."""
+"""Stretches where a whole signal has no value, as a microscope that paused: bridged for the filters, then marked."""
 
 from __future__ import annotations
 

@@ -139,8 +139,8 @@ def lent(
     except UnknownChannels as unknown:
         names = [windows.channels[column] for column in unknown.columns[:5]]
         raise ValueError(
-            f"{windows.dataset}: channels {names} stand beside no training window of fold {unknown.fold}, as no recording "
-            "that it trains on has them; leave them out in preprocess, or choose another split"
+            f"{windows.dataset}: channels {names} stand beside no training window of fold {unknown.fold}, as no "
+            "recording that it trains on has them; leave them out in preprocess, or choose another split"
         ) from None
     return replace(
         windows,

@@ -4,8 +4,8 @@ Windows are stored in one array. Where recordings have different channels (units
 padded to the widest recording, and `present` says which of them a recording has; column 3 of one recording and column 3
 another are then different channels. Where recordings share their channels, `present` leaves out what the cleaning
 marked as bad or missing in a whole recording. Where windows are shorter than the longest, `length` says how much of
-them was recorded. What pads, and what is absent, is 0 after scaling. What was recorded at the same time in another form,
-such as the sound of a film, stands beside them: windows of their own, row by row.
+them was recorded. What pads, and what is absent, is 0 after scaling. What was recorded at the same time in another
+form, such as the sound of a film, stands beside them: windows of their own, row by row.
 """
 
 from __future__ import annotations
