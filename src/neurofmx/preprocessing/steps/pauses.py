@@ -77,7 +77,8 @@ def marked(signal: Signal, lost: np.ndarray, *, before: Signal) -> Signal:
     if not lost.any():
         return signal
     if not same_clock(signal, before):
-        near, stops, times = max(1 / signal.rate, 1 / before.rate), before.times[lost], signal.times
+        near = max(1 / signal.rate, 1 / before.rate) * (1 + 1e-6)  # times are rounded
+        stops, times = before.times[lost], signal.times
         after = np.minimum(np.searchsorted(stops, times - near), len(stops) - 1)
         lost = np.abs(stops[after] - times) <= near
     made = Each(_without, signal.data, lost, dtype=signal.data.dtype)
