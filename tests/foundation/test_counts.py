@@ -93,7 +93,7 @@ def test_the_loss_is_scipys_and_best_at_the_mean_count() -> None:
         return loss
 
     optimizer.step(closure)
-    assert float(0.8 + 0.9 * answer) == pytest.approx(float(counts.of(x, None).mean()), rel=1e-3)
+    assert float(0.8 + 0.9 * answer.detach()) == pytest.approx(float(counts.of(x, None).mean()), rel=1e-3)
 
 
 @pytest.mark.parametrize("loss", ["reconstruction", "forecast"])

@@ -143,7 +143,7 @@ def test_every_loss_by_name_is_asked_and_has_a_gradient(tmp_path: Path) -> None:
 def test_what_belongs_together_is_asked_by_params_and_learnt(tmp_path: Path) -> None:
     """Spikes and what was shown follow one angle; a pretraining by this loss alone, which chance leaves at log N."""
     options: dict = {"losses": {"tri_modal": 1.0}, "stimuli": ("rat/lfp",), "drop_modalities": 0.0, "batch_size": 32}
-    options |= {"num_epochs": 5, "steps": 20, "learning_rate": 5e-3, "schedule": "constant", "warmup_fraction": 0.02}
+    options |= {"num_epochs": 10, "steps": 8, "learning_rate": 5e-3, "schedule": "constant", "warmup_fraction": 0.02}
     curve = pretrainer(tmp_path, joined=sets()[:1], **options).fit().curve
     assert set(curve[0].losses) == {"tri_modal"}
     assert curve[-1].losses["tri_modal"] < 0.6 * np.log(32)

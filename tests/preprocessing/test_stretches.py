@@ -104,7 +104,7 @@ def test_behaviour_is_interpolated_where_it_is_read(unit, values, rate: float, s
     np.testing.assert_allclose(np.exp(1j * found), np.exp(1j * expected), atol=1e-9)
     if unit == "m":
         np.testing.assert_array_equal(found, expected)
-    assert held.most <= 64
+    assert held.most <= 64 + 3, "a piece and the samples around it"
     late = clock.times + 0.5 / rate
     np.testing.assert_allclose(Moved(signal, clock, late)[40:50], resample(Signal(**vars(signal)), late)[40:50])
 
