@@ -189,12 +189,12 @@ def test_particles_that_carry_the_weight_are_counted() -> None:
 def test_a_decoder_that_lost_sight_of_the_heading_says_so(small: Material) -> None:
     """The more streams see at once, the fewer particles are near: of twenty hardly one, and the mean is none."""
     part, truth = small.tested, small.sessions[0].truth
-    rows = np.flatnonzero(part.session == 0)[::6]
+    rows = np.flatnonzero(part.session == 0)[::2]
     bins = {stream: small.raw(stream, part)[rows] for stream in STREAMS}
     heading = np.stack([np.cos(part.heading[rows]), np.sin(part.heading[rows])], -1)
-    few, many = (decode(truth, bins, part.first[rows], read=STREAMS, particles=n, seed=0) for n in (20, 6000))
+    few, many = (decode(truth, bins, part.first[rows], read=STREAMS, particles=n, seed=0) for n in (20, 2000))
     assert np.mean(few.carriers < 5) > 0.9
-    assert np.mean(many.carriers < 5) < 0.05
+    assert np.mean(many.carriers < 5) < 0.15
     assert ((many.heading - heading) ** 2).mean() < ((few.heading - heading) ** 2).mean()
     assert few.carriers.min() >= 1
-    assert many.carriers.max() <= 6000
+    assert many.carriers.max() <= 2000
