@@ -1,7 +1,9 @@
 """How fast recordings are cleaned, and with how much memory; also one that is larger than the memory.
 
     python -m benchmarks --only preprocessing                        every modality, a few minutes of recording each
-    python -m benchmarks.preprocessing ieeg --mib 10240 --folder /tmp  one of 10 GiB, made and cleaned in that folder
+    python -m benchmarks.preprocessing ieeg --mib 10240 --folder DIR  one of 10 GiB, made and cleaned in that folder
+    python -m benchmarks.preprocessing ieeg calcium audio --mib 10240 --folder DIR --out benchmarks/results
+                                                                     writes large_recordings.md and .json
 
 A recording of noise (`benchmarks.recordings`) is written to a file first. What is timed, in a process of its own, is
 reading it, cleaning it and writing the clean file, as the preprocess stage does.
@@ -82,7 +84,8 @@ def run(modality: str, *, mib: int, folder: Path, options: Mapping[str, Any] | N
 
 def clean_file(modality: str, raw: Path, clean: Path, options: Mapping[str, Any]) -> dict[str, float]:
     """Clean a file in this process: seconds of processor and wall time, and the rise of the peak of memory, MiB."""
-    import mne.filter  # noqa: F401  what an import takes is not the recording's
+    import librosa.filters  # noqa: F401  what an import takes is not the recording's
+    import mne.filter  # noqa: F401
     import scipy.signal  # noqa: F401
 
     from neurofmx.preprocessing import PREPROCESS
@@ -99,9 +102,9 @@ def clean_file(modality: str, raw: Path, clean: Path, options: Mapping[str, Any]
 METHOD = """\
 Noise, float32, read from a file, cleaned and written to a file, in a process of its own, once, by processor time on one
 thread (`wall s` beside it, as busy as the machine was). MB/s counts the raw file; `times real time` is seconds recorded
-by seconds needed. Peak MiB is the rise of resident memory. Voltages (eeg, ecog, emg, ieeg, lfp) are streamed: their
-peak does not grow with the recording. A film is decoded frame by frame, its MiB are those of the coded film. Others are
-held as a whole.
+by seconds needed. Peak MiB is the rise of resident memory. Voltages (eeg, ecog, emg, ieeg, lfp), calcium and sound
+(audio, vocalization, ultrasonic) are streamed: their peak does not grow with the recording. A film is decoded frame by
+frame, its MiB are those of the coded film. Others (fmri, pose, spikes) are held as a whole.
 """
 
 
@@ -125,14 +128,14 @@ def table(rows: Sequence[Measured]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, rules, *lines))
 
 
-def write(rows: Sequence[Measured], folder: Path) -> None:
-    """Writes `preprocessing.md` and `preprocessing.json`."""
+def write(rows: Sequence[Measured], folder: Path, *, name: str = "preprocessing") -> None:
+    """Writes `NAME.md` and `NAME.json`."""
     known = facts("mne", "scipy", "h5py")
-    text = f"# preprocessing\n\n{known['processor']}, {known['cores']} cores, {known['memory_gib']} GiB, load "
-    text += f"{known['load']}, {known['time']}; revision {known['revision']}.\n\n{table(rows)}\n{METHOD}"
-    with atomic(folder / "preprocessing.md") as part:
-        part.write_text(text)
-    with atomic(folder / "preprocessing.json") as part:
+    machine = f"{known['processor']}, {known['cores']} cores, {known['memory_gib']} GiB, load {known['load']}"
+    head = f"# {name.replace('_', ' ')}\n\n{machine}, {known['time']}; revision {known['revision']}."
+    with atomic(folder / f"{name}.md") as part:
+        part.write_text(f"{head}\n\n{table(rows)}\n{METHOD}")
+    with atomic(folder / f"{name}.json") as part:
         part.write_text(json.dumps({"facts": known, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
 
 
@@ -145,20 +148,24 @@ def run_all(*, quick: bool, folder: Path) -> list[Measured]:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """The command for one recording of any size."""
+    """The command for recordings of any size."""
     made = argparse.ArgumentParser(
         prog="python -m benchmarks.preprocessing", description=(__doc__ or "").splitlines()[0]
     )
-    made.add_argument("modality", choices=CASES)
+    made.add_argument("modality", nargs="+", choices=CASES)
     made.add_argument("--mib", type=int, default=256, help="size of the recording (default: 256)")
     made.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where three times that fits")
     made.add_argument("--options", type=json.loads, default={}, help="options of the preprocessing, JSON")
+    made.add_argument("--out", type=Path, metavar="FOLDER", help="write large_recordings.md and .json there")
     made.add_argument("--clean", nargs=2, type=Path, metavar=("RAW", "CLEAN"), help="clean this file, in this process")
     chosen = made.parse_args(words)
     if chosen.clean:
-        print(json.dumps(clean_file(chosen.modality, *chosen.clean, chosen.options)))
-    else:
-        print(table([run(chosen.modality, mib=chosen.mib, folder=chosen.folder, options=chosen.options)]))
+        print(json.dumps(clean_file(chosen.modality[0], *chosen.clean, chosen.options)))
+        return 0
+    rows = [run(name, mib=chosen.mib, folder=chosen.folder, options=chosen.options) for name in chosen.modality]
+    print(table(rows))
+    if chosen.out:
+        write(rows, chosen.out, name="large_recordings")
     return 0
 
 

@@ -137,8 +137,8 @@ _SOUND = partial(_channels, signal="audio", unit="1")
 _MONTAGE = {"notch": 50.0, "reference": "bipolar", "high": 200.0, "rate": 500.0}
 
 CASES: dict[str, Case] = {
-    "audio": Case(16e3, (1,), "channel", {}, _SOUND, _in_memory),
-    "calcium": Case(30.0, (300,), "cells", {}, partial(_channels, signal="calcium", unit="1", mean=20.0), _in_memory),
+    "audio": Case(16e3, (1,), "channel", {}, _SOUND),
+    "calcium": Case(30.0, (300,), "cells", {}, partial(_channels, signal="calcium", unit="1", mean=20.0)),
     "ecog": Case(1000.0, (128,), "channels", {}, _voltage("ecog")),
     "eeg": Case(500.0, (64,), "channels", {}, _voltage("eeg")),
     "emg": Case(2000.0, (16,), "channels", {"rate": 200.0}, _voltage("emg")),
@@ -147,7 +147,7 @@ CASES: dict[str, Case] = {
     "lfp": Case(1250.0, (64,), "channels", {}, _voltage("lfp")),
     "pose": Case(100.0, (20,), "keypoints", {}, _poses, _in_memory),
     "spikes": Case(0.0, (200,), "units", {}, _spikes),
-    "ultrasonic": Case(250e3, (1,), "channel", {}, _SOUND, _in_memory),
+    "ultrasonic": Case(250e3, (1,), "channel", {}, _SOUND),
     "video": Case(30.0, (480, 640), "pixels", {}, _film, _in_memory),
-    "vocalization": Case(32e3, (1,), "channel", {}, _SOUND, _in_memory),
+    "vocalization": Case(32e3, (1,), "channel", {}, _SOUND),
 }

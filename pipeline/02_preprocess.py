@@ -8,11 +8,11 @@ from neurofmx.recordings.recording import save
 
 
 def main(params: Params, dataset: str) -> None:
-    """Write data/clean/DATASET.h5."""
+    """Write data/clean/DATASET/recordings.h5."""
     chosen = params.dataset(dataset)
     recordings = chosen.dataset.stream(Path("data/raw") / dataset)
     clean = PREPROCESS[chosen.modality].preprocess(recordings, chosen.preprocess)
-    save(Path(f"data/clean/{dataset}.h5"), clean)
+    save(Path(f"data/clean/{dataset}/recordings.h5"), clean)
 
 
 if __name__ == "__main__":

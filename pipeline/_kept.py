@@ -18,7 +18,17 @@ from neurofmx.tokenizers.cutting.windows import load_windows
 
 SUITES, SCORES, CHECKPOINTS = Path("data/suites"), Path("data/scores"), Path("data/checkpoints")
 DONE = "done.json"
-STAGES = ("download", "preprocess", "tokenize", "baseline", "train", "evaluate", "compare_train", "compare_evaluate")
+STAGES = (
+    "download",
+    "preprocess",
+    "lend",
+    "tokenize",
+    "baseline",
+    "train",
+    "evaluate",
+    "compare_train",
+    "compare_evaluate",
+)
 
 
 def collect(folder: Path, datasets: Iterable[str], models: Iterable[str]) -> None:

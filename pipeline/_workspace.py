@@ -105,10 +105,17 @@ def recover(suites: Iterable[str]) -> None:
             f"metrics/. Copy back what you want of it, delete {BEFORE}, and run again"
         )
     print("a suite was cut off before: params.yaml, dvc.lock and metrics/ are put back first", flush=True)
+    _unstage()
     if untouched or ran is None or ran[1] is not None:
         return put_back(suites)
     leave(ran[0], suites)
     return put_back_files(suites)
+
+
+def _unstage() -> None:
+    """Take what an experiment that was killed had added out of git's index: DVC starts none beside that."""
+    paths = [str(path) for path in (*FILES, METRICS)]
+    subprocess.run(["git", "reset", "--quiet", "--", *paths], capture_output=True, check=False)
 
 
 def _runs(before: dict[str, Any]) -> Iterable[tuple[tuple[str, str | None], dict[str, Any]]]:

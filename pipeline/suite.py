@@ -6,7 +6,8 @@ dvc.lock and metrics/ are put back at the end. Of variants data/ is put back too
 trained and scored stays there until something else runs. Either way metrics/SUITE gets a table and a figure, and a
 second call goes on where the first one ended.
 
-Datasets are added, never taken away: DVC would clear what `run` names out of data/.
+Datasets are added, never taken away: DVC would clear what `run` names out of data/. Of a variant the suite's own
+datasets are built, of a suite without variants all, as a stage may read what every dataset has left.
 A stage that fails leaves the others to be done; the command then ends with an error, and a second call goes on there.
 When all is done, metrics/SUITE gets the table, the figure and the reports of the suite's datasets alone, what its other
 stages have written, and of texts samples of what its networks write.
@@ -87,6 +88,12 @@ def command_of(params: Params, name: str, variant: str | None = None) -> list[st
     command += ["-S", f"evaluate.seeds=[{','.join(map(str, suite.seeds))}]"]
     for key, value in changes_of(read_tree(Path("params.yaml"))["suites"][name], variant).items():
         command += ["-S", override(key, value)]
+    if variant is None:
+        return command
+    # by name: `run` may hold other datasets, which every variant would train and no table show
+    others = suite.compare if baseline else ()
+    for dataset in suite.datasets:
+        command += [f"evaluate@{dataset}", *(f"compare_evaluate@{dataset}-{other}" for other in others)]
     return command
 
 

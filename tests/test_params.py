@@ -9,7 +9,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from neurofmx.models.table import MODELS
-from neurofmx.params import ParamsError, check_params, load_params
+from neurofmx.params import ParamsError, check_params, check_suite, load_params
+from neurofmx.variants import variant_tree
 
 ROOT = Path(__file__).parents[1]
 DIGITS = {"kind": "digits", "modality": "image"}
@@ -321,6 +322,12 @@ TWICE = {f"simulated{end}": {"kind": "simulated", "modality": "spikes"} for end 
         ("pretrain", PRETRAINED | {"names": {"base": {"datasets": []}}}, r"pretrain.names.base.datasets=.*at least 1"),
         ("pretrain", PRETRAINED | {"names": {"a-b": {}}}, r"pretrain.names.a-b.*match pattern"),
         ("pretrain.fold", -1, r"pretrain.fold=-1: .*greater than or equal to 0"),
+        (
+            "pretrain",
+            PRETRAINED | {"stimuli": ["dyer2017/spike"]},
+            r"stream in pretrain.stimuli 'dyer2017/spike'; did you mean 'dyer2017/spikes'",
+        ),
+        ("pretrain.spikes", "poison", r"pretrain.spikes=poison: did you mean 'poisson'"),
         ("transfer.starts", ["finetune_base"], r"start in transfer.starts 'finetune_base'.* known: scratch"),
         ("transfer.learning_rate.fintune", 0.1, r"transfer.learning_rate.fintune=0.1: .*did you mean 'finetune'"),
         ("transfer.learning_rate.probe", 0.0, r"transfer.learning_rate.probe=0.0: .*greater than 0"),
@@ -381,3 +388,102 @@ def test_starts_are_those_of_the_pretrainings_there_are() -> None:
     other["transfer"]["starts"] = ["finetune_bass"]
     with pytest.raises(ParamsError, match=r"start in transfer.starts 'finetune_bass'; did you mean 'finetune_base'"):
         check_params(other)
+
+
+MOUSE = {
+    "dlc_openfield_pose": {"kind": "dlc_openfield", "modality": "pose"},
+    "dlc_openfield_video": {"kind": "dlc_openfield", "modality": "video"},
+}
+
+
+def posture(**changes: Any) -> dict[str, Any]:
+    """params.yaml with a posture that is read with its film, and some values set."""
+    sections = changed("run.datasets", {"digits": DIGITS} | MOUSE)
+    sections["datasets"]["dlc_openfield_pose"]["tokenize"]["tokenizer"] = "behavior_video"
+    sections["multimodal"]["beside"] = {"dlc_openfield_pose": "dlc_openfield_video"}
+    for key, value in changes.items():
+        node = sections
+        *path, last = key.split("__")
+        for part in path:
+            node = node.setdefault(part, {})
+        node[last] = value
+    return sections
+
+
+def test_a_dataset_is_read_beside_another() -> None:
+    params = check_params(posture())
+    assert params.multimodal.beside == {"dlc_openfield_pose": "dlc_openfield_video"}
+    alone = check_params(posture(multimodal__beside={}))
+    assert alone.dataset("dlc_openfield_pose").tokenize.tokenizer == "behavior_video", "which can do without"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"multimodal__beside": {"dlc_openfield_pos": "dlc_openfield_video"}},
+            r"dataset of multimodal.beside in run.datasets 'dlc_openfield_pos'; did you mean 'dlc_openfield_pose'",
+        ),
+        (
+            {"multimodal__beside": {"dlc_openfield_pose": "dlc_openfield_film"}},
+            r"dataset of multimodal.beside in run.datasets 'dlc_openfield_film'",
+        ),
+        (
+            {"multimodal__beside": {"dlc_openfield_pose": "dlc_openfield_pose"}},
+            r"multimodal.beside.dlc_openfield_pose=dlc_openfield_pose: is the dataset itself",
+        ),
+        (
+            {"multimodal__beside": {"dlc_openfield_pose": "dlc_openfield_video", "dlc_openfield_video": "digits"}},
+            r"multimodal.beside.dlc_openfield_pose=dlc_openfield_video: has something beside it itself",
+        ),
+        (
+            {"multimodal__beside": {"dlc_openfield_pose": "digits"}},
+            r"tokenizer behavior_video reads no image beside .*: behavior_video reads video; video_audio reads audio",
+        ),
+        (
+            {"datasets__dlc_openfield_pose__tokenize__tokenizer": None},
+            r"multimodal.beside.dlc_openfield_pose=dlc_openfield_video: tokenizer linear reads no video beside its win",
+        ),
+        (
+            {"datasets__dlc_openfield_video__tokenize__tokenizer": "video_audio"},
+            r"datasets.dlc_openfield_video.tokenize.tokenizer=video_audio: reads audio, .* beside the windows; name a",
+        ),
+        (
+            {"train__curriculum": "length"},
+            r"multimodal.beside.dlc_openfield_pose: train.curriculum=length: such windows are read whole",
+        ),
+        (
+            {"multimodal__sets": {"mouse": ["dlc_openfield_pose", "dlc_openfield_video"]}},
+            r"multimodal.sets.mouse: dlc_openfield_pose is read with dlc_openfield_video beside it",
+        ),
+        (
+            {
+                "transfer__datasets": ["dlc_openfield_pose"],
+                "pretrain": PRETRAINED,
+            },
+            r"transfer.datasets: dlc_openfield_pose is read with dlc_openfield_video beside it",
+        ),
+    ],
+)
+def test_what_cannot_be_read_as_one_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParamsError, match=message):
+        check_params(posture(**changes))
+
+
+def test_a_suite_may_read_datasets_beside_each_other() -> None:
+    sections = tree()
+    sections["suites"]["posture"] = {
+        "datasets": MOUSE,
+        "compare": [],
+        "seeds": [1],
+        "common": {
+            "multimodal.beside.dlc_openfield_pose": "dlc_openfield_video",
+            "datasets.dlc_openfield_pose.tokenize.tokenizer": "behavior_video",
+        },
+    }
+    check_params(sections)
+    params = check_params(variant_tree(sections, "posture"))
+    assert params.multimodal.beside == {"dlc_openfield_pose": "dlc_openfield_video"}
+    del sections["suites"]["posture"]["common"]["datasets.dlc_openfield_pose.tokenize.tokenizer"]
+    with pytest.raises(ParamsError, match="tokenizer linear reads no video"):
+        check_suite(sections, "posture")

@@ -26,9 +26,18 @@ __all__ = ["raw"]
 BLOCKS = YAML(typ="safe").load(Path(__file__).parents[1] / "params.yaml")["datasets"]
 # block, kind, modality, other options than the block's, reference
 REFERENCES = [
+    ("bycycle_lfp", "bycycle_lfp", "lfp", {}, 0.93),
     ("cao2021_lfp", "cao2021", "lfp", {}, (0.73 + 0.698) / 2),
     ("cao2021_spikes", "cao2021", "spikes", {}, (0.874 + 0.779) / 2),
+    ("digits", "digits", "image", {}, 0.93),
+    ("dlc_reach", "dlc_reach", "pose", {}, (0.03 - 0.23) / 2),
     ("dyer2017", "dyer2017", "spikes", {}, np.mean([0.614, 0.525, 0.591, 0.565])),
+    ("eegbci", "eegbci", "eeg", {}, 0.96),
+    ("gripforce_ieeg", "gripforce_ieeg", "ieeg", {}, 0.191),
+    ("haxby2001", "haxby2001", "fmri", {}, 0.69),
+    ("mne_misc_ieeg", "mne_misc_ieeg", "ecog", {}, 0.90),
+    ("myo_armband", "myo_armband", "emg", {}, 0.986),
+    ("peyrache_a2929", "peyrache_a2929", "spikes", {}, (0.793 + 0.871) / 2),
     ("sheintuch2022", "sheintuch2022", "calcium", {"mice": ["C5M1"], "sessions": [0]}, 0.613),
     ("sheintuch2022", "sheintuch2022", "calcium", {"mice": ["C24M4"], "sessions": [0]}, 0.602),
     ("steinmetz2019", "steinmetz2019", "spikes", {"sessions": [3, 17]}, 0.95),

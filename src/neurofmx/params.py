@@ -20,7 +20,7 @@ from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
 from neurofmx.plan import FROZEN, Benchmark, Block, Download, Evaluate, Item, Run, Simulate, Suite
 from neurofmx.plan_foundation import KnownTruth, Multimodal, Pretrain, Transfer
-from neurofmx.prepared import Prepared, check_prepared
+from neurofmx.prepared import Prepared, check_beside, check_prepared
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.sections import ParamsError, build, mapping, problems_of, say
 from neurofmx.tables import pick
@@ -113,6 +113,7 @@ class Params(BaseModel):
             if item.modality == "text":
                 raise ValueError(f"pretrain.datasets: {name} is a text, of which nothing can be masked; leave it out")
             check_prepared(name, self.pretraining(name), features=features)
+            check_beside(name, self.pretraining(name))
         for start in self.transfer.starts:
             pick(dict.fromkeys(starts_with(self.pretrain.names)), start, "start in transfer.starts")
         for section, named in (
@@ -134,6 +135,35 @@ class Params(BaseModel):
             raise ValueError(
                 "models.neurofmx: pretrain, transfer, multimodal and known_truth read its settings; add the section"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_beside_is_read(self) -> Params:
+        """Datasets that are read as one are there, fit together, and stand nowhere that reads them apart."""
+        pairs = self.multimodal.beside
+        for name, other in pairs.items():
+            for each in (name, other):
+                pick(self.run.datasets, each, "dataset of multimodal.beside in run.datasets")
+            if other == name or other in pairs:
+                why = "is the dataset itself" if other == name else "has something beside it itself"
+                raise ValueError(f"multimodal.beside.{name}={other}: {why}; name another one")
+            if self.train_of(name).curriculum == "length":
+                raise ValueError(
+                    f"multimodal.beside.{name}: train.curriculum=length: such windows are read whole; set "
+                    f"datasets.{name}.train.curriculum to none or noise"
+                )
+        for name in self.run.datasets:
+            other = pairs.get(name, "")
+            check_beside(name, self.dataset(name), other, self.dataset(other) if other else None)
+        for section, datasets in (
+            ("transfer.datasets", self.transfer.datasets),
+            *((f"multimodal.sets.{name}", datasets) for name, datasets in self.multimodal.sets.items()),
+        ):
+            if both := [name for name in datasets if name in pairs]:
+                raise ValueError(
+                    f"{section}: {both[0]} is read with {pairs[both[0]]} beside it (multimodal.beside), and each "
+                    "dataset is read by itself here; leave it out of one of them"
+                )
         return self
 
     def pretraining(self, name: str) -> Prepared:

@@ -60,6 +60,8 @@ class Pretrain(PretrainOptions):
         made = build(("pretrain", "names", name), Pretraining, tree)
         for dataset in made.datasets:
             pick(self.datasets, dataset, f"dataset of pretrain.names.{name} in pretrain.datasets")
+        for stream in made.stimuli:
+            pick(dict.fromkeys(map(self.stream, self.datasets)), stream, "stream in pretrain.stimuli")
         self._refuse_one_stream_twice(made.datasets)
         return made
 
@@ -122,12 +124,17 @@ class Transfer(BaseModel):
 
 
 class Multimodal(BaseModel):
-    """Which datasets of the same sessions are answered together, beside each alone."""
+    """Which datasets of the same sessions are read as one, and which are answered together, beside each alone."""
 
     model_config = FROZEN
 
     sets: dict[str, Annotated[tuple[str, ...], Field(min_length=2)]] = Field(
         default={}, description="Name of each set, and its datasets, which `run` names."
+    )
+    beside: dict[str, str] = Field(
+        default={},
+        description="Datasets of `run`, each with another one that was recorded at the same time and is read beside "
+        "it, by all models: the film of a posture, the sound of a film. Its tokenizer must be one that reads both.",
     )
     tolerance: float = Field(
         default=0.06, ge=0, description="Greatest distance of two modalities' anchors that are one moment, s."

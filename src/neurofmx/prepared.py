@@ -45,6 +45,35 @@ def check_prepared(
         raise ValueError(f"models.linear.features=csp: needs classes, {name} asks for a {prepared.dataset.task.kind}")
 
 
+def check_beside(name: str, prepared: Prepared, other: str = "", beside: Prepared | None = None) -> None:
+    """Refuse a tokenizer that needs something beside the windows and has nothing, or does not read what is there.
+
+    Args:
+        name: What params.yaml calls the dataset.
+        prepared: The dataset with its options.
+        other: What it calls the dataset that is read beside it; empty for none.
+        beside: That dataset with its options.
+
+    Raises:
+        ValueError: Naming the key, the rule, the value and the way out.
+    """
+    chosen = prepared.tokenize.tokenizer or default_tokenizer(prepared.modality, prepared.tokenize.montage)
+    key, entry = f"datasets.{name}.tokenize.tokenizer={chosen}", TOKENIZERS[chosen]
+    if beside is None:
+        if not entry.alone:
+            raise ValueError(
+                f"{key}: reads {', '.join(entry.beside)} beside the windows; name a dataset of that modality in "
+                f"multimodal.beside.{name}"
+            )
+        return
+    if beside.modality not in entry.beside:
+        able = "; ".join(f"{each} reads {', '.join(e.beside)}" for each, e in TOKENIZERS.items() if e.beside)
+        raise ValueError(
+            f"multimodal.beside.{name}={other}: tokenizer {chosen} reads no {beside.modality} beside its windows; set "
+            f"datasets.{name}.tokenize.tokenizer to one that does: {able}"
+        )
+
+
 def _reach_fits(name: str, prepared: Prepared) -> None:
     """What cleaning mixes in time must not reach over the gap between training and test."""
     split, reach = prepared.dataset.split, getattr(prepared.preprocess, "reach", 0.0)
@@ -60,9 +89,11 @@ def _reach_fits(name: str, prepared: Prepared) -> None:
 def _tokens_divide(name: str, prepared: Prepared) -> None:
     """Refuse windows that do not hold a whole number of tokens, where the options fix the rate."""
     window, rate = prepared.tokenize, getattr(prepared.preprocess, "rate", None)
-    if rate is None:
+    # the samples of a film are the rows of its pictures, as many as it is scaled to
+    size = getattr(prepared.preprocess, "size", None) if prepared.modality == "video" else (1, 1)
+    if rate is None or size is None:
         return
-    samples = round(window.stop * rate) - round(window.start * rate)
+    samples = size[0] * (round(window.stop * rate) - round(window.start * rate))
     if samples < 1 or samples % window.patch:
         raise ValueError(
             f"datasets.{name}.tokenize.patch={window.patch}: must divide the {samples} samples of a window, which "

@@ -144,3 +144,17 @@ def test_cleaning_is_measured_for_every_modality_that_has_a_case(tmp_path):
     assert film.recorded_s >= 1  # s, the least that is made
     assert film.mib > 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["preprocessing.json", "preprocessing.md"]
+
+
+def test_large_recordings_have_a_table_of_their_own(tmp_path, capsys):
+    from benchmarks.preprocessing import main
+
+    assert main(["calcium", "audio", "--mib", "1", "--folder", str(tmp_path), "--out", str(tmp_path)]) == 0
+    text = (tmp_path / "large_recordings.md").read_text()
+    assert text.startswith("# large recordings\n")
+    assert "| calcium | 300 cells, 30 Hz | defaults | 2 |" in text  # 60 s, the least that is made
+    assert "| audio | 1 channel, 16000 Hz | defaults | 4 |" in text
+    assert capsys.readouterr().out.strip() in text
+    rows = json.loads((tmp_path / "large_recordings.json").read_text())["rows"]
+    assert [row["modality"] for row in rows] == ["calcium", "audio"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["large_recordings.json", "large_recordings.md"]

@@ -1,4 +1,4 @@
-"""Small recordings with a real effect, written by the libraries of their formats: edfio, pynwb, mne-bids, numpy."""
+"""Small recordings with a real effect, written by the libraries of their formats: edfio, pynwb, mne-bids, numpy, av."""
 
 from __future__ import annotations
 
@@ -47,11 +47,19 @@ def spike_trains(angle: np.ndarray, *, units: int = 8, seed: int = 0) -> list[np
     return [np.sort(np.repeat(clock, c) + rng.uniform(0, 1 / RATE, c.sum())) for c in counts.T]
 
 
-def write_edf(path: Path, made: Session, *, duration: float = 2.0, extra: dict[str, np.ndarray] | None = None) -> None:
+def write_edf(
+    path: Path,
+    made: Session,
+    *,
+    duration: float = 2.0,
+    extra: dict[str, np.ndarray] | None = None,
+    without: tuple[str, ...] = (),
+) -> None:
     """EDF+ in uV with the trials as annotations."""
     from edfio import Edf, EdfAnnotation, EdfSignal
 
     columns = dict(zip(CHANNELS, made.volts.T * 1e6, strict=True)) | (extra or {})
+    columns = {label: column for label, column in columns.items() if label not in without}
     signals = [
         EdfSignal(column, sampling_frequency=RATE, label=label, physical_dimension="uV")
         for label, column in columns.items()
@@ -103,7 +111,14 @@ def write_nwb(path: Path, made: Session, *, subject: str | None = "mouse7", jitt
 
 
 def write_bids(
-    root: Path, made: Session, *, subject: str = "01", run: str = "1", datatype: str = "eeg", form: str = "EDF"
+    root: Path,
+    made: Session,
+    *,
+    subject: str = "01",
+    run: str = "1",
+    datatype: str = "eeg",
+    form: str = "EDF",
+    bad: tuple[str, ...] = ("Pz",),
 ) -> None:
     """One run of a BIDS data set, by mne-bids; its last channel holds the angle."""
     import mne
@@ -117,7 +132,7 @@ def write_bids(
             channel["coil_type"] = mne.io.constants.FIFF.FIFFV_COIL_VV_MAG_T1
     raw = mne.io.RawArray(data, info, verbose="ERROR")
     raw.info["line_freq"] = 50
-    raw.info["bads"] = ["Pz"]
+    raw.info["bads"] = list(bad)
     if datatype == "ieeg":
         places = {name: np.array([0.01 * i, 0.0, 0.02]) for i, name in enumerate(CHANNELS)}
         raw.set_montage(mne.channels.make_dig_montage(places, coord_frame="mni_tal"), verbose="ERROR")
@@ -177,6 +192,25 @@ def write_npz(path: Path, made: Session, **more: Any) -> None:
     np.savez(path, **(arrays | more))
 
 
+def write_visit(path: Path, made: Session) -> None:
+    """A film whose left half is bright and which hums low while `left` is asked for, for `right` the other half and
+    high; with the table of its trials."""
+    from tests.films import write_talkie
+
+    rng, seconds = np.random.default_rng(len(made.start)), int(made.stop[-1]) + 1
+    clock = np.arange(8000 * seconds) / 8000
+    sound, pictures = 0.05 * rng.normal(size=len(clock)), rng.integers(0, 100, (10 * seconds, 12, 16), np.uint8)
+    for start, stop, label in zip(made.start, made.stop, made.labels, strict=True):
+        heard, side = (clock >= start) & (clock < stop), slice(0, 8) if label == "left" else slice(8, 16)
+        sound[heard] += 0.3 * np.sin(2 * np.pi * (600 if label == "left" else 1200) * clock[heard])
+        pictures[round(10 * start) : round(10 * stop), :, side] += 80
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_talkie(path, pictures, sound)
+    rows = zip(made.start, made.stop, made.labels, strict=True)
+    table = ["start,stop,label", *(f"{start},{stop},{label}" for start, stop, label in rows)]
+    path.with_suffix(".csv").write_text("\n".join(table) + "\n")
+
+
 def example(kind: str, folder: Path) -> dict[str, Any]:
     """Write a small recording of a kind and return the options that read it."""
     made = session()
@@ -190,5 +224,8 @@ def example(kind: str, folder: Path) -> dict[str, Any]:
     if kind == "edf":
         write_edf(folder / "sub-7_run1.edf", made)
         return {"path": str(folder), "target": sides, "modality": "eeg"}
+    if kind == "film":
+        write_visit(folder / "sub-7_visit.mkv", made)
+        return {"path": str(folder), "target": sides, "modality": "audio"}
     write_npz(folder / "sub-7_run1.npz", made)
     return {"path": str(folder), "series": "volts", "rate": "fs", "stop": "stop", "target": sides, "modality": "eeg"}

@@ -43,6 +43,16 @@ def test_running_from_calcium(dandi: DandiServer, tmp_path: Path) -> None:
     assert scored(Allen2p, dandi, files, tmp_path) > 0.9
 
 
+def test_running_from_calcium_in_spite_of_a_pause(dandi: DandiServer, tmp_path: Path) -> None:
+    """The microscope stops for 20 s: what is left of the windows is decoded as well."""
+    times = np.concatenate([np.arange(4_000), np.arange(4_600, 9_000)]) / 30.0
+    running = 10 * np.sin(2 * np.pi * times / 20) + 10
+    traces = 0.1 * running[:, None] * np.array([1, -1, 0.5, 0]) + 0.3 * RNG.standard_normal((8_400, 4))
+    file = nwb_files.two_photon(traces, times, running, [(10.0, 12.0, 45.0, 0.8)])
+    files = {Allen2p().assets[0]: nwb_files.written(file, tmp_path)}
+    assert scored(Allen2p, dandi, files, tmp_path) > 0.9
+
+
 def test_running_from_field_potentials(dandi: DandiServer, tmp_path: Path) -> None:
     times = 1590.0 + np.arange(150_000) / 1249.99
     running = np.sin(2 * np.pi * times / 20) + 1

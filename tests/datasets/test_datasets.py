@@ -1,6 +1,7 @@
 """Every dataset of the table: complete facts, and on real data what its facts promise."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from neurofmx.datasets.shared.archive import Archive
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.recordings.recording import Recording
 
+ROOT = Path(__file__).parents[2]
 # a recording of these is one word, or one animal
 ONE_CLASS_A_RECORDING = ("fsdd", "vocalpy")
 FACTS = ("name", "species", "licence", "citation", "homepage", "source")
@@ -89,7 +91,7 @@ def test_every_recording_can_answer_the_task(name: str, read: Callable[[str], li
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_second_download_has_the_same_bytes(name: str, raw: Callable[[str], Path], tmp_path: Path) -> None:
     first = raw(name)
-    cache = Path(__file__).parents[2] / ".downloads"
+    cache = ROOT / ".downloads"
     dataset_of(name).download(tmp_path, mirror=os.environ.get("NEUROFMX_MIRROR"), cache=cache)
     files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
     assert files == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
@@ -108,3 +110,15 @@ def test_the_nearest_name_is_suggested() -> None:
     assert issubclass(pick("haxby2001"), Dataset)
     with pytest.raises(ValueError, match=r"unknown dataset 'haxby2011'; did you mean 'haxby2001'\?"):
         pick("haxby2011")
+
+
+def test_the_page_of_archives_names_every_client_and_tests_that_exist() -> None:
+    page = (ROOT / "docs/archives.md").read_text(encoding="utf-8")
+    clients = {name for name, kind in DATASETS.items() if issubclass(kind, Archive)}
+    assert clients <= set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    files = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    named = re.findall(r"`(test_\w+)(?:\.py|\.\.\.)?`", page)
+    assert len(named) > 20
+    assert not [
+        name for name in named if name not in files and not any(f"def {name}" in text for text in files.values())
+    ]

@@ -1,6 +1,7 @@
 """Downloads under the faults that networks, servers and users bring."""
 
 import hashlib
+import json
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 from tests.datasets.server import Fault, Server
 
+from neurofmx.datasets.access import progress
 from neurofmx.datasets.access.fetch import fetch
 
 BODY = np.random.default_rng(0).bytes(600_000)
@@ -256,6 +258,22 @@ def test_a_host_nobody_knows_is_asked_once(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(ConnectionError, match=r"cannot download .*NEUROFMX_MIRROR"):
         quick("http://nobody.invalid/a.bin", tmp_path / "a", sha256=SUM, cache=tmp_path, backoff=60)
     assert asked == ["nobody.invalid"]
+
+
+def test_who_runs_many_at_once_reads_lines_of_progress(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(progress.VARIABLE, "lines")
+    server.files["/a.bin"] = BODY
+    server.faults["/a.bin"] = [Fault(stop_after=250_000)]
+    fetch(f"{server.url}/a.bin", tmp_path / "a", sha256=SUM, cache=tmp_path / "cache", backoff=0.01)
+    said = [line for line in capsys.readouterr().out.split("\n") if line]  # splitlines would cut at the mark
+    assert all(line.startswith(progress.MARK) for line in said)
+    lines = [json.loads(line.removeprefix(progress.MARK)) for line in said]
+    assert lines[0] == ["a.bin", 0, len(BODY)]
+    assert lines[-1] == ["a.bin", len(BODY), len(BODY)]
+    counts = [have for _, have, _ in lines]
+    assert counts == sorted(counts), "what was there is counted once"
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:

@@ -14,7 +14,16 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.datasets.own_files import example, session, write_bids, write_edf, write_fmri, write_npz, write_nwb
+from tests.datasets.own_files import (
+    example,
+    session,
+    write_bids,
+    write_edf,
+    write_fmri,
+    write_npz,
+    write_nwb,
+    write_visit,
+)
 
 from neurofmx.datasets import DATASETS
 from neurofmx.datasets.digits import FILE, Digits
@@ -49,6 +58,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_edf(root / "edf/a.edf", made)
     write_nwb(root / "nwb/a.nwb", made)
     write_npz(root / "npz/a.npz", made)
+    write_visit(root / "film/a.mkv", made)
     write_bids(root / "bids", made)
     write_bids(root / "meg", made, datatype="meg", form="FIF")
     write_fmri(root / "fmri")
@@ -59,6 +69,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "edf": {"modality": "eeg", "target": SIDES},
     "nwb": {"modality": "eeg", "series": "Field", "target": SIDES | {"column": "side"}, "where": {"location": ["M1"]}},
     "npz": {"modality": "eeg", "series": "volts", "rate": "fs", "stop": "stop", "target": SIDES},
+    "film": {"modality": "audio", "target": SIDES},
     "bids": {"modality": "eeg", "target": SIDES},
     "meg": {"modality": "eeg", "datatype": "meg", "target": SIDES},
     "fmri": {"modality": "fmri", "target": {"kind": "classification", "classes": ["face", "house"]}},
@@ -87,6 +98,8 @@ def reads_or_refuses(which: str, folder: Path, **changes: Any) -> bool:
         ("edf", "a.edf"),
         ("nwb", "a.nwb"),
         ("npz", "a.npz"),
+        ("film", "a.mkv"),
+        ("film", "a.csv"),
         ("bids", "sub-01/eeg/sub-01_task-imagery_run-1_events.tsv"),
         ("bids", "sub-01/eeg/sub-01_task-imagery_run-1_channels.tsv"),
         ("meg", "sub-01/meg/sub-01_task-imagery_run-1_meg.fif"),
@@ -209,7 +222,7 @@ def test_whole_files_are_read(files: Path, which: str) -> None:
     assert reads_or_refuses(which, files / which)
 
 
-@pytest.mark.parametrize("kind", ["nwb", "bids", "edf", "npz"])
+@pytest.mark.parametrize("kind", ["nwb", "bids", "edf", "npz", "film"])
 def test_the_examples_are_read(kind: str, tmp_path: Path) -> None:
     chosen = DATASETS[kind](**example(kind, tmp_path / "own"))
     chosen.download(tmp_path / "raw", mirror=None, cache=tmp_path)

@@ -168,12 +168,24 @@ def test_an_archive_of_another_sum_is_refused_and_not_trusted_later(serve, tmp_p
     assert len(read(tmp_path)) == 12
 
 
+def _ballast(bundle: tarfile.TarFile) -> None:
+    """Makes an archive larger than the 8 KiB that nilearn writes at a time."""
+    info = tarfile.TarInfo("ballast.bin")
+    info.size = 200_000
+    bundle.addfile(info, io.BytesIO(np.random.default_rng(1).bytes(info.size)))
+
+
 def test_a_broken_line_is_continued_by_the_next_call(serve, server: Server, tmp_path: Path) -> None:
-    serve(body := tarred())
+    serve(body := tarred(extra=_ballast))
     server.faults[ARCHIVE] = [Fault(stop_after=len(body) // 2)]
     with pytest.raises(ConnectionError, match=r"nilearn cannot download person 1 of haxby2001.*NEUROFMX_MIRROR"):
         read(tmp_path)
     assert len(read(tmp_path)) == 12
+    _, second = (answer for answer in server.answers if answer.path == ARCHIVE)
+    assert second.range is not None
+    begin = int(second.range.removeprefix("bytes=").removesuffix("-"))
+    assert 0 < begin <= len(body) // 2
+    assert second.sent == len(body) - begin
 
 
 @pytest.mark.parametrize("status", [429, 500])

@@ -25,11 +25,13 @@ from tests.datasets.own_files import (
     write_fmri,
     write_npz,
     write_nwb,
+    write_visit,
 )
 
 from neurofmx.datasets import DATASETS
 from neurofmx.datasets.own.base import OwnRecordings
 from neurofmx.preprocessing import PREPROCESS
+from neurofmx.recordings.film import frames
 from neurofmx.recordings.lazy import is_lazy
 from neurofmx.recordings.recording import Recording
 
@@ -49,6 +51,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, made: Session) -> Path:
     write_edf(root / "edf/sub-03_night.edf", made)
     write_nwb(root / "nwb/monday.nwb", made, jitter=2e-4)
     write_npz(root / "npz/monday.npz", made)
+    write_visit(root / "film/sub-03_visit.mkv", made)
     for datatype, form in (("eeg", "EDF"), ("ieeg", "EDF"), ("meg", "FIF")):
         write_bids(root / datatype, made, datatype=datatype, form=form)
     write_fmri(root / "fmri")
@@ -61,6 +64,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "edf": {"modality": "eeg", "target": SIDES},
     "nwb": {"modality": "eeg", "series": "Field", "target": SIDES | {"column": "side"}},
     "npz": {"modality": "eeg", "series": "volts", "rate": "fs", "stop": "stop", "target": SIDES},
+    "film": {"modality": "video", "target": SIDES},
     "eeg": {"modality": "eeg", "target": SIDES},
     "ieeg": {"modality": "ieeg", "target": SIDES},
     "meg": {"modality": "eeg", "datatype": "meg", "target": SIDES},
@@ -122,6 +126,31 @@ def test_edf_channels_of_another_rate_are_refused_or_left_out(tmp_path: Path, ma
     )
     target = recording.signal("target")
     np.testing.assert_allclose(target.data[:, 0], target.times, atol=1e-3)  # by construction, 1 degree a second
+
+
+def test_bdf_is_read_like_edf(tmp_path: Path, made: Session) -> None:
+    from edfio import Bdf, BdfSignal, EdfAnnotation
+
+    columns = zip(CHANNELS, 1e6 * made.volts.T, strict=True)
+    signals = [BdfSignal(column, RATE, label=label, physical_dimension="uV") for label, column in columns]
+    shown = zip(made.start, made.labels, strict=True)
+    marks = [EdfAnnotation(round(float(onset), 4), 2.0, str(label)) for onset, label in shown]
+    (tmp_path / "edf").mkdir()
+    Bdf(signals, annotations=marks).write(tmp_path / "edf/a.bdf")
+    (recording,) = read(tmp_path, tmp_path, "edf")
+    np.testing.assert_allclose(np.asarray(recording.signal("eeg").data), made.volts, atol=1e-10)  # 24 bits
+    assert recording.require_trials().column("label").tolist() == made.labels.tolist()
+
+
+def test_edf_with_holes_in_time_or_cut_off_is_refused(files: Path, tmp_path: Path) -> None:
+    whole, copy = (files / "edf/sub-03_night.edf").read_bytes(), tmp_path / "edf/a.edf"
+    copy.parent.mkdir()
+    copy.write_bytes(whole[:192] + b"EDF+D" + whole[197:])  # where the header says how records follow one another
+    with pytest.raises(ValueError, match=r"a\.edf: is a discontinuous EDF\+D file; save its parts as EDF\+C"):
+        read(tmp_path, tmp_path, "edf")
+    copy.write_bytes(whole[:-1000])
+    with pytest.raises(ValueError, match=rf"a\.edf: is cut off: {len(whole) - 1000} of {len(whole)} bytes"):
+        read(tmp_path, tmp_path, "edf")
 
 
 def test_nwb_series_are_what_pynwb_says(files: Path, tmp_path: Path, made: Session) -> None:
@@ -205,6 +234,18 @@ def test_nwb_values_beside_a_series_lie_on_its_samples(files: Path, tmp_path: Pa
     assert speed.channels == ("vx", "vy")
 
 
+def test_nwb_samples_with_a_hole_in_time_are_refused(tmp_path: Path) -> None:
+    when = datetime(2024, 1, 1, tzinfo=UTC)
+    file = pynwb.NWBFile(session_description="a hole", identifier="x", session_start_time=when)
+    times = np.r_[0:100, 200:300] / RATE
+    file.add_acquisition(pynwb.TimeSeries(name="Field", data=np.ones((200, 2)), unit="V", timestamps=times))
+    (tmp_path / "nwb").mkdir()
+    with pynwb.NWBHDF5IO(tmp_path / "nwb/a.nwb", "w") as io:
+        io.write(file)
+    with pytest.raises(ValueError, match=r"acquisition/Field: its samples are not regular in time \(0\.789\d* s after"):
+        read(tmp_path, tmp_path, "nwb", target=SIDES | {"column": "side"})
+
+
 def test_bids_eeg_is_what_was_written(files: Path, tmp_path: Path, made: Session) -> None:
     (recording,) = read(files, tmp_path, "eeg")
     eeg, trials = recording.signal("eeg"), recording.require_trials()
@@ -264,6 +305,13 @@ def test_npz_arrays_are_those_of_numpy(files: Path, tmp_path: Path, made: Sessio
     assert recording.signal("eeg").channels == CHANNELS
 
 
+def test_npz_never_unpickles(tmp_path: Path, made: Session) -> None:
+    labels = np.array([{"label": label} for label in made.labels], dtype=object)
+    write_npz(tmp_path / "npz/a.npz", made, label=labels)
+    with pytest.raises(ValueError, match="Object arrays cannot be loaded when allow_pickle=False"):
+        read(tmp_path, tmp_path, "npz")
+
+
 def test_npz_spikes_and_images(tmp_path: Path, made: Session) -> None:
     trains = spike_trains(made.angle)
     spikes = {"times": np.concatenate(trains), "who": np.repeat(np.arange(8), [len(t) for t in trains])}
@@ -274,6 +322,51 @@ def test_npz_spikes_and_images(tmp_path: Path, made: Session) -> None:
     (recording,) = read(tmp_path, tmp_path / "b", "npz", series="frames", rate=1.0, modality="image")
     assert recording.signal("image").data.shape == (20, 3, 2)
     assert recording.array("range").tolist() == [0, 255]
+
+
+def test_a_film_is_its_pictures_or_its_sound(files: Path, tmp_path: Path, made: Session) -> None:
+    (seen,) = read(files, tmp_path, "film")
+    (heard,) = read(files, tmp_path / "again", "film", modality="audio")
+    assert seen.name == heard.name == "03/sub-03_visit"
+    assert [source.name for source in seen.sources] == ["sub-03_visit.mkv", "sub-03_visit.csv"]
+    assert {each.sha256 for each in seen.sources} == {each.sha256 for each in heard.sources}
+    pictures = list(frames(str(seen.array("film")), grey=True))
+    assert (len(pictures), pictures[0].picture.shape) == (10 * (int(made.stop[-1]) + 1), (12, 16))
+    sound = heard.signal("audio")
+    assert (sound.rate, sound.start, sound.duration) == (8000, 0, len(pictures) / 10)
+    for recording in (seen, heard):
+        np.testing.assert_array_equal(recording.require_trials().start, made.start)
+        assert recording.require_trials().column("label").tolist() == made.labels.tolist()
+    first = made.labels[0] == "left"
+    within = sound.slice(made.start[0], made.stop[0]).data[:, 0]
+    loudest = np.fft.rfftfreq(len(within), 1 / 8000)[np.abs(np.fft.rfft(within)).argmax()]
+    assert loudest == pytest.approx(600 if first else 1200, abs=1)
+
+
+def test_a_film_has_values_at_their_own_times(tmp_path: Path, made: Session) -> None:
+    write_visit(tmp_path / "film/a.mkv", made)
+    times = np.arange(0, made.stop[-1], 0.2)
+    rows = [f"{time:.3f},{np.sin(time):.6f}" for time in times]
+    (tmp_path / "film/a.csv").unlink()
+    (tmp_path / "film/a.tsv").write_text("time\tspeed\n" + "\n".join(rows).replace(",", "\t") + "\n")
+    target = {"kind": "regression", "series": "speed"}
+    (seen,) = read(tmp_path, tmp_path, "film", target=target)
+    (heard,) = read(tmp_path, tmp_path / "b", "film", target=target, modality="audio")
+    speed = heard.signal("target")
+    assert (speed.rate, len(speed.data)) == (8000, len(heard.signal("audio").data))
+    np.testing.assert_allclose(speed.data[:, 0], np.sin(speed.times), atol=0.01)
+    np.testing.assert_allclose(seen.signal("target").data[:, 0], np.sin(seen.signal("target").times), atol=1e-5)
+
+
+def test_a_film_without_its_table_is_refused(tmp_path: Path, made: Session) -> None:
+    write_visit(tmp_path / "film/a.mkv", made)
+    (tmp_path / "film/a.tsv").write_text("start\tstop\tlabel\n1\t2\tleft\n")
+    with pytest.raises(ValueError, match=r"2 tables stand beside it; there must be one, a.csv or a.tsv"):
+        read(tmp_path, tmp_path, "film")
+    for end in ("csv", "tsv"):
+        (tmp_path / f"film/a.{end}").unlink()
+    with pytest.raises(ValueError, match=r"a.mkv: 0 tables stand beside it"):
+        read(tmp_path, tmp_path, "film")
 
 
 def test_stretches_marked_bad_and_labels_not_asked_for_are_left_out(tmp_path: Path, made: Session) -> None:
@@ -339,6 +432,10 @@ def test_a_gap_in_the_values_is_interpolated_or_refused(tmp_path: Path, made: Se
         ("npz", {"rate": "start"}, r"rate=start: must hold one number, got shape \(24,\)"),
         ("npz", {"series": "label"}, r"series=label: must hold numbers, holds <U5"),
         ("npz", {"target": {"kind": "regression", "series": "start"}}, r"has 24 values, the series 9344 samples"),
+        ("film", {"target": SIDES | {"column": "side"}}, r"target.column=side: there is no such column of the film"),
+        ("film", {"target": {"kind": "regression", "series": "speed"}}, r"target.series=speed: .* there is label, sta"),
+        ("film", {"target": {"kind": "regression", "series": "label"}}, r"target.series=label: must hold numbers"),
+        ("film", {"modality": "eeg"}, r"modality=eeg: film holds audio, video"),
         ("eeg", {"entities": {"task": ["rest"]}}, r"entities.task=\['rest'\]: no recording has that; there is imagery"),
         ("eeg", {"channels": ["MEGMAG"]}, r"channels=MEGMAG: there is no such channel of the types EEG, MISC"),
         (

@@ -8,7 +8,13 @@ import pytest
 import torch
 from tests.synthetic import ragged_windows, synthetic_windows
 
-from neurofmx.evaluation.perturb import noisy, silenced_channels, silenced_neurons, spiking_neurons
+from neurofmx.evaluation.perturb import (
+    input_channels,
+    noisy,
+    silenced_channels,
+    silenced_neurons,
+    spiking_neurons,
+)
 from neurofmx.evaluation.robustness import (
     Robustness,
     kept,
@@ -25,6 +31,7 @@ from neurofmx.models.hybrid.config import HybridConfig
 from neurofmx.models.hybrid.network import MambaLiquidSpikingNetwork
 from neurofmx.models.lstm import Lstm
 from neurofmx.recordings.task import Task
+from neurofmx.tokenizers.tokens import Sample
 
 SMALL = {"hidden_dim": 8, "liquid_units": 8, "backbone_units": 5, "num_layers": 2, "num_spike_steps": 3}
 TEXT = Task("next_token", "text", ("the", "cat"))
@@ -162,12 +169,37 @@ def test_networks_without_spikes_lose_channels_of_their_input() -> None:
     assert spiking_neurons(Lstm(LstmConfig(hidden_dim=4))) == 0
     assert spiking_neurons(network(use_spikes=False)) == 0
     x = torch.randn(5, 6, 4)
-    harmed = silenced_channels(x, 3, seed=0)
+    harmed = silenced_channels(Sample(x), 3, seed=0).x
     gone = (harmed == 0).all((0, 1))
     assert gone.sum() == 3
     assert torch.equal(harmed[..., ~gone], x[..., ~gone])
     with pytest.raises(ValueError, match="count=4: must leave one of 4 input channels"):
-        silenced_channels(x, 4, seed=0)
+        silenced_channels(Sample(x), 4, seed=0)
+
+
+def test_what_is_beside_the_windows_loses_channels_and_gets_noise_as_they_do() -> None:
+    given = Sample(torch.randn(5, 6, 4), beside=Sample(torch.randn(5, 9, 3)))
+    harmed = silenced_channels(given, 5, seed=0)
+    assert given.beside is not None
+    assert harmed.beside is not None
+    lost = [(each == 0).all((0, 1)) for each in (harmed.x, harmed.beside.x)]
+    assert sum(int(gone.sum()) for gone in lost) == 5
+    assert all(gone.any() for gone in lost)
+    for each, whole, gone in zip((harmed.x, harmed.beside.x), (given.x, given.beside.x), lost, strict=True):
+        assert torch.equal(each[..., ~gone], whole[..., ~gone])
+    with pytest.raises(ValueError, match="count=7: must leave one of 7 input channels"):
+        silenced_channels(given, 7, seed=0)
+    one, other = (synthetic_windows(windows=900, noise=1.0, channels=channels) for channels in (4, 3))
+    windows = replace(one, beside=other)
+    assert input_channels(windows) == 7
+    made = noisy(windows, 0.7)
+    assert made.beside is not None
+    assert np.array_equal(made.x, noisy(one, 0.7).x), "their own noise is that of windows alone"
+    test = windows.fold(0).test
+    drawn = [b.scaled(0, test) - a.scaled(0, test) for a, b in ((one, made), (other, made.beside))]
+    assert drawn[1].std() == pytest.approx(0.7, rel=0.03)
+    shared = np.corrcoef(drawn[0][..., :3].ravel(), drawn[1].ravel())[0, 1]
+    assert abs(shared) < 0.05, "two forms of one moment are measured apart"
 
 
 def test_what_is_kept_is_1_for_no_harm_0_at_chance_and_nothing_where_there_was_nothing() -> None:

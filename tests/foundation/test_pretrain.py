@@ -62,7 +62,7 @@ def pretrainer(
     torch.manual_seed(0)
     joined = joined or sets()
     network, known = assemble(config, joined)
-    how = {"balance": chosen.balance, "batch_size": chosen.batch_size, "steps": chosen.steps}
+    how = {"balance": chosen.balance, "batch_size": chosen.batch_size, "steps": chosen.steps, "spikes": chosen.spikes}
     feed = Feed(joined, known, device=torch.device("cpu"), **how)
 
     def on_epoch(progress: PretrainProgress) -> None:
@@ -124,7 +124,8 @@ def test_the_mean_curve_is_that_of_the_seeds() -> None:
 
 def test_every_loss_by_name_is_asked_and_has_a_gradient(tmp_path: Path) -> None:
     assert set(LOSSES) == set(SELF_SUPERVISION) > set(JUDGED)
-    training = pretrainer(tmp_path, losses=dict.fromkeys(LOSSES, 1.0), batch_size=48)
+    losses, shown = dict.fromkeys(LOSSES, 1.0), ("rat/lfp",)
+    training = pretrainer(tmp_path, losses=losses, stimuli=shown, batch_size=48)
     training.progress.step = training.total // 2  # at first no gradient is reversed
     generator = torch.Generator().manual_seed(0)
     batch, anchor = next(iter(training.feed.epoch(generator)))
@@ -137,6 +138,21 @@ def test_every_loss_by_name_is_asked_and_has_a_gradient(tmp_path: Path) -> None:
         moved = training.network.model.latents.grad
         assert moved is not None, name
         assert moved.abs().sum() > 0, name
+
+
+def test_what_belongs_together_is_asked_by_params_and_learnt(tmp_path: Path) -> None:
+    """Spikes and what was shown follow one angle; a pretraining by this loss alone, which chance leaves at log N."""
+    options: dict = {"losses": {"tri_modal": 1.0}, "stimuli": ("rat/lfp",), "drop_modalities": 0.0, "batch_size": 32}
+    options |= {"num_epochs": 10, "steps": 8, "learning_rate": 5e-3, "schedule": "constant", "warmup_fraction": 0.02}
+    curve = pretrainer(tmp_path, joined=sets()[:1], **options).fit().curve
+    assert set(curve[0].losses) == {"tri_modal"}
+    assert curve[-1].losses["tri_modal"] < 0.6 * np.log(32)
+    assert curve[-1].validation_loss < 0.9 * curve[0].validation_loss
+
+
+def test_what_belongs_together_needs_two_kinds_of_streams(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"losses\.tri_modal: all streams \(.*rat/lfp.*\) are neural; add what was"):
+        pretrainer(tmp_path, losses={"tri_modal": 1.0})
 
 
 def test_rows_of_which_nothing_is_asked_judge_no_epoch(tmp_path: Path) -> None:
@@ -194,7 +210,7 @@ def test_what_the_fold_tests_changes_no_bit_of_the_weights(tmp_path: Path) -> No
     other = [replace(each, streams={n: spoilt(w) for n, w in each.streams.items()}) for each in (rat, mouse)]
     losses = dict.fromkeys(LOSSES, 0.5)
     whole, again = (
-        pretrainer(tmp_path / name, joined=joined, num_epochs=1, losses=losses).fit()
+        pretrainer(tmp_path / name, joined=joined, num_epochs=1, losses=losses, stimuli=("rat/lfp",)).fit()
         for name, joined in (("whole", [rat, mouse]), ("again", other))
     )
     assert same(again, whole)

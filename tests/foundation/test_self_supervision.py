@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
+from typing import get_args
 
 import pytest
 import torch
 
-from multi_samples import POSE, SPIKES, heads_of, model_of, rows_of
-from neurofmx.foundation.self_supervision import Step, contrast, temporal
+from multi_samples import LFP, POSE, SPIKES, heads_of, model_of, rows_of
+from neurofmx.datasets.shared.base import Modality
+from neurofmx.foundation.roles import BY_MODALITY, by_role
+from neurofmx.foundation.self_supervision import Step, contrast, temporal, tri_modal
 from neurofmx.losses.info_nce import info_nce
 from neurofmx.losses.temporal_contrastive import temporal_contrastive
 from neurofmx.models.foundation.assembled import Assembled
@@ -71,3 +75,58 @@ def test_rows_share_time_over_all_their_streams() -> None:
     torch.testing.assert_close(contrast(step), info_nce(z, other, negatives=apart))
     how = {"near": 2.0, "apart": 3.5, "duration": 2.0}
     torch.testing.assert_close(temporal(step), temporal_contrastive(z, step.anchor, **how))
+
+
+def test_every_modality_has_a_role() -> None:
+    assert BY_MODALITY.keys() == set(get_args(Modality))
+    assert by_role({"a": "video", "b": "emg", "c": "video"}, stimuli=("c", "d")) == {
+        "behaviour": ["a"],
+        "neural": ["b"],
+        "stimulus": ["c"],
+    }
+
+
+def told_apart(step: Step, rows: list[int], *streams: str) -> torch.Tensor:
+    """InfoNCE of rows of two streams, each read by a model that is given nothing else."""
+    views = []
+    for name in streams:
+        one = step.batch.samples[name]
+        alone = MultiSample(
+            {name: one},
+            {name: step.batch.here[name]},
+            {name: step.batch.offset[name]},
+            step.batch.session,
+            step.batch.subject,
+            step.batch.species,
+        )
+        states = step.network.model(alone[torch.tensor(rows)])[0]
+        views.append(step.network.heads.contrastive(step.network.heads.mean(states)))
+    return info_nce(*views)
+
+
+def test_neurons_behaviour_and_stimulus_are_read_apart() -> None:
+    anchor = [0.0, 10.0, 20.0, 30.0]
+    step = step_of(of_one_session(), anchor)
+    torch.testing.assert_close(tri_modal(step), told_apart(step, [0, 1, 2, 3], SPIKES, POSE))
+    one = torch.tensor([True, True, False, True])
+    lacking = replace(step.batch, here=step.batch.here | {POSE: one})
+    step = step_of(lacking, anchor)  # a row with one of them alone takes no part
+    torch.testing.assert_close(tri_modal(step), told_apart(step, [0, 1, 3], SPIKES, POSE))
+    assert tri_modal(step_of(of_one_session(), [0.0, 0.5, 1.0, 1.5])) is None  # they share time
+    assert tri_modal(replace(step, stimuli=(SPIKES, POSE))) is None
+    nobody = replace(step.batch, here=step.batch.here | {POSE: torch.zeros(4, dtype=torch.bool)})
+    assert tri_modal(step_of(nobody, anchor)) is None
+
+
+def test_three_kinds_are_told_two_by_two_and_streams_of_one_kind_are_read_together() -> None:
+    model, batch = model_of(), replace(rows_of(), session=torch.zeros(4, dtype=torch.int64))
+    states, anchor = model(batch)[0], torch.tensor([0.0, 10.0, 20.0, 30.0], dtype=torch.float64)
+    ahead = torch.tensor([0.1], dtype=torch.float64)
+    step = Step(Assembled(model, heads_of(model)), batch, Masked.of(batch), states, lambda: states, anchor, ahead, 1.0)
+    shown = replace(step, stimuli=(LFP,))
+    apart = [told_apart(shown, [0, 1, 2, 3], *pair) for pair in combinations((SPIKES, POSE, LFP), 2)]
+    torch.testing.assert_close(tri_modal(shown), torch.stack(apart).mean())
+    heads = step.network.heads
+    both = heads.contrastive(heads.mean(model(batch.without(POSE))[0]))
+    pose = heads.contrastive(heads.mean(model(batch.without(SPIKES, LFP))[0]))
+    torch.testing.assert_close(tri_modal(step), info_nce(both, pose))

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from neurofmx.datasets.simulated import RATE
-from neurofmx.known_truth.bayes.cloud import Cloud, Points, redrawn, weights
+from neurofmx.known_truth.bayes.cloud import Cloud, Points, carriers, redrawn, weights
 from neurofmx.known_truth.bayes.decode import decode
 from neurofmx.known_truth.bayes.fluorescence import glowed
 from neurofmx.known_truth.bayes.voltages import bin_process, filters, heard, of_streams
 from neurofmx.known_truth.courses import LATENTS, stationary
 from neurofmx.known_truth.material import Material, by_session
-from neurofmx.known_truth.sessions import BIN, DECAY, Session, Truth, simulate
+from neurofmx.known_truth.sessions import BIN, DECAY, STREAMS, Session, Truth, simulate
 
 DRAWS = 240_000
 
@@ -55,7 +55,7 @@ def test_it_is_brute_force_on_short_windows(weak: Session, read: tuple[str, ...]
     first, number = np.array([1200, 9040]), 2
     index = first[:, None] // BIN + np.arange(number)
     bins = {stream: weak.recording.signal(stream).data[index].astype(float) for stream in read}
-    found = decode(weak.truth, bins, first, read=read, particles=20_000, seed=0)
+    found = decode(weak.truth, bins, first, read=read, particles=20_000, seed=0).heading
     rng = np.random.default_rng(1)
     for row in range(len(first)):
         expected = brute_force(weak.truth, {name: values[row] for name, values in bins.items()}, rng=rng)
@@ -69,7 +69,7 @@ def test_its_error_is_what_it_promises(read: tuple[str, ...]) -> None:
     first = np.arange(2000, len(session.truth.heading) - 400, 300) // BIN * BIN
     index = first[:, None] // BIN + np.arange(12)
     bins = {stream: session.recording.signal(stream).data[index].astype(float) for stream in read}
-    found = decode(session.truth, bins, first, read=read, particles=400, seed=0)
+    found = decode(session.truth, bins, first, read=read, particles=400, seed=0).heading
     last = first + 12 * BIN - 1
     heading = np.stack([np.cos(session.truth.heading[last]), np.sin(session.truth.heading[last])], -1)
     error, promised = ((heading - found) ** 2).sum(1), 1 - (found**2).sum(1)
@@ -81,7 +81,7 @@ def test_emg_says_nothing_of_the_heading(weak: Session) -> None:
     first = np.arange(1000, 9000, 500)
     index = first[:, None] // BIN + np.arange(4)
     bins = {"emg": weak.recording.signal("emg").data[index].astype(float)}
-    found = decode(weak.truth, bins, first, read=("emg",), particles=4000, seed=0)
+    found = decode(weak.truth, bins, first, read=("emg",), particles=4000, seed=0).heading
     assert np.abs(found).max() < 0.1
 
 
@@ -94,7 +94,7 @@ def test_more_streams_tell_more(small: Material) -> None:
 
         def decoded(truth: Truth, rows: np.ndarray) -> dict[str, np.ndarray]:
             mine = {stream: values[rows] for stream, values in bins.items()}
-            return {"heading": decode(truth, mine, part.first[rows], read=read, particles=200, seed=0)}
+            return {"heading": decode(truth, mine, part.first[rows], read=read, particles=200, seed=0).heading}
 
         return float(((by_session(small, part, decoded)["heading"] - heading) ** 2).mean())
 
@@ -178,3 +178,23 @@ def test_resampling_draws_particles_as_often_as_their_weights_say() -> None:
     often = np.bincount(drawn.heading[1].astype(int), minlength=particles)
     assert np.abs(often - particles * weights(logs)[1]).max() < 1
     np.testing.assert_array_equal(drawn.latent[..., 0], drawn.heading)
+
+
+def test_particles_that_carry_the_weight_are_counted() -> None:
+    nothing = -np.inf
+    logs = np.array([[0.0, 0.0, 0.0, 0.0], [0.0, nothing, nothing, nothing], [1.0, 1.0, nothing, nothing]])
+    np.testing.assert_allclose(carriers(logs), [4.0, 1.0, 2.0])
+
+
+def test_a_decoder_that_lost_sight_of_the_heading_says_so(small: Material) -> None:
+    """The more streams see at once, the fewer particles are near: of twenty hardly one, and the mean is none."""
+    part, truth = small.tested, small.sessions[0].truth
+    rows = np.flatnonzero(part.session == 0)[::2]
+    bins = {stream: small.raw(stream, part)[rows] for stream in STREAMS}
+    heading = np.stack([np.cos(part.heading[rows]), np.sin(part.heading[rows])], -1)
+    few, many = (decode(truth, bins, part.first[rows], read=STREAMS, particles=n, seed=0) for n in (20, 2000))
+    assert np.mean(few.carriers < 5) > 0.9
+    assert np.mean(many.carriers < 5) < 0.15
+    assert ((many.heading - heading) ** 2).mean() < ((few.heading - heading) ** 2).mean()
+    assert few.carriers.min() >= 1
+    assert many.carriers.max() <= 2000

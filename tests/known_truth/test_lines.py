@@ -56,6 +56,26 @@ def test_an_answer_that_has_seen_the_noise_lies_above_the_bound() -> None:
     assert r2_line("it", seen, {"model": cheat, "linear": known, "bound": known}, draws)["verdict"] == "above"
 
 
+def test_a_bound_that_a_simpler_answer_outdoes_is_none() -> None:
+    """Whoever was shown the same cannot know more than all that may be known."""
+    known, seen, draws, rng = planted()
+    worse = known + 0.5 * rng.normal(size=known.shape)
+    made = r2_line("it", seen, {"model": known, "linear": known, "bound": worse}, draws)
+    assert (made["verdict"], made["outdone_by"]) == ("no bound", ["linear"])
+    assert made["share"] is None
+    assert made["linear_share"] is None
+    zero = np.zeros_like(seen)
+    far = r2_line("it", seen, {"model": zero, "linear": zero, "bound": 2 * rng.permutation(known)}, draws)
+    assert far["outdone_by"] == ["linear", "nothing"]
+    beside = r2_line("it", seen, {"model": zero, "linear": zero, "bound": worse, "persistence": known}, draws)
+    assert beside["outdone_by"] == ["persistence"]
+    assert not r2_line("it", seen, {"model": seen, "linear": worse, "bound": known}, draws)["outdone_by"]
+    assert words([made, far | {"what": "far", "few_particles": 0.5}]) == [
+        "Have no bound, as a simpler answer outdoes it (2 of 2): it (R2), far (R2).",
+        "The Bayes decoder lacked particles in many windows (known_truth.particles): far (50 %).",
+    ]
+
+
 def test_where_the_truth_allows_nothing_nothing_is_reached() -> None:
     _, seen, draws, rng = planted()
     nothing = 0.01 * rng.normal(size=seen.shape)

@@ -10,6 +10,8 @@ from pyriemann.estimation import Covariances
 from pyriemann.tangentspace import TangentSpace as PyRiemannTangentSpace
 from scipy.signal import periodogram
 
+from neurofmx.models.fitted.features.additive import BrokenLines, Landmarks
+from neurofmx.models.fitted.features.course import Course
 from neurofmx.models.fitted.features.oscillations import (
     BandPower,
     CommonSpatialPatterns,
@@ -18,6 +20,7 @@ from neurofmx.models.fitted.features.oscillations import (
     band_edges,
     shrunk_covariances,
 )
+from neurofmx.models.pca import PrincipalComponents
 
 
 @pytest.fixture
@@ -117,3 +120,65 @@ def test_bands_hold_every_line_but_that_of_the_mean_once(samples: int) -> None:
     rows = BandPower.fit(x, np.zeros(2)).transform(x)
     assert rows.shape == (2, 3 * (len(edges) - 1))
     assert np.isfinite(rows).all()
+
+
+def without(x: np.ndarray, channel: int, windows: slice = slice(None)) -> np.ndarray:
+    """The windows, some of them of a recording that lacks a channel."""
+    lacking = x.copy()
+    lacking[windows, :, channel] = np.nan
+    return lacking
+
+
+def test_covariances_of_recordings_that_lack_a_channel(trials: tuple[np.ndarray, np.ndarray]) -> None:
+    """Those of the channels that there are, by pyRiemann; the absent one has their mean variance and no relation."""
+    x, _ = trials
+    found = shrunk_covariances(without(x, 4, slice(10, None)))
+    np.testing.assert_array_equal(found[:10], shrunk_covariances(x[:10]))
+    kept = [0, 1, 2, 3, 5]
+    expected = Covariances("oas").transform(x[10:][..., kept].transpose(0, 2, 1))
+    np.testing.assert_allclose(found[10:][:, kept][..., kept], expected, rtol=1e-10)
+    assert not found[10:, 4, kept].any()
+    assert not found[10:][:, kept, 4].any()
+    np.testing.assert_allclose(found[10:, 4, 4], [np.diag(each).mean() for each in expected])
+
+
+def test_a_recording_that_lacks_a_channel_lies_among_the_others(trials: tuple[np.ndarray, np.ndarray]) -> None:
+    """A channel at 0 has no power, which is far from any: the tangent vectors would tell which recording it is."""
+    x, y = trials
+    x = x / x.std((0, 1))
+    features = TangentSpace.fit(x[:20], y[:20])
+    lengths = {
+        name: np.linalg.norm(features.transform(each), axis=1).mean()
+        for name, each in {"all": x[20:], "absent": without(x[20:], 4), "silent": x[20:] * (np.arange(6) != 4)}.items()
+    }
+    assert lengths["absent"] - lengths["all"] < 0.5 * (lengths["silent"] - lengths["all"])
+
+
+def test_band_power_of_an_absent_channel_is_that_of_the_others(trials: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = trials
+    features, kept = BandPower.fit(x, y), [0, 1, 2, 3, 5]
+    found = features.transform(without(x, 4, slice(10, None))).reshape(40, -1, 6)
+    whole = features.transform(x).reshape(40, -1, 6)
+    np.testing.assert_array_equal(found[:10], whole[:10])
+    np.testing.assert_array_equal(found[10:][..., kept], whole[10:][..., kept])
+    np.testing.assert_allclose(found[10:, :, 4], whole[10:][..., kept].mean(2))
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        Flat.fit,
+        lambda x, y: BrokenLines.fit(x, y, knots=5),
+        lambda x, y: Landmarks.fit(x, y, landmarks=10, width=1.0),
+        lambda x, y: PrincipalComponents.fit(x, y, components=5),
+        CommonSpatialPatterns.fit,
+        Course.fit,
+    ],
+    ids=["flat", "lines", "smooth", "pca", "csp", "course"],
+)
+def test_to_the_others_an_absent_channel_is_at_its_mean(fit, trials: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = trials
+    lacking = without(x, 4, slice(10, None))
+    features, same = fit(lacking, y), fit(np.nan_to_num(lacking), y)
+    np.testing.assert_array_equal(features.transform(lacking), same.transform(np.nan_to_num(lacking)))
+    assert np.isfinite(features.transform(lacking)).all()

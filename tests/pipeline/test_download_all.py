@@ -154,6 +154,14 @@ def test_all_at_once(toys: Checkout, server: Server) -> None:
     assert not server.answers, "DVC takes what is there"
 
 
+def test_datasets_come_at_the_same_time(toys: Checkout, server: Server) -> None:
+    """Each answer lasts 3 s, far longer than a process takes to begin later than another."""
+    server.faults = {f"/toy/{part}.bin": [Fault(pause=0.5)] for part in "ab"}
+    toys.run("python", "pipeline/download_all.py", NEUROFMX_MIRROR=server.url)
+    first, second = sorted(server.answers, key=lambda answer: answer.begun)
+    assert second.begun < first.ended
+
+
 def test_what_a_suite_is_pretrained_on_is_fetched_and_taken(toys: Checkout, server: Server) -> None:
     toys.run("make", "download", "SUITE=taught", NEUROFMX_MIRROR=server.url)
     assert asked(server) == ["/toy/a.bin", "/toy/b.bin", "/toy/c.bin"]

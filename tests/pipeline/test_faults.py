@@ -130,7 +130,7 @@ def test_a_killed_tokenize_leaves_nothing_to_trust(sandbox: Checkout, moment: st
     ("stage", "missing", "message"),
     [
         ("02_preprocess.py", "data/raw/digits", "data/raw/digits"),
-        ("03_tokenize.py", "data/clean/digits.h5", "data/clean/digits.h5"),
+        ("03_tokenize.py", "data/clean/digits/recordings.h5", "data/clean/digits/recordings.h5"),
         ("04_train.py", "data/tokens/digits.h5", "dvc repro tokenize@digits"),
         ("05_evaluate.py", "data/checkpoints/digits/lstm", "train first"),
     ],

@@ -21,6 +21,7 @@ from tests.datasets.own_files import (
     write_fmri,
     write_npz,
     write_nwb,
+    write_visit,
 )
 
 from pipeline_checkout import ROOT, Checkout, copy_of_checkout
@@ -49,6 +50,11 @@ def scans(root: Path) -> None:
         write_fmri(root / "scans", run=str(number), seed=number)
 
 
+def visits(root: Path) -> None:
+    for number in (1, 2):
+        write_visit(root / f"films/visit{number}.mkv", session(number))
+
+
 WRITE: dict[str, Callable[[Path], object]] = {
     "my_eeg": people,
     "my_units": lambda root: write_nwb(root / "sessions/monday.nwb", session(3)),
@@ -57,6 +63,8 @@ WRITE: dict[str, Callable[[Path], object]] = {
     "my_meg": lambda root: write_bids(root / "study", session(5, trials=40), datatype="meg", form="FIF"),
     "my_fmri": scans,
     "my_arrays": lambda root: write_npz(root / "sessions/monday.npz", session(6)),
+    "my_film": visits,
+    "my_sound": visits,
 }
 
 
@@ -66,17 +74,19 @@ def params_with(block: dict[str, Any]) -> dict[str, Any]:
     tree["datasets"] |= block["datasets"]
     tree["run"] = {"datasets": block["run"]["datasets"], "compare": []}
     tree["evaluate"] |= {"draws": 100}
+    tree["multimodal"] |= block.get("multimodal", {})
     return tree
 
 
-def commands(name: str) -> list[list[str]]:
-    """What DVC runs for the linear model's score: script and arguments."""
+def commands(name: str, *, beside: str = "") -> list[list[str]]:
+    """What DVC runs for the linear model's score: script and arguments; of a pair first what is lent."""
     stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+    lent = [(stage, beside) for stage in ("download", "preprocess", "tokenize")] + [("lend", name)] if beside else []
     lines: list[str] = []
-    for stage in ("download", "preprocess", "tokenize", "baseline"):
+    for stage, key in [*lent, *((each, name) for each in ("download", "preprocess", "tokenize", "baseline"))]:
         given = stages[stage]["do"]["cmd"]
-        lines += [given] if isinstance(given, str) else given
-    return [line.replace("${key}", name).split()[1:] for line in lines]
+        lines += [line.replace("${key}", key) for line in ([given] if isinstance(given, str) else given)]
+    return [line.split()[1:] for line in lines]
 
 
 def run_stage(script: str, *arguments: str) -> str:
@@ -93,7 +103,13 @@ def run_stage(script: str, *arguments: str) -> str:
 
 def test_the_page_has_a_walk_for_every_block() -> None:
     assert set(blocks()) == set(WRITE)
-    assert {block["run"]["datasets"][name]["kind"] for name, block in blocks().items()} == {"nwb", "bids", "edf", "npz"}
+    assert {block["run"]["datasets"][name]["kind"] for name, block in blocks().items()} == {
+        "nwb",
+        "bids",
+        "edf",
+        "npz",
+        "film",
+    }
 
 
 @pytest.mark.parametrize("name", WRITE)
@@ -103,7 +119,8 @@ def test_own_files_go_to_a_score_with_params_alone(name: str, tmp_path: Path, mo
     block = blocks()[name]
     WRITE[name](tmp_path)
     YAML(typ="safe").dump(params_with(block), tmp_path / "params.yaml")
-    printed = [run_stage(*command) for command in commands(name)]
+    beside = block.get("multimodal", {}).get("beside", {}).get(name, "")
+    printed = [run_stage(*command) for command in commands(name, beside=beside)]
     report = json.loads((tmp_path / f"data/scores/{name}/linear/report.json").read_text())
     circular = block["datasets"][name]["options"]["target"]["kind"] == "circular"
     assert report["score"] > (0.6 if circular else 0.85), printed

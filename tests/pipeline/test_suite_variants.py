@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,16 @@ from study_runs import report, truth_of
 
 # every stage in one script: it writes its outs, copies what the test made, and fails where the test says so
 STAGE = """
-import json, os, pathlib, shutil, sys
+import json, os, pathlib, shutil, signal, sys
 name, (dataset, *model) = pathlib.Path(sys.argv[0]).stem.lstrip("0123456789_"), sys.argv[1:] or [""]
 params, root = pathlib.Path("params.yaml").read_text(), pathlib.Path(os.environ["DVC_ROOT"])
 with (root / "ran.log").open("a") as log:
     print(name, dataset, *model, file=log)
 if (root / "fail").exists() and name == "train" and dataset == "scitos" and "\\n  patience: 99" in params:
     sys.exit(1)
+if (root / "kill").exists() and name == "train" and dataset == "scitos" and model == ["model"]:
+    os.killpg(os.getsid(0), signal.SIGKILL)
+    signal.pause()
 made, model = root / "made", "".join(model)
 def out(path):
     path = pathlib.Path(path)
@@ -35,7 +40,7 @@ def out(path):
 if name == "download":
     out(f"data/raw/{dataset}/file").write_text(dataset)
 elif name == "preprocess":
-    out(f"data/clean/{dataset}.h5").write_text(dataset)
+    out(f"data/clean/{dataset}/recordings.h5").write_text(dataset)
 elif name == "tokenize":
     shutil.copy(made / "windows.h5", out(f"data/tokens/{dataset}.h5"))
 elif name == "train":
@@ -65,6 +70,7 @@ ITEMS = {
     "digits": {"kind": "digits", "modality": "image"},
     "scitos": {"kind": "scitos", "modality": "trajectory"},
 }
+HAXBY = {"kind": "haxby2001", "modality": "fmri"}
 SUITE = {
     "datasets": ITEMS,
     "compare": ["lstm"],
@@ -90,6 +96,7 @@ SINGLE = {
         },
     },
     "second": {"datasets": {"scitos": ITEMS["scitos"]}, "compare": [], "seeds": [1]},
+    "killed": {"datasets": ITEMS, "compare": [], "seeds": [4]},
     "broken": {"datasets": ITEMS, "compare": [], "seeds": [3], "common": {"train.patience": 99}},
 }
 SUITES = {"toy": SUITE} | SINGLE
@@ -104,11 +111,12 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     path = checkout.root / "params.yaml"
     tree = YAML(typ="safe").load(path)
     (checkout.root / "dvc.yaml").write_text(without_sources(checkout.root / "dvc.yaml"))
-    tree["run"] = {"datasets": {"digits": ITEMS["digits"]}, "compare": []}
+    # one that the suites have, and one that only suites without variants build beside their own
+    tree["run"] = {"datasets": {"digits": ITEMS["digits"], "haxby2001": HAXBY}, "compare": []}
     YAML().dump(tree | {"suites": SUITES}, path)
     (checkout.root / "dvc.lock").unlink(missing_ok=True)
     ignored = checkout.root / ".gitignore"
-    ignored.write_text(ignored.read_text() + "/made\n/ran.log\n/fail\n")
+    ignored.write_text(ignored.read_text() + "/made\n/ran.log\n/fail\n/kill\n")
     checkout.commit()
     make_results(checkout.root / "made")
     (checkout.root / "fail").touch()
@@ -169,7 +177,7 @@ def test_variants_are_run_one_by_one_and_gone_on_with(toy: Checkout, monkeypatch
     shared = [f"{s} {d}" for s in ("download", "preprocess", "tokenize") for d in ITEMS]
     whole = [f"{s} {d} {m}" for s in ("train", "evaluate") for d in ITEMS for m in ("linear", "lstm", "model")]
     patient = ["evaluate digits model", "train digits model", "train scitos model"]
-    # what variants share runs once, and the models to compare with are those of the baseline
+    # what variants share runs once, the models to compare with are those of the baseline, and haxby2001 is in no table
     assert ran(toy) == sorted([*shared, *whole, *patient])
     assert (toy.root / "params.yaml").read_bytes() == params
     assert sorted(changed(toy)) == [f"?? metrics/toy/comparison.{ending}" for ending in ("json", "md", "png")]
@@ -295,6 +303,7 @@ def test_a_suite_without_variants_that_was_killed_is_put_back_and_gone_on_with(
     workspace.keep(SUITES)
     workspace.lay_out("first", SUITES)
     YAML().dump(running, toy.root / "params.yaml")
+    toy.run("git", "add", "params.yaml", "metrics")
     assert set(changed(toy)) != before
     again = toy.run("python", "pipeline/suite.py", "second")
     assert "a suite was cut off before" in again.stdout
@@ -305,6 +314,27 @@ def test_a_suite_without_variants_that_was_killed_is_put_back_and_gone_on_with(
     ran(toy)
     toy.run("python", "pipeline/suite.py", "first")
     assert ran(toy) == []
+
+
+def test_a_call_that_is_killed_with_all_that_it_started_is_gone_on_with(toy: Checkout) -> None:
+    """What DVC has added to git's index by then is in the way of the next experiment."""
+    params, before = (toy.root / "params.yaml").read_bytes(), set(changed(toy))
+    (toy.root / "kill").touch()
+    command = ["python", "pipeline/suite.py", "killed"]
+    done = subprocess.run(
+        command, cwd=toy.root, env=toy.environment(), capture_output=True, text=True, start_new_session=True
+    )
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    assert (toy.root / "params.yaml").read_bytes() != params
+    (toy.root / "kill").unlink()
+    first = ran(toy)
+    again = toy.run(*command)
+    assert "a suite was cut off before" in again.stdout
+    finished = {"train digits model", "evaluate digits model"} & set(first)
+    assert finished, "the killed call came to the other dataset first"
+    assert not finished & set(ran(toy))
+    assert (toy.root / "params.yaml").read_bytes() == params
+    assert {line for line in set(changed(toy)) ^ before if "metrics/killed" not in line} == set()
 
 
 def test_a_suite_without_variants_that_fails_puts_back_and_goes_on(

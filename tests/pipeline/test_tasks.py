@@ -16,6 +16,8 @@ from _workspace import after
 from neurofmx.datasets.shared.manifest import write_manifest
 from neurofmx.evaluation.wiring_figure import network_figure
 from neurofmx.params import check_params
+from neurofmx.study.lengths import rising
+from neurofmx.study.spikes import spiking
 from neurofmx.training.checkpoints.settings import load_settings
 from pipeline_checkout import ROOT, SMALL
 
@@ -132,7 +134,7 @@ def test_a_memory_task_is_scored_by_length(small: Any) -> None:
     built(name, "01_download")
     for model in ("linear", "lstm"):
         full = report(name, model)
-        assert sorted(full["by_length"]) == ["12", "6"]
+        assert list(rising(full["by_length"])) == ["6", "12"]
         assert full["score"] == pytest.approx(sum(each["value"] for each in full["by_length"].values()) / 2, abs=1e-5)
     metrics = json.loads(Path(f"metrics/scores/{name}/lstm.json").read_text())
     values = {length: each["value"] for length, each in report(name, "lstm")["by_length"].items()}
@@ -181,3 +183,6 @@ def test_a_wired_cell_is_drawn_and_populations_are_in_the_report(small: Any, tmp
     assert np.mean(block["neuron_rates"]) == pytest.approx(block["rate"], abs=1e-5)
     assert 1 <= block["first_spike_time"] <= config.num_spike_steps
     assert "wired_cfc reference" in full["kernels"]
+    of_study = spiking(full)
+    assert of_study is not None
+    assert (of_study["rate"], of_study["spikes_per_token"]) == (block["rate"], block["spikes_per_token"])

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 from scipy.signal import hilbert, welch
 
+from neurofmx.preprocessing import PREPROCESS
 from neurofmx.preprocessing.steps.cleaned import Cleaned
 from neurofmx.preprocessing.steps.fir import mains_lines
 from neurofmx.preprocessing.steps.voltage import VoltageOptions, clean
@@ -275,3 +276,23 @@ def test_the_reach_that_a_split_must_leave_covers_the_filters() -> None:
     for options in EVERY.values():
         data = noise(8000)
         assert options.reach >= plan_of(data, options).reach / RATE - 0.05, options
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "mains", "output"),
+    [
+        ("ecog", 1.0, 200.0, 60.0, "voltage"),
+        ("emg", 20.0, 450.0, None, "envelope"),
+        ("ieeg", 1.0, 300.0, None, "voltage"),
+        ("lfp", 1.0, 300.0, None, "voltage"),
+    ],
+)
+def test_each_kind_of_voltage_has_the_usual_band(
+    name: str, low: float, high: float, mains: float | None, output: str
+) -> None:
+    options = PREPROCESS[name].options()
+    assert (options.low, options.high, options.notch, options.output) == (low, high, mains, output)
+    assert options.harmonics
+    slow = Recording("s", "1", {name: Signal(noise(2000), 2 * high, "V", NAMES)})
+    with pytest.raises(ValueError, match=rf"preprocess.high must be below half the rate of recording s/1, {high}"):
+        PREPROCESS[name].preprocess([slow], options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,18 @@ def test_the_table_has_every_run_and_length_that_was_asked() -> None:
     assert "other" not in lines
     assert lengths_markdown(study(whole=None)) == ""
     assert "By length" not in study_markdown(study(whole=None))
+
+
+def test_lengths_rise_though_a_file_has_them_in_the_order_of_letters(tmp_path: Path) -> None:
+    made = scores(0.9, 0.9, 0.4)
+    read = json.loads(json.dumps(made, sort_keys=True))
+    assert list(read) == ["128", "256", "64"]
+    results = [study(whole=each, lstm=each) for each in (made, read)]
+    assert holds_to(results[1]["rows"][0]) == "128"
+    assert lengths_markdown(results[0]) == lengths_markdown(results[1])
+    for number, result in enumerate(results):
+        lengths_figure(result, tmp_path / f"{number}.png")
+    assert (tmp_path / "0.png").read_bytes() == (tmp_path / "1.png").read_bytes()
 
 
 def test_the_figure_is_the_same_twice_and_whole(tmp_path: Path) -> None:

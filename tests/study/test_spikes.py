@@ -36,6 +36,9 @@ def test_shares_are_means_over_blocks_and_operations_and_energies_sums() -> None
     assert (found["spikes_per_token"], found["synops_per_token"]) == (12, 768)
     assert found["nj_per_token"] == pytest.approx(15), "spikes, neurons, currents and what stands behind"
     assert found["nj_per_token_readout_of_real_numbers"] == pytest.approx(7.5)
+    lists = {"neuron_rates": [[0.1, 0.2], [0.0, 0.1]]}
+    populations = [block(1) | lists | {"first_spike_time": time} for time in (2.5, None)]
+    assert spiking({"spiking_blocks": populations}) == spiking({"spiking_blocks": [block(1), block(1)]})
     assert spiking({"spiking_blocks": []}) is None
     assert spiking({}) is None
 

@@ -12,10 +12,11 @@ import torch
 from tests.raw_folders import raw
 
 from neurofmx.parts import GAP, TEST, TRAIN, VALIDATION
+from neurofmx.tokenizers.cutting.matching import nearest
 from neurofmx.tokenizers.cutting.origin import Origin
 from neurofmx.tokenizers.cutting.windows import Windows, load_windows
 from neurofmx.tokenizers.joined import ABSENT, Joined
-from neurofmx.tokenizers.joining import join, nearest
+from neurofmx.tokenizers.joining import join
 from synthetic import synthetic_windows
 
 __all__ = ["raw"]

@@ -144,9 +144,13 @@ def test_a_recording_of_its_own_is_never_left_out_as_a_whole() -> None:
 def test_what_is_wrong_with_one_recording_is_said_of_that_one() -> None:
     recordings = [recording(session) for session in range(3)]
     data = recordings[1].signal("spikes").data.copy()
-    for column, value, message in ((3, 5.0, r"\['s1-3'\] of recording m/1 are constant"), (1, np.nan, r"m/1 .*'s1-1'")):
+    wrong = (
+        (slice(None), 3, 5.0, r"\['s1-3'\] of recording m/1 are constant"),
+        (slice(100, None), 1, np.nan, r"m/1 .*'s1-1'"),
+    )
+    for when, column, value, message in wrong:
         spoilt = data.copy()
-        spoilt[:, column] = value
+        spoilt[when, column] = value
         changed = recordings[1].with_signal("spikes", replace(recordings[1].signal("spikes"), data=spoilt))
         with pytest.raises(ValueError, match=message):
             windows([recordings[0], changed, recordings[2]])

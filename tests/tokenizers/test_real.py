@@ -10,6 +10,7 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from neurofmx.datasets import DATASETS
 from neurofmx.params import load_params
 from neurofmx.plan import Item
 from neurofmx.preprocessing import PREPROCESS
@@ -256,3 +258,34 @@ def test_pitch_of_speech_is_that_of_librosa(folder: Folder) -> None:
     share = np.concatenate(agree)
     assert len(share) > 200
     assert share.mean() > 0.85
+
+
+def test_a_real_text_is_read_back_from_its_tokens(folder: Folder) -> None:
+    """The nearest vector of the table is the character that stood there."""
+    part, *_ = DATASETS["tiny_shakespeare"]().read(folder("tiny_shakespeare"))
+    text = np.asarray(part.signal("text").data[:4000]).astype(np.int64).ravel()
+    characters, numbers = np.unique(text, return_inverse=True)
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer("text", Layout((500, 1), vocabulary=len(characters)), 32).eval()
+    with torch.no_grad():
+        values, *_ = tokenizer(Sample(torch.tensor(numbers.reshape(8, 500, 1))))
+        nearest = torch.cdist(values.flatten(0, 1), tokenizer.vectors.weight).argmin(1).numpy()
+    np.testing.assert_array_equal(characters[nearest], text)
+
+
+def test_real_speech_reaches_the_frames_it_was_heard_during(folder: Folder) -> None:
+    """No set here has a film with its sound: pictures of a mouse at 10 Hz stand beside spoken digits, 0.8 s each."""
+    frames, _ = mouse(folder)
+    words = speech(folder, asked=0, takes="0").sample.x[:3, :6400]
+    sound = words.reshape(1, -1, 1)
+    hushed = sound.clone()
+    hushed[:, 9600:] = 0.0  # from 1.2 s on; a token lasts 0.4 s
+    layout = Layout((24, 60, 80), rate=10.0, patch=4, beside=Layout((sound.shape[1], 1), rate=8000.0, patch=80))
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer("video_audio", layout, 16, options={"fusion": "concat"}).eval()
+    film = tensor(frames[None, :24])
+    with torch.no_grad():
+        heard, half = (tokenizer(replace(film, beside=Sample(each))).values[0] for each in (sound, hushed))
+    changed = ((heard - half).abs().amax(1) > 1e-5).tolist()
+    assert changed[:2] == [False, False]
+    assert changed[4], "the third word begins at 1.6 s"

@@ -91,3 +91,19 @@ def test_electrodes_are_known_by_their_place(name: str) -> None:
     torch.testing.assert_close(tokenizer(turned).values, tokenizer(sample).values, rtol=1e-3, atol=1e-4)
     with pytest.raises(ValueError, match="give the sample's `positions`"):
         tokenizer(replace(sample, positions=None))
+
+
+@pytest.mark.parametrize("name", ["eeg", "emg"])
+def test_permuted_electrodes_with_their_embeddings_give_the_same_tokens(name: str) -> None:
+    """Where no positions are known, an electrode is its embedding and not its column."""
+    from neurofmx.tokenizers.table import build_tokenizer
+
+    layout, order = LAYOUTS[name], torch.tensor([3, 0, 4, 1, 2])
+    tokenizer, sample = build_tokenizer(name, layout, 16), sample_of(layout)
+    assert isinstance(tokenizer, VoltageTokenizer)
+    assert sample.present is not None
+    turned = replace(sample, x=sample.x[..., order], present=sample.present[:, order])
+    before = tokenizer(sample).values
+    assert not torch.allclose(tokenizer(turned).values, before, atol=1e-3)
+    tokenizer.mixing.embedding.data = tokenizer.mixing.embedding.data[:, order]
+    torch.testing.assert_close(tokenizer(turned).values, before, rtol=1e-3, atol=1e-4)

@@ -15,7 +15,7 @@ from neurofmx.models.decoding.head import Head
 from neurofmx.recordings.task import TaskKind
 from neurofmx.tokenizers.linear import LinearTokenizer
 from neurofmx.tokenizers.tokens import Layout, Sample
-from neurofmx.training.batches import Batches, corrupt
+from neurofmx.training.batches import Batches, corrupt, corrupted
 from neurofmx.training.class_weights import balanced
 from neurofmx.training.jobs import Recipe
 from neurofmx.training.loop import Fitted, Progress, Trainer, _class_weights
@@ -263,6 +263,19 @@ def test_corruption_keeps_the_mean_and_silences_whole_channels() -> None:
     assert abs(float(silenced.mean()) - 1) < 0.02
     assert silenced.unique().tolist() == pytest.approx([0, 4 / 3])
     assert torch.equal(silenced[:, 0], silenced[:, 2])
+
+
+def test_what_is_beside_the_windows_is_corrupted_too() -> None:
+    x, how = torch.ones(400, 3, 5), {"noise": 0.5, "dropout": 0.25}
+    given = Sample(x, beside=Sample(torch.ones(400, 7, 2)))
+    found = corrupted(given, generator=torch.Generator().manual_seed(0), **how)
+    assert torch.equal(found.x, corrupt(x, generator=torch.Generator().manual_seed(0), **how)), "as it is without"
+    assert found.beside is not None
+    gone = (found.beside.x == 0).all(1)
+    assert abs(float(gone.float().mean()) - 0.25) < 0.04
+    assert abs(float(found.beside.x[(~gone)[:, None].expand(-1, 7, -1)].std()) - 0.5 / 0.75) < 0.02
+    whole = Sample(torch.ones(2, 4, 1, dtype=torch.int64))
+    assert corrupted(whole, generator=torch.Generator(), **how) is whole, "numbers of tokens stay"
 
 
 def test_cuda_is_refused_where_there_is_none(tmp_path: Path) -> None:

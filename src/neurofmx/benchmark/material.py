@@ -46,6 +46,8 @@ class Material:
         """Why no states are read of it; empty where they are."""
         if self.windows.tokens:
             return "a text is asked token by token, so only answers are scored"
+        if self.windows.beside is not None:
+            return "readouts would read the windows without what is beside them, so only answers are scored"
         bare = [fold for fold in self.folds if not len(self.windows.fold(fold).validation)]
         return f"fold {bare[0]} has no validation window, on which readouts choose their penalty" if bare else ""
 

@@ -146,10 +146,16 @@ def frozen(windows: Windows, *, kind: str, path: Path | None = None) -> FrozenDa
         split=windows.split_name,
         folds=windows.folds,
         file_sha256=_file_hash(path) if path else "",
-        samples_sha256=_hash([windows.x, windows.length, windows.present]),
+        samples_sha256=_hash(_samples(windows)),
         answers_sha256=_hash([windows.y]),
         split_sha256=_hash([windows.split, windows.block, windows.group]),
     )
+
+
+def _samples(windows: Windows) -> list[np.ndarray]:
+    """What a model reads, of windows and of what is beside them."""
+    beside = [] if windows.beside is None else _samples(windows.beside)
+    return [windows.x, windows.length, windows.present, *beside]
 
 
 def deviations(

@@ -19,6 +19,7 @@ from neurofmx.datasets.dlc_reach import DlcReach
 from neurofmx.datasets.dyer2017 import Dyer2017
 from neurofmx.datasets.edf import Edf
 from neurofmx.datasets.eegbci import Eegbci
+from neurofmx.datasets.film import Film
 from neurofmx.datasets.fsdd import Fsdd
 from neurofmx.datasets.gripforce_ieeg import GripforceIeeg
 from neurofmx.datasets.haxby2001 import Haxby2001
@@ -68,6 +69,7 @@ _KINDS: tuple[type[Dataset], ...] = (
     Dyer2017,
     Edf,
     Eegbci,
+    Film,
     Fsdd,
     GripforceIeeg,
     Haxby2001,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
+from neurofmx.models.fitted.beside import BesideDecoder
 from neurofmx.models.fitted.linear import ClassicalDecoder
 from neurofmx.models.fitted.per_recording import PerRecording, load_decoder
 from neurofmx.models.table import MODELS
@@ -13,7 +14,7 @@ from neurofmx.training.checkpoints.settings import load_settings
 from neurofmx.training.checkpoints.stored import load_arrays
 
 
-def fitted_model(folder: Path, windows: Windows, *, fold: int) -> ClassicalDecoder | PerRecording:
+def fitted_model(folder: Path, windows: Windows, *, fold: int) -> ClassicalDecoder | BesideDecoder | PerRecording:
     """The model that was fitted on a fold.
 
     Args:

@@ -88,7 +88,7 @@ def linear_told(
 
     def told(read: Sequence[str]) -> Told:
         def answer(fold: int, rows: np.ndarray) -> np.ndarray:
-            return folds[fold].predict({name: streams[name].scaled(fold, rows) for name in read})
+            return folds[fold].predict({name: streams[name].scaled(fold, rows, absent=np.nan) for name in read})
 
         return Told("linear", tuple(only), tuple(read), answered(joined, answer)[None])
 

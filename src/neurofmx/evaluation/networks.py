@@ -17,6 +17,7 @@ from neurofmx.evaluation.inference_time import WINDOWS, times_in_turns
 from neurofmx.evaluation.perturb import (
     CHANNELS,
     NEURONS,
+    input_channels,
     noises,
     silenced_channels,
     silenced_neurons,
@@ -148,7 +149,7 @@ def _ask(
     if windows.task.kind != "next_token":
         sample = Sample.of(windows, fold, test)
         if channels:
-            sample = sample.with_x(silenced_channels(sample.x, channels, seed=seed))
+            sample = silenced_channels(sample, channels, seed=seed)
         return decoder.predict(sample)
 
     def windowed(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -195,10 +196,10 @@ def _with_silent(
 
 
 def _can_be_silent(decoder: Decoder, windows: Windows) -> tuple[str, int]:
-    """What is silenced in a network, and how many of them there are; a text has no channels to lose."""
+    """What is silenced in a network, and how many of them there are."""
     if neurons := spiking_neurons(decoder.backbone):
         return NEURONS, neurons
-    return CHANNELS, 0 if windows.tokens else windows.x.shape[-1]
+    return CHANNELS, input_channels(windows)
 
 
 def _carries(decoder: Decoder) -> bool:

@@ -18,6 +18,8 @@ from neurofmx.tokenizers.cutting.windows import Windows
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from neurofmx.tokenizers.tokens import Sample
+
 NEURONS, CHANNELS = "spiking neurons of each block", "input channels"
 
 
@@ -31,7 +33,7 @@ def noisy(windows: Windows, level: float, *, seed: int = 0) -> Windows:
 
     Returns:
         A copy; padding and channels that a recording lacks stay as they are. Windows that overlap get noise of their
-        own each, as if measured apart.
+        own each, as if measured apart, and so does what is beside them.
 
     Raises:
         ValueError: If the windows are a text, or the level is below 0.
@@ -49,7 +51,8 @@ def noisy(windows: Windows, level: float, *, seed: int = 0) -> Windows:
         std = windows.std[fold]
         std = std[windows.group[index], None] if windows.montage == "own" else std
         x[index] += level * drawn * std * windows.present[windows.group[index], None]
-    return replace(windows, x=x)
+    beside = None if windows.beside is None else noisy(windows.beside, level, seed=seed + 1)
+    return replace(windows, x=x, beside=beside)
 
 
 def noises(windows: Windows, robustness: Robustness) -> dict[str, Windows]:
@@ -93,25 +96,42 @@ def silenced_neurons(backbone: nn.Module, count: int, *, seed: int) -> Iterator[
             layer.silent = None
 
 
-def silenced_channels(x: Tensor, count: int, *, seed: int) -> Tensor:
-    """Windows of which `count` channels stay at their training mean.
+def input_channels(windows: Windows) -> int:
+    """Channels that a network reads, also of what is beside the windows; 0 of a text, which has none to lose."""
+    if windows.tokens:
+        return 0
+    return windows.x.shape[-1] + (0 if windows.beside is None else input_channels(windows.beside))
+
+
+def silenced_channels(sample: Sample, count: int, *, seed: int) -> Sample:
+    """Windows of which `count` channels, their own or of what is beside them, stay at their training mean.
 
     Args:
-        x: Standardised windows `(batch, time, channels)`.
+        sample: Standardised windows `(batch, time, channels)`.
         count: Channels, 0 to all but one.
         seed: Of the choice; a larger count silences the same channels and more.
 
     Returns:
-        A copy, shape as `x`.
+        A copy.
 
     Raises:
         ValueError: If no channel is left.
     """
-    if count >= (channels := x.shape[-1]):
+    beside, own = sample.beside, sample.x.shape[-1]
+    if count >= (channels := own + (0 if beside is None else beside.x.shape[-1])):
         raise ValueError(f"count={count}: must leave one of {channels} {CHANNELS}")
-    harmed = x.clone()
-    harmed[..., np.random.default_rng(seed).permutation(channels)[:count]] = 0.0
-    return harmed
+    chosen = np.random.default_rng(seed).permutation(channels)[:count]
+    harmed = sample.with_x(_blanked(sample.x, chosen[chosen < own]))
+    if beside is None:
+        return harmed
+    return replace(harmed, beside=beside.with_x(_blanked(beside.x, chosen[chosen >= own] - own)))
+
+
+def _blanked(x: Tensor, channels: np.ndarray) -> Tensor:
+    """A copy with 0 in some channels."""
+    x = x.clone()
+    x[..., channels] = 0.0
+    return x
 
 
 def _layers(backbone: nn.Module) -> list[Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from neurofmx.foundation.counts import Counts, counts_of
 from neurofmx.foundation.options import Balance
 from neurofmx.foundation.sampling import BalancedDraws, weights
 from neurofmx.tokenizers.joined import Joined, Known
@@ -26,6 +28,7 @@ class Feed:
         balance: What counts alike, see `weights`.
         batch_size: Rows of a step.
         steps: Steps of an epoch.
+        spikes: `poisson` to find counts of spikes again in the rows, for a loss of them.
         device: Where the tensors live.
     """
 
@@ -38,8 +41,15 @@ class Feed:
         balance: Balance,
         batch_size: int,
         steps: int,
+        spikes: Literal["gaussian", "poisson"] = "gaussian",
         device: torch.device,
     ) -> None:
+        self.counts: dict[str, Counts] = {
+            name: counts_of(name, windows, fold).to(device)
+            for each in sets
+            for name, windows in each.streams.items()
+            if spikes == "poisson" and windows.modality == "spikes"
+        }
         parts = [each.fold(fold) for each in sets]
         self.rows = [
             each.sample(fold, part.train, whose).to(device)

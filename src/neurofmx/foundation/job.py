@@ -89,6 +89,7 @@ def pretrain(recipe: PretrainRecipe, *, keep: Path, label: str) -> Iterator[Fini
             balance=recipe.options.balance,
             batch_size=recipe.options.batch_size,
             steps=recipe.options.steps,
+            spikes=recipe.options.spikes,
             device=device,
         )
         with tqdm(total=recipe.options.num_epochs, desc=label, unit="epoch", dynamic_ncols=True) as bar:

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validato
 from neurofmx.tables import pick
 
 # keys of `self_supervision.SELF_SUPERVISION`, which needs torch; a test holds the two together
-LOSSES = ("reconstruction", "forecast", "contrast", "temporal", "species", "sessions", "confusion", "mmd")
+LOSSES = ("reconstruction", "forecast", "contrast", "temporal", "tri_modal", "species", "sessions", "confusion", "mmd")
 # those that say how good states are; what is learnt against another part of the network, such as `species`, does not
-JUDGED = ("reconstruction", "forecast", "contrast", "temporal")
+JUDGED = ("reconstruction", "forecast", "contrast", "temporal", "tri_modal")
 Balance = Literal["species", "datasets", "windows"]
 Weight = Annotated[float, Field(ge=0)]
 
@@ -65,6 +65,15 @@ class PretrainOptions(BaseModel):
         min_length=1,
         description="What the network is asked for, each with its weight (of `fixed`; 0 leaves it out): "
         "keys of `neurofmx.foundation.self_supervision.SELF_SUPERVISION`.",
+    )
+    spikes: Literal["gaussian", "poisson"] = Field(
+        default="gaussian",
+        description="Loss of spikes that are reconstructed or forecast: squared error in standardised units, or the "
+        "likelihood of their counts under a `poisson` distribution, for bins that hold counts.",
+    )
+    stimuli: tuple[str, ...] = Field(
+        default=(),
+        description="Streams that were shown or played, such as `mine/video`, for the loss `tri_modal`; images are.",
     )
     weighting: Literal["fixed", "uncertainty", "gradnorm"] = Field(
         default="fixed", description="How several losses become one; the other two learn the weights."

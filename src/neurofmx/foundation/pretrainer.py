@@ -21,6 +21,7 @@ from neurofmx.foundation.feed import Feed
 from neurofmx.foundation.mask_plans import mask
 from neurofmx.foundation.missing import drop_modalities
 from neurofmx.foundation.options import JUDGED, LOSSES, PretrainOptions
+from neurofmx.foundation.roles import by_role
 from neurofmx.foundation.self_supervision import SELF_SUPERVISION, Step
 from neurofmx.layers.gradient_reversal import reversal_strength
 from neurofmx.losses.multi_task import MultiTaskLossManager
@@ -96,7 +97,8 @@ class Pretrainer:
         on_epoch: Called after every epoch, e.g. to move a progress bar.
 
     Raises:
-        ValueError: If a forecast is asked of a model that sees the whole window.
+        ValueError: If a forecast is asked of a model that sees the whole window, counts of no spikes, or that neurons,
+            behaviour and stimulus be told which belong together where all streams are one of them.
     """
 
     def __init__(
@@ -114,6 +116,9 @@ class Pretrainer:
                 "models.neurofmx.causal=False: such a model has seen what pretrain.losses.forecast asks for; set that "
                 "weight to 0, or causal to true"
             )
+        if options.spikes == "poisson" and not feed.counts:
+            raise ValueError("pretrain.spikes=poisson: no stream is of spikes; set it to gaussian, or add one")
+        _check_roles(network, options)
         self.network, self.feed, self.options, self.seed = network, feed, options, seed
         self.folder, self.on_epoch = folder, on_epoch
         how = {"weights": options.losses} if options.weighting == "fixed" else {}
@@ -190,6 +195,8 @@ class Pretrainer:
             anchor,
             torch.tensor(self.options.ahead_s, dtype=torch.float64, device=anchor.device),
             reversal_strength(done, gamma=self.options.reversal_gamma),
+            self.feed.counts,
+            self.options.stimuli,
         )
         asked = [name for name in self.options.losses if not validating or name in JUDGED]
         return {name: SELF_SUPERVISION[name](step) for name in asked}
@@ -286,3 +293,14 @@ class Pretrainer:
         self.manager.load_state_dict(under(tensors, "manager/"))
         self.best = under(tensors, "best/")
         load_optimizer(self.optimizer, tensors)
+
+
+def _check_roles(network: Assembled, options: PretrainOptions) -> None:
+    """Refuse to ask what belongs together where all is of one kind."""
+    streams = network.model.streams
+    roles = by_role({name: streams[name].modality for name in streams}, stimuli=options.stimuli)
+    if "tri_modal" in options.losses and len(roles) < 2:
+        raise ValueError(
+            f"pretrain.losses.tri_modal: all streams ({', '.join(streams)}) are {next(iter(roles))}; add what was "
+            "recorded beside them, name in pretrain.stimuli what was shown, or set the weight to 0"
+        )

@@ -1,9 +1,11 @@
 """What a pretraining asks of the network, by name: each entry makes one loss of a step, or none where nothing is asked.
 
-reconstruction   what was hidden (`mask_plans.py`), squared error in standardised units
-forecast         every stream some time after the end of each step, from that step's latents alone
+reconstruction   what was hidden (`mask_plans.py`): squared error in standardised units, or of spikes, where that is
+                 asked, the likelihood of their counts (`counts.py`)
+forecast         every stream some time after the end of each step, from that step's latents alone; errors alike
 contrast         the same rows with other things hidden: which belong together?
 temporal         rows of one session near in time are alike, those far apart are not
+tri_modal        which neurons, behaviour and stimulus are of one moment? each is read without the others
 species          a classifier of species behind a reversed gradient
 sessions         the same of sessions
 confusion        states of which a classifier of species is as unsure as can be
@@ -12,19 +14,23 @@ mmd              distance of the clouds of states of two species
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
 
 import torch
 from torch import Tensor, nn
 
+from neurofmx.foundation.counts import Counts
+from neurofmx.foundation.roles import by_role
 from neurofmx.losses.domain_adversarial import domain_adversarial, domain_cross_entropy
 from neurofmx.losses.domain_confusion import domain_confusion
 from neurofmx.losses.forecast import forecast_loss
 from neurofmx.losses.info_nce import has_negatives, info_nce
-from neurofmx.losses.masked_reconstruction import masked_reconstruction
+from neurofmx.losses.masked_reconstruction import Likelihood, masked_reconstruction
 from neurofmx.losses.mmd import domain_mmd
 from neurofmx.losses.temporal_contrastive import apart_in_time, can_be_told_apart, temporal_contrastive
+from neurofmx.losses.tri_modal import tri_modal_contrastive
 from neurofmx.models.foundation.assembled import Assembled
 from neurofmx.models.foundation.domain import DomainBranch
 from neurofmx.models.foundation.targets import sample_times, samples_at
@@ -46,6 +52,8 @@ class Step:
         anchor: Moment of each row in its recording (B,), s, float64.
         ahead: How far ahead forecasts go (H,), s.
         strength: Of the reversed gradients.
+        counts: Streams of spikes that are asked for as counts.
+        stimuli: Streams that were shown or played, whatever their modality.
     """
 
     network: Assembled
@@ -56,6 +64,8 @@ class Step:
     anchor: Tensor
     ahead: Tensor
     strength: float
+    counts: Mapping[str, Counts] = field(default_factory=dict)
+    stimuli: tuple[str, ...] = ()
 
     @property
     def mean(self) -> Tensor:
@@ -80,19 +90,20 @@ class Step:
 
 
 def reconstruction(step: Step) -> Tensor | None:
-    """Mean over streams of the squared error of what was hidden."""
+    """Mean over streams of the loss of what was hidden."""
     losses = []
     for name, hidden in step.masked.hidden.items():
         if bool(hidden.any()):
             time = sample_times(step.batch, name, rate=step.network.rates[name])
             sample = step.batch.samples[name]
             said = step.network.heads.readout.reconstruct(step.states, name, time, recording=sample.recording)
-            losses.append(masked_reconstruction(said, sample.x.flatten(2), hidden=hidden))
+            held = _held(step, name, said, sample.x.flatten(2))
+            losses.append(masked_reconstruction(*held[:2], hidden=hidden, likelihood=held[2]))
     return torch.stack(losses).mean() if losses else None
 
 
 def forecast(step: Step) -> Tensor | None:
-    """Mean over streams of the squared error of forecasts; what lies behind a window is not asked."""
+    """Mean over streams of the loss of forecasts; what lies behind a window is not asked."""
     losses = []
     rows, steps = step.states.mask.shape
     for name in step.batch.streams:
@@ -103,7 +114,8 @@ def forecast(step: Step) -> Tensor | None:
         if bool(asked.any()):
             recording = step.batch.samples[name].recording
             said = step.network.heads.readout.forecast(step.states, name, step.ahead, recording=recording)
-            losses.append(forecast_loss(said, target.reshape(shape), mask=asked))
+            held = _held(step, name, said, target.reshape(shape))
+            losses.append(forecast_loss(*held[:2], mask=asked, likelihood=held[2]))
     return torch.stack(losses).mean() if losses else None
 
 
@@ -124,6 +136,24 @@ def temporal(step: Step) -> Tensor | None:
     if not bool(can_be_told_apart(step.anchor, **how).any()):
         return None
     return temporal_contrastive(step.network.heads.contrastive(step.mean), step.anchor, **how)
+
+
+def tri_modal(step: Step) -> Tensor | None:
+    """InfoNCE of every two of neurons, behaviour and stimulus; rows that share time are nobody's negatives."""
+    streams = {name: step.network.model.streams[name].modality for name in step.batch.streams}
+    roles = by_role(streams, stimuli=step.stimuli)
+    here = {role: torch.stack([step.batch.here[name] for name in names]).any(0) for role, names in roles.items()}
+    rows = (torch.stack(list(here.values())).sum(0) > 1).nonzero()[:, 0]
+    batch, here = step.batch[rows], {role: each[rows] for role, each in here.items() if bool(each[rows].any())}
+    negatives = apart_in_time(step.anchor[rows], distance=step.reach, session=batch.session)
+    pairs = [here[one] & here[other] for one, other in combinations(here, 2)]
+    if not any(has_negatives(len(rows), mask=both, negatives=negatives) for both in pairs):
+        return None
+    heads, views = step.network.heads, dict[str, Tensor]()
+    for role in here:
+        alone = batch.without(*(name for name in streams if name not in roles[role]))
+        views[role] = heads.contrastive(heads.mean(step.network.model(alone)[0]))
+    return tri_modal_contrastive(**views, here=here, negatives=negatives)
 
 
 def species(step: Step) -> Tensor | None:
@@ -152,6 +182,14 @@ def mmd(step: Step) -> Tensor | None:
     return domain_mmd(step.mean, step.batch.species)
 
 
+def _held(step: Step, name: str, said: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Likelihood]:
+    """What is held against what for a stream, and how: of spikes that are asked for as counts log rates and counts."""
+    counts, recording = step.counts.get(name), step.batch.samples[name].recording
+    if counts is None:
+        return said, target, "gaussian"
+    return counts.log_rate(said, recording), counts.of(target, recording), "poisson"
+
+
 def _adversarial(step: Step, branch: DomainBranch, domain: Tensor) -> Tensor | None:
     """The loss of a domain branch; none where there is one domain only."""
     if len(branch.domains) < 2:
@@ -177,6 +215,7 @@ SELF_SUPERVISION: dict[str, Callable[[Step], Tensor | None]] = {
     "forecast": forecast,
     "contrast": contrast,
     "temporal": temporal,
+    "tri_modal": tri_modal,
     "species": species,
     "sessions": sessions,
     "confusion": confusion,

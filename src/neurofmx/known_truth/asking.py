@@ -15,7 +15,7 @@ from neurofmx.benchmark.asked.co_smoothing import positive
 from neurofmx.benchmark.drawn import Draws
 from neurofmx.benchmark.metrics.bits_per_spike import LEAST_RATE
 from neurofmx.known_truth import bounds, linear
-from neurofmx.known_truth.bayes.decode import decode
+from neurofmx.known_truth.bayes.decode import Decoded, decode
 from neurofmx.known_truth.lines import bits_line, r2_line
 from neurofmx.known_truth.material import TIME, Part, by_session
 from neurofmx.known_truth.network import Asked
@@ -32,6 +32,7 @@ from neurofmx.known_truth.questions import (
 from neurofmx.known_truth.sessions import BIN, STREAMS, Truth
 
 GAPS = 0.5  # probability that a row from which the heading's readout learns lacks a stream
+CARRIERS = 5  # particles: a Bayes decoder with fewer in some bin has lost sight of the heading there
 Lines = list[dict[str, Any]]
 Bound = Callable[[Truth, np.ndarray], Mapping[str, np.ndarray]]
 
@@ -115,13 +116,16 @@ class Inquiry:
         said = self._headings(list(asked.values()), seed=seed)
         made = []
         for (what, read), network in zip(asked.items(), said, strict=True):
+            best = self._posterior(read, particles=particles, seed=seed)
             answers = {
                 "model": network[:, None],
                 "linear": linear.of_heading(self.parts, read)[:, None],
-                "bound": self._posterior(read, particles=particles, seed=seed)[:, None],
+                "bound": best.heading[:, None],
             }
             part = "decoding" if len(read) == len(STREAMS) else "missing" if len(read) > 1 else "alone"
-            made.append({"part": part, **r2_line(f"heading, {what}", truth, answers, self.draws)})
+            few = float(np.mean(best.carriers < CARRIERS))
+            line = r2_line(f"heading, {what}", truth, answers, self.draws)
+            made.append({"part": part, "few_particles": few, **line})
         return made
 
     def _units(self) -> tuple[Answers, Answers]:
@@ -206,17 +210,17 @@ class Inquiry:
         ]
         return np.split(linear.ridge(features, truth, session).test, len(tests))
 
-    def _posterior(self, read: Sequence[str], *, particles: int, seed: int) -> np.ndarray:
-        """Cosine and sine (n, 2) of the tested rows by the Bayes decoder."""
+    def _posterior(self, read: Sequence[str], *, particles: int, seed: int) -> Decoded:
+        """The tested rows by the Bayes decoder."""
         bins = {stream: self.material.raw(stream, self.tested) for stream in read}
         assert all(values.shape[1] == TIME for values in bins.values())
 
         def decoded(truth: Truth, rows: np.ndarray) -> Mapping[str, np.ndarray]:
             mine = {stream: values[rows] for stream, values in bins.items()}
             how = {"read": read, "particles": particles, "seed": seed}
-            return {"heading": decode(truth, mine, self.tested.first[rows], **how)}
+            return decode(truth, mine, self.tested.first[rows], **how)._asdict()
 
-        return by_session(self.material, self.tested, decoded)["heading"]
+        return Decoded(**by_session(self.material, self.tested, decoded))
 
 
 def draws_of(part: Part, *, draws: int, confidence: float) -> Draws:

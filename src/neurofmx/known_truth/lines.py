@@ -6,7 +6,9 @@ shares have intervals of their own, which are narrower than those of the scores.
     share = (score - nothing) / (bound - nothing)
 
 A model *reaches* the bound where the interval of its difference to the bound is not below 0 as a whole. One that lies
-above it as a whole has seen what it should not have: the bound is a mean that no model betters but by luck.
+above it as a whole has seen what it should not have: the bound is a mean that no model betters but by luck. Where the
+linear model, persistence or what looks at nothing lies above it as a whole, it is *no bound*, as a Bayes decoder of too
+few particles is none: then there is nothing to reach, and no share.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from neurofmx.benchmark.drawn import Drawn, Draws, r2_of, r2_terms
 from neurofmx.benchmark.metrics.bits_per_spike import LEAST_RATE
 
 ALLOWED = 0.01  # of a score; less than this above nothing is no truth to reach
+NO_BOUND = "no bound"  # verdict where a simpler answer outdoes it
 
 
 def r2_line(
@@ -68,10 +71,20 @@ def line(what: str, metric: str, given: Mapping[str, Drawn]) -> dict[str, Any]:
     made["minus_linear"] = {"value": ahead.value, "low": ahead.low, "high": ahead.high, "verdict": ahead.verdict}
     allowed = bound.less(nothing)
     there = allowed.value >= ALLOWED and allowed.low > 0
+    made["outdone_by"] = _outdone(given, slack=0.0 if there else ALLOWED)
+    there = there and not made["outdone_by"]
     made["share"] = _interval(_share(model, nothing, bound)) if there else None
     made["linear_share"] = _share(linear, nothing, bound).value if there else None
     made["verdict"] = _verdict(short.low, short.high) if there else _of_nothing(model, nothing)
+    if made["outdone_by"]:
+        made["verdict"] = NO_BOUND
     return made
+
+
+def _outdone(given: Mapping[str, Drawn], *, slack: float) -> list[str]:
+    """What lies above the bound as a whole though it saw no more than it was shown: then the bound is none."""
+    bound = given["bound"]
+    return [name for name, each in given.items() if name not in ("model", "bound") and each.less(bound).low > slack]
 
 
 def _verdict(low: float, high: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from neurofmx.evaluation.table import ABSENT, number
+from neurofmx.known_truth.lines import NO_BOUND
 from neurofmx.study.markdown import table
 
 HEADS = (
@@ -19,14 +20,16 @@ HEADS = (
     "share of the bound",
     "linear's share",
     "against linear",
-    "bound",
+    "verdict",
 )
-DOMAINS = ("states of", "sessions named", "permuted", "bound", "confused", "heading read", "bound")
+DOMAINS = ("states of", "sessions named", "permuted", "bound", "confused", "heading read", "verdict")
 WORDS = {
     "reaches": "Reach the bound within their interval",
     "short": "Fall short of the bound",
     "above": "Lie above the bound, which no honest model does but by luck",
+    NO_BOUND: "Have no bound, as a simpler answer outdoes it",
 }
+MOST = 0.05  # of windows in which a Bayes decoder may be short of particles
 
 
 def markdown(result: Mapping[str, Any]) -> str:
@@ -40,7 +43,7 @@ def markdown(result: Mapping[str, Any]) -> str:
 
 
 def words(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A sentence for each verdict, with what it is about; and one for what the linear model does better."""
+    """A sentence for each verdict, with what it is about; what the linear model does better; what lacked particles."""
     said = []
     for verdict, meaning in WORDS.items():
         mine = [f"{each['what']} ({each['metric']})" for each in lines if each["verdict"] == verdict]
@@ -49,7 +52,15 @@ def words(lines: Sequence[Mapping[str, Any]]) -> list[str]:
     lost = [f"{each['what']} ({each['metric']})" for each in lines if each["minus_linear"]["verdict"] == "loses"]
     if lost:
         said.append(f"Lose to the linear model ({len(lost)} of {len(lines)}): {', '.join(lost)}.")
+    few = [f"{each['what']} ({100 * each['few_particles']:.0f} %)" for each in lines if _short_of_particles(each)]
+    if few:
+        said.append(f"The Bayes decoder lacked particles in many windows (known_truth.particles): {', '.join(few)}.")
     return said
+
+
+def _short_of_particles(line: Mapping[str, Any]) -> bool:
+    """Whether its bound is of a decoder that stood on few particles too often."""
+    return line.get("few_particles", 0.0) > MOST
 
 
 def _row(line: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 from neurofmx.models.fitted.features.oscillations import Features, Flat
+from neurofmx.models.fitted.features.table import FitFeatures
 from neurofmx.models.fitted.linear import STRENGTHS, ClassicalDecoder, one_thread, tune
 from neurofmx.tokenizers.cutting.stretches import stretches
 from neurofmx.tokenizers.cutting.windows import Windows
@@ -100,8 +101,13 @@ class PcaDecoder(ClassicalDecoder):
         Raises:
             ValueError: If a class has no training window or the fold has no validation window.
         """
-        readers = [partial(PrincipalComponents.fit, components=k) for k in sorted(config.components)]
-        return cls(*tune(windows, fold, readers, strengths=config.strengths, max_iter=config.max_iter))
+        tried = cls.readers(windows, config)
+        return cls(*tune(windows, fold, tried, strengths=config.strengths, max_iter=config.max_iter))
+
+    @classmethod
+    def readers(cls, windows: Windows, config: PcaConfig) -> list[FitFeatures]:
+        """Fewest components first."""
+        return [partial(PrincipalComponents.fit, components=k) for k in sorted(config.components)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from neurofmx.preprocessing.steps.sound import SoundOptions, mel_levels, mono, usable
 from neurofmx.preprocessing.steps.spectra import on_frames
+from neurofmx.preprocessing.steps.stretches import Each
 from neurofmx.recordings.recording import Recording
 
 
@@ -38,7 +39,7 @@ class AudioOptions(SoundOptions):
 
 
 def preprocess(recordings: Iterable[Recording], options: AudioOptions) -> list[Recording]:
-    """Prepare every recording on its own.
+    """Prepare every recording on its own; one that is held lazily stays so, and is prepared where it is read.
 
     Args:
         recordings: Recordings with a signal `audio (time, channels)`, in units of full scale.
@@ -57,6 +58,7 @@ def preprocess(recordings: Iterable[Recording], options: AudioOptions) -> list[R
 def _prepared(recording: Recording, options: AudioOptions) -> Recording:
     """One recording."""
     sound = mono(recording, options)
-    if options.features == "wave":
-        return on_frames(recording, "audio", replace(sound, data=sound.data.astype(np.float32)))
-    return on_frames(recording, "audio", mel_levels(sound, options, where=recording.name))
+    if options.features == "mel":
+        return on_frames(recording, "audio", mel_levels(sound, options, where=recording.name))
+    wave = Each(lambda piece: piece.astype(np.float32), sound.data, dtype=np.float32)
+    return on_frames(recording, "audio", replace(sound, data=wave))

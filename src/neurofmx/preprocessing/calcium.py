@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from fractions import Fraction
+from functools import partial
 from typing import Literal, Self
 
 import numpy as np
-import scipy  # loads scipy.signal, half a second, when it is used
+import scipy  # loads scipy.ndimage when it is used
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neurofmx.preprocessing.steps.alignment import aligned
+from neurofmx.preprocessing.steps.blocks import InBlocks
 from neurofmx.preprocessing.steps.checks import Bad, drop_channels, screen
+from neurofmx.preprocessing.steps.fir import Resampling
+from neurofmx.preprocessing.steps.pauses import bridged, marked, pauses
+from neurofmx.preprocessing.steps.resampled import Resampled
 from neurofmx.preprocessing.steps.smoothing import Smoothing, reach, smoothed
+from neurofmx.preprocessing.steps.stretches import Each, Near, in_memory
+from neurofmx.recordings.lazy import Lazy, is_lazy, pieces
 from neurofmx.recordings.recording import Recording, Signal
 
 NEUROPIL = "neuropil"  # signal of the tissue around each cell, where a recording has it
-GROUP = 32  # cells that are cleaned at a time, in double precision
+BLOCK = 2**22  # values that are cleaned at a time, besides their neighbourhood: 32 MiB of float64
 
 
 class CalciumOptions(BaseModel):
@@ -40,6 +46,12 @@ class CalciumOptions(BaseModel):
     sigma_ms: float = Field(default=150.0, gt=0, description="standard deviation of the kernel, ms")
     min_events: int = Field(default=0, ge=0, description="cells with fewer samples above 0 are left out (events only)")
     bad: Bad = Field(default="error", description="cells that never change or are not finite: `error`, or `drop` them")
+    gaps: Literal["error", "mark"] = Field(
+        default="error",
+        description="stretches in which no cell has a value, as where the microscope paused: every cell is bad, or "
+        "`mark` them, in behaviour alike (NaN again at the end; `tokenize.incomplete: drop` then leaves their windows "
+        "out)",
+    )
 
     @property
     def reach(self) -> float:
@@ -60,20 +72,29 @@ class CalciumOptions(BaseModel):
 def preprocess(recordings: Iterable[Recording], options: CalciumOptions) -> list[Recording]:
     """Turn fluorescence into dF/F, resample and smooth it, and take all other signals to its clock.
 
+    Cells in memory are cleaned at once; those held lazily stay so, and are cleaned a stretch at a time where they are
+    read. A baseline that is not above 0 is refused then.
+
     Args:
         recordings: Recordings with a signal `calcium (time, cells)`, and perhaps `neuropil (time, cells)`.
         options: What to do.
 
     Returns:
-        Recordings with the cleaned `calcium`, float32, without `neuropil`; every other signal has its rate and start.
+        Recordings with the cleaned `calcium`, float32, without `neuropil`; every other signal has its rate and start,
+        and NaN where it has no value and `gaps` is `mark`.
 
     Raises:
         ValueError: If a cell never changes or is not finite, a baseline is not above 0, or the neuropil does not fit.
     """
     subtracted = [_without_neuropil(recording, options) for recording in recordings]
-    usable = screen(subtracted, "calcium", bad=options.bad, option="preprocess.bad")
-    lively = _without_quiet(usable, options)
-    return [_clean(recording, options) for recording in lively]
+    lost = [_pauses(recording, options) for recording in subtracted]
+    whole = [_bridged(recording, each) for recording, each in zip(subtracted, lost, strict=True)]
+    usable = _screened(whole, options)
+    lively = _without_quiet(usable, lost, options)
+    return [
+        _marked(_clean(recording, options), each, before=recording)
+        for recording, each in zip(lively, lost, strict=True)
+    ]
 
 
 def relative_change(fluorescence: np.ndarray, *, window: int, percentile: float) -> np.ndarray:
@@ -114,15 +135,60 @@ def _without_neuropil(recording: Recording, options: CalciumOptions) -> Recordin
             "preprocess.source to what the recording holds, or drop the signal in its reader"
         )
     rest = {name: signal for name, signal in recording.signals.items() if name != NEUROPIL}
-    data = np.asarray(cells.data, np.float64) - options.neuropil * np.asarray(around.data, np.float64)
+    own = Each(lambda a, b: a.astype(np.float64) - options.neuropil * b.astype(np.float64), cells.data, around.data)
+    data = own if is_lazy(cells.data) or is_lazy(around.data) else in_memory(own)
     return replace(recording, signals=rest | {"calcium": replace(cells, data=data)})
 
 
-def _without_quiet(recordings: list[Recording], options: CalciumOptions) -> list[Recording]:
+def _pauses(recording: Recording, options: CalciumOptions) -> dict[str, np.ndarray]:
+    """Samples `(time,)` without any value, of the signals that have some and are to be marked."""
+    if options.gaps == "error":
+        return {}
+    floats = {name: each for name, each in recording.signals.items() if np.issubdtype(each.data.dtype, np.floating)}
+    found = {name: pauses(signal) for name, signal in floats.items()}
+    return {name: lost for name, lost in found.items() if lost.any()}
+
+
+def _bridged(recording: Recording, lost: Mapping[str, np.ndarray]) -> Recording:
+    """Straight lines over the pauses of each signal."""
+    whole = {name: bridged(recording.signal(name), each) for name, each in lost.items()}
+    return replace(recording, signals=recording.signals | whole) if whole else recording
+
+
+def _screened(recordings: list[Recording], options: CalciumOptions) -> list[Recording]:
+    """Without bad cells, or the refusal of them; where pauses are what is wrong, it says so."""
+    try:
+        return screen(recordings, "calcium", bad=options.bad, option="preprocess.bad")
+    except ValueError as error:
+        paused = [recording.name for recording in recordings if pauses(recording.signal("calcium")).any()]
+        if not paused:
+            raise
+        raise ValueError(f"{error}; for stretches without any cell in {paused[0]}, set preprocess.gaps=mark") from None
+
+
+def _marked(recording: Recording, lost: Mapping[str, np.ndarray], *, before: Recording) -> Recording:
+    """NaN in the pauses of each signal that is left."""
+    found = {
+        name: marked(recording.signal(name), each, before=before.signal(name))
+        for name, each in lost.items()
+        if name in recording.signals
+    }
+    return replace(recording, signals=recording.signals | found) if found else recording
+
+
+def _without_quiet(
+    recordings: list[Recording], lost: Sequence[Mapping[str, np.ndarray]], options: CalciumOptions
+) -> list[Recording]:
     """Leave out the cells with too few events in any recording."""
+    if not options.min_events:
+        return recordings
     quiet: set[str] = set()
-    for cells in (recording.signal("calcium") for recording in recordings):
-        events = np.sum(np.asarray(cells.data) > 0, axis=0)
+    for cells, each in zip((recording.signal("calcium") for recording in recordings), lost, strict=True):
+        held = ~each.get("calcium", np.zeros(len(cells.data), bool))  # a line over a pause is no event
+        events = sum(
+            np.sum((np.asarray(cells.data[first:last]) > 0) & held[first:last, None], axis=0)
+            for first, last in pieces(cells.data)
+        )
         quiet |= {name for name, found in zip(cells.channels, events, strict=True) if found < options.min_events}
     return [drop_channels(recording, "calcium", quiet) for recording in recordings]
 
@@ -130,46 +196,46 @@ def _without_quiet(recordings: list[Recording], options: CalciumOptions) -> list
 def _clean(recording: Recording, options: CalciumOptions) -> Recording:
     """dF/F, a new rate and smoothing, in this order, and the other signals beside it."""
     cells = recording.signal("calcium")
-    groups = [slice(start, start + GROUP) for start in range(0, len(cells.channels), GROUP)]
-    data = np.concatenate([_clean_cells(recording, cells, options, group) for group in groups], axis=1)
+    made = _cleaned(recording.name, cells, options)
+    data = made if is_lazy(cells.data) else in_memory(made)
     clean = replace(cells, data=data, rate=options.rate or cells.rate)
     others = {name: signal for name, signal in recording.signals.items() if name != "calcium"}
-    moved = aligned(replace(recording, signals=others), clean, times=clean.times)
-    return replace(recording, signals={"calcium": clean, **moved})
+    return replace(recording, signals={"calcium": clean, **aligned(replace(recording, signals=others), clean)})
 
 
-def _clean_cells(recording: Recording, cells: Signal, options: CalciumOptions, group: slice) -> np.ndarray:
-    """The same for some cells `(time, cells)`, float32."""
-    data = np.asarray(cells.data[:, group], np.float64)
+def _cleaned(where: str, cells: Signal, options: CalciumOptions) -> Lazy:
+    """The cells `(time, cells)`, float32, made where they are read, a stretch at a time."""
+    data: Lazy = Each(lambda piece: piece.astype(np.float64), cells.data)
     if options.source == "fluorescence":
-        data = _changes(recording, data, cells.channels[group], round(options.baseline_s * cells.rate), options)
+        window = max(1, round(options.baseline_s * cells.rate))
+        change = partial(relative_change, window=window, percentile=options.percentile)
+        data = Near(data, change, reach=window // 2 + 1)
+        data = Each(partial(_require_baseline, where=where, names=cells.channels), data)
     rate = options.rate or cells.rate
-    data = smoothed(_at_rate(data, cells.rate, rate), options.smoothing, sigma=options.sigma_ms / 1000 * rate)
-    return data.astype(np.float32)
+    ratio = Resampling.between(cells.rate, rate)
+    data = Resampled(data, ratio, ends="line")
+    if options.smoothing != "none":
+        sigma = options.sigma_ms / 1000 * rate
+        smooth = partial(smoothed, smoothing=options.smoothing, sigma=sigma)
+        data = Near(data, smooth, reach=int(np.ceil(4 * sigma)))
+    single = Each(lambda piece: piece.astype(np.float32), data, dtype=np.float32)
+    return InBlocks(single, samples=ratio.length(_samples_at_once(cells, options, ratio)))
 
 
-def _changes(
-    recording: Recording, fluorescence: np.ndarray, names: tuple[str, ...], window: int, options: CalciumOptions
-) -> np.ndarray:
+def _samples_at_once(cells: Signal, options: CalciumOptions, ratio: Resampling) -> int:
+    """So many, before the change of rate, that their neighbourhood is no more than they are."""
+    seconds = reach(options.smoothing, sigma=options.sigma_ms / 1000)
+    seconds += options.baseline_s / 2 if options.source == "fluorescence" else 0.0
+    return max(1, BLOCK // len(cells.channels), round(2 * seconds * cells.rate) + 2 * ratio.reach)
+
+
+def _require_baseline(changes: np.ndarray, *, where: str, names: tuple[str, ...]) -> np.ndarray:
     """dF/F of some cells, or which of them have no baseline."""
-    data = relative_change(fluorescence, window=max(1, window), percentile=options.percentile)
-    dark = [names[i] for i in np.flatnonzero(np.isnan(data).any(axis=0))]
+    dark = [names[i] for i in np.flatnonzero(np.isnan(changes).any(axis=0))]
     if dark:
         raise ValueError(
-            f"recording {recording.name}: the baseline of {', '.join(dark[:5])} is not above 0, so dF/F is undefined; "
+            f"recording {where}: the baseline of {', '.join(dark[:5])} is not above 0, so dF/F is undefined; "
             "lower preprocess.neuropil, raise preprocess.percentile, or set preprocess.source to 'dff' if the "
             "recording holds dF/F"
         )
-    return data
-
-
-def _at_rate(data: np.ndarray, old: float, new: float) -> np.ndarray:
-    """Samples `(time, cells)` at another rate, by a polyphase filter."""
-    ratio = Fraction(new / old).limit_denominator(1000)
-    if abs(float(ratio) * old - new) > 1e-9 * new:
-        raise ValueError(
-            f"preprocess.rate must be a ratio of whole numbers up to 1000 times the recording's {old} Hz, got {new}"
-        )
-    if ratio == 1:
-        return data
-    return scipy.signal.resample_poly(data, ratio.numerator, ratio.denominator, axis=0, padtype="line")
+    return changes

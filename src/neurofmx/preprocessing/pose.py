@@ -104,12 +104,14 @@ def bridge(values: np.ndarray) -> np.ndarray:
         values: Places `(time, ...)`, each column with at least one value.
 
     Returns:
-        The same without NaN.
+        The same without NaN, float64.
     """
-    columns = values.reshape(len(values), -1).T
-    time = np.arange(len(values))
-    filled = [np.interp(time, time[~np.isnan(c)], c[~np.isnan(c)]) for c in columns]
-    return np.stack(filled, axis=1).reshape(values.shape)
+    columns, time = values.reshape(len(values), -1), np.arange(len(values))
+    filled = np.empty(columns.shape)
+    for k, column in enumerate(columns.T):
+        known = ~np.isnan(column)
+        filled[:, k] = np.interp(time, time[known], column[known])
+    return filled.reshape(values.shape)
 
 
 def longest_gap(seen: np.ndarray) -> int:
@@ -127,7 +129,8 @@ def _gate(recording: Recording, options: PoseOptions) -> Recording:
     """NaN where a keypoint was not seen well."""
     pose = recording.signal("pose")
     names, axes = keypoints(pose)
-    places = pose.data.astype(np.float64).reshape(len(pose.data), len(names), len(axes))
+    places = np.array(pose.data, np.result_type(pose.data.dtype, np.float32))  # changed below, in this copy alone
+    places = places.reshape(len(places), len(names), len(axes))
     seen = np.asarray(np.isfinite(places).all(axis=2))
     if "confidence" in recording.signals:
         confidence = recording.signal("confidence")
@@ -135,9 +138,9 @@ def _gate(recording: Recording, options: PoseOptions) -> Recording:
             raise ValueError(
                 f"recording {recording.name}: confidence must have a sample and a channel for every keypoint of pose"
             )
-        seen &= confidence.data >= options.min_confidence
-    gated = np.where(seen[:, :, None], places, np.nan).reshape(pose.data.shape)
-    return recording.with_signal("pose", replace(pose, data=gated))
+        seen &= np.asarray(confidence.data) >= options.min_confidence
+    places[~seen] = np.nan
+    return recording.with_signal("pose", replace(pose, data=places.reshape(pose.data.shape)))
 
 
 def _rarely_seen(recordings: list[Recording], options: PoseOptions) -> set[str]:
@@ -180,7 +183,8 @@ def _finish(recording: Recording, gone: set[str], options: PoseOptions) -> Recor
         raise ValueError(
             f"recording {recording.name}: no keypoint is seen well enough; lower preprocess.min_seen or min_confidence"
         )
-    places = pose.data.reshape(len(pose.data), len(names), len(axes))[:, kept]
+    places = pose.data.reshape(len(pose.data), len(names), len(axes))
+    places = places if len(kept) == len(names) else places[:, kept]
     left = tuple(names[index] for index in kept)
     seen = replace(pose, data=np.isfinite(places[:, :, 0]).astype(np.float32), unit="1", channels=left)
     placed = _about_body(bridge(places), left, options, where=recording.name).reshape(len(places), -1)

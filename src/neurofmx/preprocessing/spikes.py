@@ -13,8 +13,10 @@ from neurofmx.preprocessing.steps.alignment import aligned, shared_span
 from neurofmx.preprocessing.steps.checks import Bad, drop_channels, screen
 from neurofmx.preprocessing.steps.smoothing import Smoothing, reach, smoothed
 from neurofmx.preprocessing.steps.units import UnitOptions, unfit
+from neurofmx.recordings.lazy import pieces
 from neurofmx.recordings.recording import Events, Recording, Signal
 
+GROUP = 32  # units that are smoothed at a time, in double precision
 _log = logging.getLogger(__name__)
 
 
@@ -71,16 +73,17 @@ def count(events: Events, edges: np.ndarray) -> np.ndarray:
         edges: Ascending bin edges `(bins + 1,)`, s. A bin holds its left edge and not its right one.
 
     Returns:
-        Counts `(bins, sources)`.
+        Counts `(bins, sources)`, int32.
 
     Example:
         >>> count(Events(np.array([0.1, 0.5, 0.6]), np.array([0, 1, 1]), ("a", "b")), np.array([0, 0.5, 1])).tolist()
         [[1, 0], [0, 2]]
     """
-    bins = np.searchsorted(edges, events.times, side="right") - 1
-    inside = (bins >= 0) & (bins < len(edges) - 1)
-    counts = np.zeros((len(edges) - 1, len(events.names)), dtype=np.int64)
-    np.add.at(counts, (bins[inside], events.sources[inside]), 1)
+    counts = np.zeros((len(edges) - 1, len(events.names)), dtype=np.int32)
+    for first, last in pieces(events.times):
+        bins = np.searchsorted(edges, events.times[first:last], side="right") - 1
+        inside = (bins >= 0) & (bins < len(counts))
+        np.add.at(counts, (bins[inside], events.sources[first:last][inside]), 1)
     return counts
 
 
@@ -153,6 +156,9 @@ def _transform(recording: Recording, options: SpikeOptions) -> Recording:
     counts = recording.signal("spikes")
     if options.sqrt and np.min(counts.data) < 0:
         raise ValueError(f"preprocess.sqrt: recording {recording.name} holds spike counts below 0; leave sqrt out")
-    data = np.sqrt(counts.data) if options.sqrt else counts.data
-    data = smoothed(data, options.smoothing, sigma=options.sigma_ms / 1000 * counts.rate)
-    return recording.with_signal("spikes", replace(counts, data=data.astype(np.float32)))
+    data = np.empty(counts.data.shape, np.float32)
+    for first in range(0, data.shape[1], GROUP):
+        group = counts.data[:, first : first + GROUP]
+        group = np.sqrt(group) if options.sqrt else group
+        data[:, first : first + GROUP] = smoothed(group, options.smoothing, sigma=options.sigma_ms / 1000 * counts.rate)
+    return recording.with_signal("spikes", replace(counts, data=data))

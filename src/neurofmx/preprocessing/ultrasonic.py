@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from pydantic import Field
 
+from neurofmx.preprocessing.steps.framewise import framewise
+from neurofmx.preprocessing.steps.median import median
 from neurofmx.preprocessing.steps.sound import SoundOptions, mono, usable
-from neurofmx.preprocessing.steps.spectra import band_power, decibels, linear_weights, on_frames
+from neurofmx.preprocessing.steps.spectra import decibels, frame_power, linear_weights, on_frames
+from neurofmx.preprocessing.steps.stretches import Each, in_memory
+from neurofmx.recordings.lazy import is_lazy
 from neurofmx.recordings.recording import Recording, Signal
 
 
@@ -26,10 +31,10 @@ class UltrasonicOptions(SoundOptions):
 
 
 def preprocess(recordings: Iterable[Recording], options: UltrasonicOptions) -> list[Recording]:
-    """Describe every recording on its own.
+    """Describe every recording on its own; one that is held lazily stays so, and is described where it is read.
 
     The median over a recording is the level of its noise, as calls fill the lesser part of it; microphones differ
-    in it.
+    in it. Of a lazily held recording it is found in two passes of counting.
 
     Args:
         recordings: Recordings with a signal `audio (time, channels)`, in units of full scale.
@@ -51,8 +56,12 @@ def _described(recording: Recording, options: UltrasonicOptions) -> Signal:
     length, hop = options.samples(sound.rate)
     low, high = options.edges(sound.rate, where=recording.name)
     weights, centres = linear_weights(sound.rate, length=length, bands=options.bands, low=low, high=high)
-    levels = decibels(band_power(sound.data[:, 0], weights, length=length, hop=hop), floor=options.floor_db)
-    if options.background:
-        levels = levels - np.median(levels, axis=0)
+
+    def describe(frames: np.ndarray) -> np.ndarray:
+        return decibels(frame_power(frames, weights), floor=options.floor_db)
+
     names = tuple(f"{centre / 1000:.2f} kHz" for centre in centres)
-    return Signal(levels.astype(np.float32), sound.rate / hop, "dB", names, sound.start)
+    levels = framewise(sound, describe, names, frames=(length, hop), unit="dB", dtype=np.float64)
+    data = levels.data if is_lazy(recording.signal("audio").data) else in_memory(levels.data)
+    quiet = median(data) if options.background else 0.0
+    return replace(levels, data=Each(lambda piece: (piece - quiet).astype(np.float32), data, dtype=np.float32))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 from pydantic import Field
 
-from neurofmx.preprocessing.steps.pitch import yin
-from neurofmx.preprocessing.steps.sound import SoundOptions, mel_levels, mono, usable
+from neurofmx.preprocessing.steps.framewise import framewise
+from neurofmx.preprocessing.steps.pitch import period, pitch_of
+from neurofmx.preprocessing.steps.sound import SoundOptions, mel_bands, mono, usable
 from neurofmx.preprocessing.steps.spectra import cepstrum, on_frames
 from neurofmx.recordings.recording import Recording, Signal
 
@@ -25,7 +25,7 @@ class VocalizationOptions(SoundOptions):
 
 
 def preprocess(recordings: Iterable[Recording], options: VocalizationOptions) -> list[Recording]:
-    """Describe every recording on its own.
+    """Describe every recording on its own; one that is held lazily stays so, and is described where it is read.
 
     Args:
         recordings: Recordings with a signal `audio (time, channels)`, in units of full scale.
@@ -47,13 +47,15 @@ def _described(recording: Recording, options: VocalizationOptions) -> Signal:
     if options.coefficients > options.bands:
         raise ValueError(f"preprocess.coefficients={options.coefficients}: must be at most bands={options.bands}")
     sound = mono(recording, options)
-    mel = mel_levels(sound, options, where=recording.name)
-    length, hop = options.samples(sound.rate)
-    pitch = yin(
-        sound.data[:, 0], rate=sound.rate, low=options.pitch_low, high=options.pitch_high, length=length, hop=hop
-    )
-    octaves = np.log2(pitch.frequency / options.pitch_low)
-    shape = cepstrum(mel.data, coefficients=options.coefficients)
-    data = np.column_stack([mel.data, shape, octaves, pitch.voicing]).astype(np.float32)
-    names = (*mel.channels, *(f"mfcc {i}" for i in range(options.coefficients)), "pitch", "voicing")
-    return replace(mel, data=data, unit="dB, octaves and shares", channels=names)
+    rate, (length, hop) = sound.rate, options.samples(sound.rate)
+    mel, names = mel_bands(rate, options, where=recording.name)
+    lags = period(rate=rate, low=options.pitch_low, high=options.pitch_high, length=length)
+
+    def describe(frames: np.ndarray) -> np.ndarray:
+        levels, pitch = mel(frames), pitch_of(frames, rate=rate, lags=lags)
+        shape = cepstrum(levels, coefficients=options.coefficients)
+        octaves = np.log2(pitch.frequency / options.pitch_low)
+        return np.column_stack([levels, shape, octaves, pitch.voicing]).astype(np.float32)
+
+    channels = (*names, *(f"mfcc {i}" for i in range(options.coefficients)), "pitch", "voicing")
+    return framewise(sound, describe, channels, frames=(length, hop), unit="dB, octaves and shares")

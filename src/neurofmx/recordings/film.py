@@ -44,7 +44,7 @@ def frames(path: Path | str, *, grey: bool, size: Size | None = None) -> Iterato
     from av.error import FFmpegError
 
     first, shown = None, 0
-    with _open(path) as container:
+    with open_film(path) as container:
         container.streams.video[0].thread_type = "AUTO"  # several frames at a time: the pictures are the same
         try:
             for frame in container.decode(video=0):
@@ -74,7 +74,7 @@ def frame_rate(path: Path | str) -> float:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is no film or states no rate.
     """
-    with _open(path) as container:
+    with open_film(path) as container:
         rate = container.streams.video[0].average_rate
         if not rate:
             raise ValueError(f"{path}: the film states no frame rate; copy it into a container that keeps it")
@@ -108,8 +108,13 @@ def _array(frame, *, grey: bool, size: Size | None) -> np.ndarray:
     return frame.reformat(**wanted, interpolation=Interpolation.AREA).to_ndarray()
 
 
-def _open(path: Path | str) -> InputContainer:
-    """A film, or what is wrong with the file."""
+def open_film(path: Path | str) -> InputContainer:
+    """An open film; whoever opens it closes it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, or holds no pictures.
+    """
     import av
     from av.error import FFmpegError
 

@@ -9,6 +9,7 @@ from neurofmx.evaluation.table import ABSENT, number
 from neurofmx.study.markdown import table
 
 LOWER_IS_BETTER = ("perplexity",)
+Score = Mapping[str, float]  # `value`, `low`, `high`
 
 
 def lengths_markdown(result: Mapping[str, Any]) -> str:
@@ -33,10 +34,20 @@ def lengths_markdown(result: Mapping[str, Any]) -> str:
 
 def _of_dataset(rows: Sequence[Mapping[str, Any]]) -> str:
     """Runs below each other, lengths beside each other."""
-    lengths = list(dict.fromkeys(length for row in rows for length in row["by_length"]))
+    lengths = sorted({length for row in rows for length in row["by_length"]}, key=int)
     body = [[row["name"], *(_cell(row["by_length"].get(length)) for length in lengths), holds_to(row)] for row in rows]
     first = rows[0]
     return f"{first['dataset']}, {first['headline']}:\n\n" + table(["run", *lengths, "holds to"], body)
+
+
+def rising(scores: Mapping[str, Score]) -> dict[str, Score]:
+    """Scores by length, shortest first: files of JSON have their keys in the order of letters, 1024 before 256.
+
+    Example:
+        >>> list(rising({"1024": {"value": 0.8}, "256": {"value": 0.9}}))
+        ['256', '1024']
+    """
+    return dict(sorted(scores.items(), key=lambda each: int(each[0])))
 
 
 def holds_to(row: Mapping[str, Any]) -> str:
@@ -54,7 +65,7 @@ def holds_to(row: Mapping[str, Any]) -> str:
         ['64', '-']
     """
     lower = row["headline"] in LOWER_IS_BETTER
-    (first, start), *longer = row["by_length"].items()
+    (first, start), *longer = rising(row["by_length"]).items()
     if not _beyond(start, row["chance"], above=not lower):
         return ABSENT
     held = first
@@ -65,10 +76,10 @@ def holds_to(row: Mapping[str, Any]) -> str:
     return held
 
 
-def _beyond(ends: Mapping[str, float], value: float, *, above: bool) -> bool:
+def _beyond(ends: Score, value: float, *, above: bool) -> bool:
     """Whether a whole interval lies above, or below, a value."""
     return ends["low"] > value if above else ends["high"] < value
 
 
-def _cell(score: Mapping[str, float] | None) -> str:
+def _cell(score: Score | None) -> str:
     return ABSENT if score is None else f"{number(score['value'])} [{number(score['low'])}, {number(score['high'])}]"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from neurofmx.atomic import atomic
 from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE
 from neurofmx.study.figure import MARKS
-from neurofmx.study.lengths import LOWER_IS_BETTER
+from neurofmx.study.lengths import LOWER_IS_BETTER, rising
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +53,7 @@ def _panel(panel: Axes, rows: Sequence[Mapping[str, Any]], names: Sequence[str])
     """One dataset: a line a run, its intervals as bars; chance dashed, where a logarithm would not hide the rest."""
     metric, of = rows[0]["headline"], {row["name"]: row["by_length"] for row in rows}
     for place, name in enumerate(names):  # also one that has no scores here, for the legend
-        scores = of.get(name, {})
+        scores = rising(of.get(name, {}))
         value, low, high = ([each[end] for each in scores.values()] for end in ("value", "low", "high"))
         lengths, colour = [int(length) for length in scores], COLOURS[place % len(COLOURS)]
         line = "--" if place >= len(COLOURS) else "-"

@@ -9,8 +9,9 @@ from neurofmx.study.markdown import table
 
 STUDIES = ("four_way", "ablation")  # about what spikes
 MEANS = ("rate", "sparsity", "population_sparsity")  # over the blocks of a network; of all else the sum
-PARTS = ("spikes", "neurons", "current", "behind")
+ENERGIES = tuple(f"nj_per_token_{part}" for part in ("spikes", "neurons", "current", "behind"))
 READOUT = "nj_per_token_readout_of_real_numbers"
+SUMS = ("spikes_per_token", "synops_per_token", "nj_per_token_spikes", READOUT)
 HEADS = ("dataset", "run", "spikes of a neuron and step", "sparsity", "unevenness", "spikes a token", "SynOps a token")
 HEADS += ("nJ a token", "of it spikes", "a readout of real numbers")
 
@@ -29,10 +30,10 @@ def spiking(report: Mapping[str, Any]) -> dict[str, float] | None:
     blocks = report.get("spiking_blocks")
     if not blocks:
         return None
-    total = {name: sum(block[name] for block in blocks) for name in blocks[0]}
-    found = {name: total[name] / len(blocks) for name in MEANS}
-    found |= {name: total[name] for name in ("spikes_per_token", "synops_per_token", "nj_per_token_spikes", READOUT)}
-    return found | {"nj_per_token": sum(total[f"nj_per_token_{part}"] for part in PARTS)}
+    # by name: blocks with populations hold lists as well, and times that may be missing
+    total = {name: sum(block[name] for block in blocks) for name in (*MEANS, *SUMS, *ENERGIES)}
+    found = {name: total[name] / len(blocks) for name in MEANS} | {name: total[name] for name in SUMS}
+    return found | {"nj_per_token": sum(total[name] for name in ENERGIES)}
 
 
 def spikes_markdown(result: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from neurofmx.parts import GAP, TEST, TRAIN, VALIDATION
 from neurofmx.preprocessing.splits import check_no_leak
+from neurofmx.tokenizers.cutting.matching import matched
 from neurofmx.tokenizers.cutting.origin import Origin, same_recording
 from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.joined import ABSENT, Joined
@@ -35,7 +36,7 @@ def join(streams: Mapping[str, Windows], *, tolerance: float) -> Joined:
 
     Raises:
         ValueError: If the streams were divided differently, ask different tasks, share no recording, do not say where
-            they come from, or two recordings share a name and no file.
+            they come from or have something beside them, or two recordings share a name and no file.
     """
     if tolerance < 0 or not streams:
         raise ValueError(f"join needs one stream or more and a tolerance of 0 s or more, got {tolerance:g} s")
@@ -115,6 +116,12 @@ def _shared(groups: Mapping[str, np.ndarray]) -> bool:
 def _check_alike(streams: Mapping[str, Windows]) -> None:
     """Refuse streams that were divided or asked differently."""
     (first, one), *others = streams.items()
+    for name, windows in streams.items():
+        if windows.beside is not None:
+            raise ValueError(
+                f"{name}: {windows.beside.dataset} stands beside its windows; cut them without it and give it a stream "
+                "of its own"
+            )
     for name, other in others:
         if (one.split_name, one.folds) != (other.split_name, other.folds):
             raise ValueError(
@@ -137,7 +144,7 @@ def _rows(
         for r in range(recordings):
             members = np.flatnonzero(groups[name] == r)
             members = members[np.argsort(windows.anchor[members], kind="stable")]
-            row, new = _matched(anchor[r], windows.anchor[members], tolerance)
+            row, new = matched(anchor[r], windows.anchor[members], tolerance)
             anchor[r] = np.concatenate([anchor[r], windows.anchor[members[new]]])
             index[r] = {other: np.pad(i, (0, int(new.sum())), constant_values=ABSENT) for other, i in index[r].items()}
             row[new] = len(anchor[r]) - int(new.sum()) + np.arange(int(new.sum()))
@@ -147,39 +154,6 @@ def _rows(
             anchor[r], index[r] = anchor[r][order], {other: i[order] for other, i in index[r].items()}
     group = np.repeat(np.arange(recordings), [len(each) for each in anchor])
     return {name: np.concatenate([each[name] for each in index]) for name in streams}, np.concatenate(anchor), group
-
-
-def _matched(rows: np.ndarray, windows: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
-    """For anchors of windows, in order, the row that each belongs to, and which of them need a row of their own."""
-    row = np.zeros(len(windows), int)
-    if not len(rows) or not len(windows):
-        return row, np.ones(len(windows), bool)
-    # a row takes the earlier of two windows as near, so a window must take the later of two rows
-    row, back = nearest(rows, windows, later=True), nearest(windows, rows)
-    far = np.abs(rows[row] - windows) > tolerance + 1e-9
-    return row, far | (back[row] != np.arange(len(windows)))
-
-
-def nearest(times: np.ndarray, asked: np.ndarray, *, later: bool = False) -> np.ndarray:
-    """Index of the time nearest to each asked one.
-
-    Args:
-        times: Ascending, `(n,)`, s, at least one.
-        asked: `(m,)`, s.
-        later: Which of two as near: the earlier, or the later one.
-
-    Returns:
-        Indices `(m,)`.
-
-    Example:
-        >>> nearest(np.array([0.0, 0.1, 0.2]), np.array([0.05, 0.16, 9.0])).tolist()
-        [0, 2, 2]
-    """
-    after = np.clip(np.searchsorted(times, asked), 1, max(len(times) - 1, 1))
-    before, after = after - 1, np.minimum(after, len(times) - 1)
-    # what is as near up to rounding goes to one side, else which it is would change from row to row
-    ties = -1e-9 if later else 1e-9
-    return np.where(asked - times[before] <= times[after] - asked + ties, before, after)
 
 
 def _split(streams: Mapping[str, Windows], index: Mapping[str, np.ndarray], group: np.ndarray) -> np.ndarray:

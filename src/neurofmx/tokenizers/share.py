@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from neurofmx.parts import GAP, TRAIN, VALIDATION
-from neurofmx.tokenizers.cutting.scaling import learn_scaling
+from neurofmx.tokenizers.cutting.scaling import learn_scaling, one_scale
 from neurofmx.tokenizers.cutting.windows import Windows
 
 
@@ -65,7 +65,10 @@ def _drawn(block: np.ndarray, label: np.ndarray, share: float, rng: np.random.Ge
 
 
 def scaled_anew(windows: Windows) -> Windows:
-    """The same windows with mean and deviation of their training windows; a channel constant in them keeps its unit."""
+    """The same windows, and what is beside them, with mean and deviation of their training windows.
+
+    A channel that is constant in them keeps its unit.
+    """
     moments = learn_scaling(
         windows.x,
         windows.split,
@@ -73,14 +76,8 @@ def scaled_anew(windows: Windows) -> Windows:
         windows.length,
         windows.present,
         own=windows.montage == "own",
-        scale="global" if _one_scale(windows) else "channel",
+        scale="global" if one_scale(windows.mean, windows.std, windows.present) else "channel",
         flat="keep",
     )
-    return replace(windows, mean=moments.mean, std=moments.std)
-
-
-def _one_scale(windows: Windows) -> bool:
-    """Whether all channels share one mean and one deviation, as windows cut with `scale=global` do."""
-    there = windows.present.any(0) if windows.montage == "same" else windows.present
-    mean, std = (np.where(there, each, each[..., :1]) for each in (windows.mean, windows.std))
-    return windows.mean.shape[-1] > 1 and not np.ptp(mean, axis=-1).any() and not np.ptp(std, axis=-1).any()
+    beside = None if windows.beside is None else scaled_anew(replace(windows.beside, split=windows.split))
+    return replace(windows, mean=moments.mean, std=moments.std, beside=beside)

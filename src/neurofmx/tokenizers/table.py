@@ -21,15 +21,21 @@ class Entry(NamedTuple):
     Args:
         network: `module:class` of the tokenizer.
         config: Pydantic class of its settings, `datasets.<name>.tokenize.tokenizer_options` of params.yaml.
+        beside: Modalities of what it can read beside the windows; none for a reader of windows alone.
+        alone: Whether it can do without.
     """
 
     network: str
     config: type[BaseModel]
+    beside: tuple[str, ...] = ()
+    alone: bool = True
 
 
 TOKENIZERS: dict[str, Entry] = {
     "audio": Entry("neurofmx.tokenizers.audio:AudioTokenizer", configs.AudioConfig),
-    "behavior_video": Entry("neurofmx.tokenizers.behavior_video:BehaviorVideoTokenizer", configs.BehaviorVideoConfig),
+    "behavior_video": Entry(
+        "neurofmx.tokenizers.behavior_video:BehaviorVideoTokenizer", configs.BehaviorVideoConfig, beside=("video",)
+    ),
     "calcium": Entry("neurofmx.tokenizers.units:CalciumTokenizer", configs.CalciumConfig),
     "ecog": Entry("neurofmx.tokenizers.voltage:ECoGTokenizer", configs.ECoGConfig),
     "eeg": Entry("neurofmx.tokenizers.voltage:EEGTokenizer", configs.EEGConfig),
@@ -45,7 +51,12 @@ TOKENIZERS: dict[str, Entry] = {
     "trajectory": Entry("neurofmx.tokenizers.trajectory:TrajectoryTokenizer", configs.TrajectoryConfig),
     "ultrasonic": Entry("neurofmx.tokenizers.ultrasonic:UltrasonicTokenizer", configs.UltrasonicConfig),
     "video": Entry("neurofmx.tokenizers.video:VideoTokenizer", configs.VideoConfig),
-    "video_audio": Entry("neurofmx.tokenizers.video_audio:VideoAudioTokenizer", configs.VideoAudioConfig),
+    "video_audio": Entry(
+        "neurofmx.tokenizers.video_audio:VideoAudioTokenizer",
+        configs.VideoAudioConfig,
+        beside=("audio", "ultrasonic", "vocalization"),
+        alone=False,
+    ),
     "vocalization": Entry("neurofmx.tokenizers.vocalization:VocalizationTokenizer", configs.VocalizationConfig),
 }
 

@@ -60,6 +60,7 @@ class Layout(NamedTuple):
             varied=windows.montage == "own",
             positions=bool(np.isfinite(windows.positions).all(2).any()),
             grid=grid,
+            beside=None if windows.beside is None else cls.of(windows.beside),
             vocabulary=windows.tokens,
         )
 
@@ -88,7 +89,7 @@ class Sample:
 
     @classmethod
     def of(cls, windows: Windows, fold: int, index: np.ndarray) -> Sample:
-        """Windows `index` standardised with the training windows of a fold, on the CPU."""
+        """Windows `index` and what is beside them, standardised with the training windows of a fold, on the CPU."""
         group, kind = windows.group[index], torch.int64 if windows.tokens else torch.float32
         whole = bool((windows.length == windows.x.shape[1]).all())
         # of tokens long windows to test on would make padding of most of what is trained on
@@ -99,11 +100,17 @@ class Sample:
             length=None if whole else torch.as_tensor(windows.length[index]),
             recording=torch.as_tensor(group, dtype=torch.int64),
             positions=torch.as_tensor(windows.positions[group]).float() if Layout.of(windows).positions else None,
+            beside=None if windows.beside is None else cls.of(windows.beside, fold, index),
         )
 
     def __len__(self) -> int:
         """Number of windows."""
         return len(self.x)
+
+    @property
+    def longest(self) -> int:
+        """Samples of a window, or of what is beside it where that has more."""
+        return self.x.shape[1] if self.beside is None else max(self.x.shape[1], self.beside.longest)
 
     def __getitem__(self, index: Any) -> Sample:
         """Some of the windows, by a tensor of indices or a slice."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -102,6 +102,15 @@ class Uncached:
 def _share(index: np.ndarray, share: float) -> np.ndarray:
     """An even share of some windows, at least one."""
     return index[np.linspace(0, len(index), max(1, round(share * len(index))), endpoint=False).astype(int)]
+
+
+def corrupted(sample: Sample, *, noise: float, dropout: float, generator: torch.Generator) -> Sample:
+    """Windows, and what is beside them, as `corrupt` leaves each; numbers of tokens stay as they are."""
+    if sample.x.is_floating_point():
+        sample = sample.with_x(corrupt(sample.x, noise=noise, dropout=dropout, generator=generator))
+    if sample.beside is None:
+        return sample
+    return replace(sample, beside=corrupted(sample.beside, noise=noise, dropout=dropout, generator=generator))
 
 
 def corrupt(x: Tensor, *, noise: float, dropout: float, generator: torch.Generator) -> Tensor:

@@ -78,10 +78,17 @@ def beginnings(sample: Sample, y: Tensor, *, share: float, unit: int) -> tuple[S
 
     Returns:
         Windows of the next multiple of `unit`, and their answers.
+
+    Raises:
+        ValueError: If they would be shortened and something is beside them, whose samples are others.
     """
     whole = sample.x.shape[1]
     kept = min(whole, math.ceil(share * whole / unit) * unit)
     if kept == whole:
         return sample, y
+    if sample.beside is not None:
+        raise ValueError(
+            "train.curriculum=length: windows with something beside them are read whole; choose none or noise"
+        )
     each = not sample.x.is_floating_point() and y.ndim == 2  # a text with an answer for every token
     return sample.beginning(kept), y[:, :kept] if each else y

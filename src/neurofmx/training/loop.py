@@ -21,7 +21,7 @@ from neurofmx.models.decoding.decoder import Decoder
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.training.activity import Activity, measured
 from neurofmx.training.auxiliary import auxiliary_offers, taken
-from neurofmx.training.batches import Batches, corrupt
+from neurofmx.training.batches import Batches, corrupted
 from neurofmx.training.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.class_weights import balanced
 from neurofmx.training.curriculum import beginnings, stage_is_over, stages
@@ -152,11 +152,9 @@ class Trainer:
 
     def _corrupted(self, sample: Sample, generator: torch.Generator) -> Sample:
         """The windows with noise, and without some channels; numbers of tokens as they are."""
-        if not sample.x.is_floating_point():
-            return sample
         share = self.stages[self.progress.stage].noise
         noise, dropout = share * self.options.input_noise, share * self.options.input_dropout
-        return sample.with_x(corrupt(sample.x, noise=noise, dropout=dropout, generator=generator))
+        return corrupted(sample, noise=noise, dropout=dropout, generator=generator)
 
     def _windows_in_step(self, index: int) -> int:
         """Windows that share a step with batch `index`; the last step of an epoch may have fewer."""

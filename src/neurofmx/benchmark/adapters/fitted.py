@@ -35,7 +35,10 @@ class FrozenFeatures:
         """
         if isinstance(self._decoder, PerRecording):
             raise NoStatesError("each recording is read by a decoder of its own, whose features are no common states")
-        return self._decoder.features.transform(np.asarray(sample.cleared().numpy(), np.float64))[:, None]
+        x = np.asarray(sample.cleared().numpy(), np.float64)
+        if sample.present is not None:
+            x = np.where(sample.present.numpy()[:, None], x, np.nan)
+        return self._decoder.features.transform(x)[:, None]
 
     def answer(self, sample: Sample) -> np.ndarray:
         """Outputs of the fitted readout."""

@@ -33,14 +33,14 @@ class Found:
     """What a reader took out of one file.
 
     Args:
-        brain: What the modality reads: a signal, or spikes.
+        brain: What the modality reads: a signal, or spikes; none where it reads one of the arrays.
         target: Values to decode, where the task asks for values.
         labelled: Trials with their label, where it asks for classes.
         subject: Who was recorded, where the file says so.
         arrays: What belongs to the recording but not to a time.
     """
 
-    brain: Signal | Events
+    brain: Signal | Events | None
     target: Signal | None = None
     labelled: Labelled | None = None
     subject: str | None = None

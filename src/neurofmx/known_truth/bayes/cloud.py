@@ -102,7 +102,7 @@ def redrawn(cloud: Cloud, logs: np.ndarray, rng: np.random.Generator) -> tuple[C
     """
     windows, particles = logs.shape
     weight = weights(logs)
-    poor = np.flatnonzero(1 / np.square(weight).sum(1) < particles / 2)
+    poor = np.flatnonzero(carriers(logs) < particles / 2)
     if not len(poor):
         return cloud, logs
     order = np.tile(np.arange(particles), (windows, 1))
@@ -117,6 +117,14 @@ def redrawn(cloud: Cloud, logs: np.ndarray, rng: np.random.Generator) -> tuple[C
     logs[poor] = 0.0
     picked = (np.take_along_axis(part, order.reshape(*order.shape, *(1,) * (part.ndim - 2)), 1) for part in cloud)
     return Cloud(*picked), logs
+
+
+def carriers(logs: np.ndarray) -> np.ndarray:
+    """How many particles carry the weight in each window (n,): all of equal weights, 1 where one has it all.
+
+    Source: Kong, Liu and Wong 1994, "Sequential imputations and Bayesian missing data problems", section 2.
+    """
+    return 1 / np.square(weights(logs)).sum(1)
 
 
 def weights(logs: np.ndarray) -> np.ndarray:

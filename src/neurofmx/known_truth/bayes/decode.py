@@ -23,17 +23,31 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from neurofmx.datasets.simulated import RATE
-from neurofmx.known_truth.bayes.cloud import Cloud, Points, mean_direction, moved, prior, redrawn
+from neurofmx.known_truth.bayes.cloud import Cloud, Points, carriers, mean_direction, moved, prior, redrawn
 from neurofmx.known_truth.bayes.fluorescence import glowed, glowed_unseen
 from neurofmx.known_truth.bayes.voltages import Filter, Voltages, filters, heard, of_streams, ordered
 from neurofmx.known_truth.sessions import BIN, Truth
 
 BEFORE = 40  # bins before a window that a particle's course begins, so that its fluorescence has a history
 _AT_ONCE = 40_000  # windows times particles
+
+
+class Decoded(NamedTuple):
+    """What the decoder says of windows.
+
+    Args:
+        heading: Posterior mean of cosine and sine of the heading at the end (n, 2).
+        carriers: The fewest particles that carried the weight in any bin (n,). Of few the mean is none of the
+            posterior: where hardly one was near what was seen, those that follow descend from it.
+    """
+
+    heading: np.ndarray
+    carriers: np.ndarray
 
 
 def decode(
@@ -44,7 +58,7 @@ def decode(
     read: Collection[str],
     particles: int,
     seed: int,
-) -> np.ndarray:
+) -> Decoded:
     """Posterior mean of the heading at the end of windows.
 
     Args:
@@ -56,33 +70,34 @@ def decode(
         seed: Of the particles.
 
     Returns:
-        Cosine and sine (n, 2).
+        The posterior mean, and on how many particles it stands.
     """
     rng = np.random.default_rng(seed)
     pieces = np.array_split(np.arange(len(first)), -(-len(first) * particles // _AT_ONCE))
     answers = [
         _decoded(truth, {name: bins[name][piece] for name in read}, first[piece], particles, rng) for piece in pieces
     ]
-    return np.concatenate(answers)
+    return Decoded(*map(np.concatenate, zip(*answers, strict=True)))
 
 
 def _decoded(
     truth: Truth, bins: Mapping[str, np.ndarray], first: np.ndarray, particles: int, rng: np.random.Generator
-) -> np.ndarray:
+) -> Decoded:
     """The same for some windows."""
     voltages, number = of_streams(truth, bins), next(iter(bins.values())).shape[1]
     cloud = prior(truth, len(first), particles, rng)
     for b in range(-BEFORE if "calcium" in bins else 0, 0):
         cloud, points = moved(cloud, truth.begins(first + b * BIN), rng)
         cloud = glowed_unseen(cloud, truth, points)
-    logs = np.zeros((len(first), particles))
+    logs, fewest = np.zeros((len(first), particles)), np.full(len(first), float(particles))
     for b, step in enumerate(filters(voltages, number)):
         cloud, points = moved(cloud, truth.begins(first + b * BIN), rng)
         cloud, more = _seen(cloud, truth, voltages, step, points, {name: values[:, b] for name, values in bins.items()})
         logs = logs + more
+        fewest = np.minimum(fewest, carriers(logs))
         if b + 1 < number:
             cloud, logs = redrawn(cloud, logs, rng)
-    return mean_direction(cloud, logs)
+    return Decoded(mean_direction(cloud, logs), fewest)
 
 
 def _seen(

@@ -28,6 +28,16 @@ class Carried(NamedTuple):
     samples: int = 0
 
 
+def refuse_beside(sample: Sample) -> None:
+    """Refuse to go on with windows piece by piece where something is beside them.
+
+    Raises:
+        ValueError: If something is.
+    """
+    if sample.beside is not None:
+        raise ValueError("windows with something beside them are read whole: no state is carried on to them")
+
+
 class Decoder(nn.Module):
     """Answer a task from windows.
 
@@ -54,7 +64,12 @@ class Decoder(nn.Module):
         Returns:
             Outputs `(batch, task.width)` and the state to carry on from; it has read the padding too, so carry on
             from windows without any.
+
+        Raises:
+            ValueError: If a state is given for windows with something beside them, which are read whole.
         """
+        if state is not None:
+            refuse_beside(sample)
         before, read = state or Carried()
         values, mask, _ = self.tokenizer(sample.starting_at(read) if read else sample)
         if mask is not None:
@@ -133,7 +148,7 @@ class Decoder(nn.Module):
             raise TypeError("this network answers at every token; call log_likelihood")
         self.eval()
         device = next(self.parameters()).device
-        batch_size = max(1, min(batch_size, LONGEST // sample.x.shape[1]))
+        batch_size = max(1, min(batch_size, LONGEST // sample.longest))
         batches = [sample[first : first + batch_size] for first in range(0, len(sample), batch_size)]
         return np.concatenate([self._answer(batch.to(device)) for batch in batches]).astype(np.float64)
 

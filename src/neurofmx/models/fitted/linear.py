@@ -80,6 +80,11 @@ class ClassicalDecoder(ABC):
         """Tune and fit on one fold of the windows."""
 
     @classmethod
+    @abstractmethod
+    def readers(cls, windows: Windows, config) -> list[FitFeatures]:
+        """The features to try on the validation windows of a dataset, simplest first."""
+
+    @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
         """Rebuild a model from `arrays()`.
 
@@ -89,12 +94,9 @@ class ClassicalDecoder(ABC):
         Raises:
             ValueError: If an array is missing or unknown, naming it.
         """
-        given: dict[str, dict[str, np.ndarray]] = {}
-        for key, value in arrays.items():
-            given.setdefault(key.partition(".")[0], {})[key.partition(".")[2]] = value
-        kind = next((k for k in cls.KINDS if k in given), next(iter(cls.KINDS)))
+        readout = {name.removeprefix("readout."): a for name, a in arrays.items() if name.startswith("readout.")}
         try:
-            model = cls(cls.KINDS[kind](**given.get(kind, {})), Readout(**given.get("readout", {})))
+            model = cls(cls.features_of(arrays), Readout(**readout))
         except TypeError as error:
             raise ValueError(f"{cls.__name__}: arrays {sorted(arrays)} do not fit ({error})") from error
         if unknown := set(arrays) - set(model.arrays()):
@@ -103,16 +105,30 @@ class ClassicalDecoder(ABC):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All the model knows, by name; enough for `from_arrays`."""
-        kind = next(name for name, each in self.KINDS.items() if type(self.features) is each)
-        learnt = {f"{kind}.{name}": array for name, array in self.features.arrays().items()}
-        learnt |= {f"readout.{name}": array for name, array in self.readout._asdict().items()}
+        learnt = self.named(self.features) | {f"readout.{name}": a for name, a in self.readout._asdict().items()}
         return {name: np.ascontiguousarray(array) for name, array in learnt.items()}
+
+    @classmethod
+    def named(cls, features: Features) -> dict[str, np.ndarray]:
+        """Arrays of features, by `<kind>.<name>`."""
+        kind = next(name for name, each in cls.KINDS.items() if type(features) is each)
+        return {f"{kind}.{name}": array for name, array in features.arrays().items()}
+
+    @classmethod
+    def features_of(cls, arrays: Mapping[str, np.ndarray]) -> Features:
+        """Features from their arrays, of the first kind where there is none; raises TypeError if they do not fit."""
+        given: dict[str, dict[str, np.ndarray]] = {}
+        for key, value in arrays.items():
+            given.setdefault(key.partition(".")[0], {})[key.partition(".")[2]] = value
+        kind = next((k for k in cls.KINDS if k in given), next(iter(cls.KINDS)))
+        return cls.KINDS[kind](**given.get(kind, {}))
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Answer windows scaled with the training windows of the fold.
 
         Args:
-            x: Windows from `Windows.scaled`, shape `(n, time, channels)`.
+            x: Windows from `Windows.scaled`, shape `(n, time, channels)`, NaN in channels that a window's recording
+                lacks.
 
         Returns:
             Outputs, shape `(n, task.width)`, float64.
@@ -122,7 +138,7 @@ class ClassicalDecoder(ABC):
 
     def answer(self, windows: Windows, fold: int, index: np.ndarray) -> np.ndarray:
         """Answer windows `index` of a fold, shape `(index, task.width)`."""
-        return self.predict(windows.scaled(fold, index))
+        return self.predict(windows.scaled(fold, index, absent=np.nan))
 
     @property
     def parameters(self) -> int:
@@ -153,20 +169,20 @@ class LinearDecoder(ClassicalDecoder):
             ValueError: If a class has no training window, the fold has no validation window, or csp is asked for a
                 task without classes.
         """
-        tried = readers_of(windows, config)
+        tried = cls.readers(windows, config)
         return cls(*tune(windows, fold, tried, strengths=config.strengths, max_iter=config.max_iter))
 
-
-def readers_of(windows: Windows, config: LinearConfig) -> list[FitFeatures]:
-    """The features to try on the validation windows of a dataset, simplest first; errors are those of `readers`."""
-    return readers(
-        windows,
-        config.features,
-        csp_components=config.csp_components,
-        knots=config.knots,
-        landmarks=config.landmarks,
-        widths=config.widths,
-    )
+    @classmethod
+    def readers(cls, windows: Windows, config: LinearConfig) -> list[FitFeatures]:
+        """The features to try, simplest first; errors are those of `features.table.readers`."""
+        return readers(
+            windows,
+            config.features,
+            csp_components=config.csp_components,
+            knots=config.knots,
+            landmarks=config.landmarks,
+            widths=config.widths,
+        )
 
 
 def tune(
@@ -191,7 +207,7 @@ def tune(
     part = windows.fold(fold)
     with one_thread():
         index = np.concatenate([part.train, part.validation])
-        x, y = windows.scaled(fold, index), windows.y[index]
+        x, y = windows.scaled(fold, index, absent=np.nan), windows.y[index]
         features = reader(x, y)
         return features, next(_readouts(features, x, y, windows.task, [strength], max_iter))
 
@@ -226,8 +242,8 @@ def _tried(
 ) -> Iterator[tuple[float, FitFeatures, float]]:
     """Validation score of every reader and strength."""
     part = windows.fold(fold)
-    x, y = windows.scaled(fold, part.train), windows.y[part.train]
-    held_out, truth = windows.scaled(fold, part.validation), windows.y[part.validation]
+    x, y = windows.scaled(fold, part.train, absent=np.nan), windows.y[part.train]
+    held_out, truth = windows.scaled(fold, part.validation, absent=np.nan), windows.y[part.validation]
     for reader in candidates:
         features = reader(x, y)
         unseen = features.transform(held_out)

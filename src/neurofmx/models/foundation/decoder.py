@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.decoding.build import build_head
-from neurofmx.models.decoding.decoder import Decoder
+from neurofmx.models.decoding.decoder import Decoder, refuse_beside
 from neurofmx.models.decoding.head import Head
 from neurofmx.models.decoding.token_head import TokenHead
 from neurofmx.models.foundation.config import NeurofmxConfig
@@ -64,6 +64,8 @@ class NeuroFMxDecoder(Decoder):
 
     def forward(self, sample: Sample, state: Carried | None = None) -> tuple[Tensor, Carried]:
         """Outputs and the state to carry on from, as of `Decoder.forward`."""
+        if state is not None:
+            refuse_beside(sample)
         read = sample if state is None else _behind(sample, state)
         batch, earlier = MultiSample.single(self.stream, read, **self._whose(read)), 0
         if state is not None:

@@ -7,10 +7,10 @@ from typing import Any, final
 
 import numpy as np
 
+from neurofmx.preprocessing.steps.blocks import Blocked
 from neurofmx.preprocessing.steps.fir import Resampling, Step, total_reach
 from neurofmx.preprocessing.steps.gaps import Gap, bridge, widened
 from neurofmx.preprocessing.steps.montage import Montage, Reference, subtract_mean
-from neurofmx.recordings.lazy import Lazy
 
 BLOCK = 2**24  # values of the recording that are cleaned at a time: 128 MiB of float64
 _TILE = 256  # rows and columns of a matrix that fit the processor's cache
@@ -59,11 +59,10 @@ class Plan:
 
 
 @final
-class Cleaned(Lazy):
+class Cleaned(Blocked):
     """The cleaned channels of a recording.
 
-    Blocks begin at fixed samples, so that a sample has the same bits however it is read. A recording of up to `block`
-    values is one block.
+    A recording of up to `block` values is one block.
 
     Args:
         source: The recording `(time, channels)`, in memory or lazy.
@@ -75,31 +74,13 @@ class Cleaned(Lazy):
     """
 
     def __init__(self, source: Any, plan: Plan, *, block: int | None = None) -> None:
-        super().__init__((plan.resampling.length(len(source)), len(plan.names)), np.float32)
-        self._source, self._plan = source, plan
         channels = max(1, len(plan.index), len(plan.names) * plan.resampling.up // plan.resampling.down)
         wanted = max((BLOCK if block is None else block) // channels, 2 * plan.reach)
-        self._blocks = max(1, wanted // plan.resampling.down) * plan.resampling.up  # samples that come out of one
-        self._last: tuple[int, np.ndarray] | None = None
+        samples = max(1, wanted // plan.resampling.down) * plan.resampling.up  # that come out of a block
+        super().__init__((plan.resampling.length(len(source)), len(plan.names)), np.float32, samples=samples)
+        self._source, self._plan = source, plan
 
-    def read(self, first: int, last: int) -> np.ndarray:
-        """Samples that come out, cut from their blocks."""
-        found = np.empty((last - first, self.shape[1]), np.float32)
-        for k in range(first // self._blocks, -(-last // self._blocks)):
-            begin = k * self._blocks
-            low, high = max(first, begin), min(last, begin + self._blocks)
-            found[low - first : high - first] = self._block(k)[low - begin : high - begin]
-        return found
-
-    def _block(self, k: int) -> np.ndarray:
-        """A block; the last one is kept, as neighbouring reads often share it."""
-        if self._last is None or self._last[0] != k:
-            self._last = None
-            begin = k * self._blocks
-            self._last = k, self._make(begin, min(begin + self._blocks, len(self)))
-        return self._last[1]
-
-    def _make(self, first: int, last: int) -> np.ndarray:
+    def make(self, first: int, last: int) -> np.ndarray:
         """Read the recording around the samples `first` to `last - 1` that come out, and clean it."""
         ratio, reach = self._plan.resampling, self._plan.reach
         begin = max(0, first * ratio.down // ratio.up - reach) // ratio.down * ratio.down

@@ -46,6 +46,13 @@ def yin(
         de Cheveigné and Kawahara 2002, "YIN, a fundamental frequency estimator for speech and music", JASA 111:
         difference function (equation 6), cumulative mean (equation 8), threshold and parabola (steps 4 and 5).
     """
+    lags = period(rate=rate, low=low, high=high, length=length)
+    blocks = [pitch_of(f, rate=rate, lags=lags, threshold=threshold) for f in framed(samples, length=length, hop=hop)]
+    return Pitch(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+
+
+def period(*, rate: float, low: float, high: float, length: int) -> tuple[int, int]:
+    """Shortest and longest period, samples; arguments and errors are those of `yin`."""
     if not 0 < low < high <= rate / 4:
         raise ValueError(
             f"pitch: low < high must lie above 0 and up to a quarter of the rate, {rate / 4:g} Hz, got {low:g} "
@@ -57,12 +64,12 @@ def yin(
             f"preprocess.pitch_low={low:g}: a frame must hold two periods, {2000 * longest / rate:.3g} ms, got "
             f"{1000 * length / rate:.3g} ms; raise it, or preprocess.frame_ms"
         )
-    blocks = [_block(frames, rate, shortest, longest, threshold) for frames in framed(samples, length=length, hop=hop)]
-    return Pitch(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+    return shortest, longest
 
 
-def _block(frames: np.ndarray, rate: float, shortest: int, longest: int, threshold: float) -> Pitch:
-    """Some frames at a time."""
+def pitch_of(frames: np.ndarray, *, rate: float, lags: tuple[int, int], threshold: float = 0.1) -> Pitch:
+    """Pitch of frames `(frames, length)`; `lags` are the shortest and the longest period, samples. See `yin`."""
+    shortest, longest = lags
     share = _cumulative_mean(_difference(frames, longest))
     lag = _first_dip(share[:, shortest:longest], threshold) + shortest
     rows = np.arange(len(share))

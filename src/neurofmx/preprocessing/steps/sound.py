@@ -7,11 +7,15 @@ from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
-import scipy  # loads scipy.signal, half a second, when it is used
 from pydantic import Field
 
 from neurofmx.preprocessing.steps.checks import Bad, screen
-from neurofmx.preprocessing.steps.spectra import SpectrumOptions, band_power, decibels, mel_weights
+from neurofmx.preprocessing.steps.fir import Resampling
+from neurofmx.preprocessing.steps.framewise import Describe, framewise
+from neurofmx.preprocessing.steps.resampled import Resampled
+from neurofmx.preprocessing.steps.spectra import SpectrumOptions, decibels, frame_power, mel_weights
+from neurofmx.preprocessing.steps.stretches import Each
+from neurofmx.recordings.lazy import Lazy, pieces
 from neurofmx.recordings.recording import Recording, Signal
 
 
@@ -42,41 +46,17 @@ def mono(recording: Recording, options: SoundOptions) -> Signal:
         options: What to do.
 
     Returns:
-        Sound `(time, 1)`.
+        Sound `(time, 1)`, made where it is read. For a level the recording is read once here.
 
     Raises:
         ValueError: If the new rate is no ratio of whole numbers up to 1000 to the old one.
     """
     audio = recording.signal("audio")
-    mean = np.asarray(audio.data, np.float64).reshape(len(audio.data), -1).mean(axis=1)
     rate = options.sample_rate or audio.rate
-    data = resampled(mean, old=audio.rate, new=rate)
+    sound: Lazy = Resampled(Each(_mean, audio.data, shape=(1,)), _ratio(audio.rate, rate), ends="zero")
     if options.level is not None:
-        data = data * 10 ** (options.level / 20) / np.sqrt(np.mean(data**2))
-    return replace(audio, data=data[:, None], rate=rate, channels=("mean",) if audio.data.ndim > 1 else audio.channels)
-
-
-def resampled(data: np.ndarray, *, old: float, new: float) -> np.ndarray:
-    """Change the rate by a whole ratio, in a polyphase filter that keeps out what the new rate cannot hold.
-
-    Args:
-        data: Samples `(time,)`.
-        old: Their rate, Hz.
-        new: The wanted rate, Hz.
-
-    Returns:
-        Samples at the new rate; the first one keeps its time.
-
-    Raises:
-        ValueError: If the rates are no ratio of whole numbers up to 1000.
-    """
-    ratio = Fraction(new / old).limit_denominator(1000)
-    if abs(float(ratio) * old - new) > 1e-9 * new:
-        raise ValueError(
-            f"preprocess.sample_rate must be a ratio of whole numbers up to 1000 times the recording's {old:g} Hz, got "
-            f"{new:g}"
-        )
-    return data if ratio == 1 else scipy.signal.resample_poly(data, ratio.numerator, ratio.denominator)
+        sound = _at_level(sound, 10 ** (options.level / 20))
+    return replace(audio, data=sound, rate=rate, channels=("mean",) if audio.data.ndim > 1 else audio.channels)
 
 
 def mel_levels(sound: Signal, options: SoundOptions, *, where: str) -> Signal:
@@ -88,14 +68,45 @@ def mel_levels(sound: Signal, options: SoundOptions, *, where: str) -> Signal:
         where: Name of the recording, for messages.
 
     Returns:
-        Levels `(frames, bands)` in dB full scale; channels are named by the peak of their band, such as `mel 440.0 Hz`.
+        Levels `(frames, bands)` in dB full scale, made where they are read; channels are named by the peak of their
+        band, such as `mel 440.0 Hz`.
 
     Raises:
         ValueError: If the bands do not fit the rate or the frames.
     """
-    length, hop = options.samples(sound.rate)
-    low, high = options.edges(sound.rate, where=where)
-    weights, peaks = mel_weights(sound.rate, length=length, bands=options.bands, low=low, high=high)
-    levels = decibels(band_power(sound.data[:, 0], weights, length=length, hop=hop), floor=options.floor_db)
-    names = tuple(f"mel {peak:.1f} Hz" for peak in peaks)
-    return Signal(levels.astype(np.float32), sound.rate / hop, "dB", names, sound.start)
+    describe, names = mel_bands(sound.rate, options, where=where)
+    return framewise(sound, describe, names, frames=options.samples(sound.rate), unit="dB")
+
+
+def mel_bands(rate: float, options: SoundOptions, *, where: str) -> tuple[Describe, tuple[str, ...]]:
+    """What makes mel levels of frames, and their names; arguments and errors are those of `mel_levels`."""
+    length, _ = options.samples(rate)
+    low, high = options.edges(rate, where=where)
+    weights, peaks = mel_weights(rate, length=length, bands=options.bands, low=low, high=high)
+
+    def describe(frames: np.ndarray) -> np.ndarray:
+        return decibels(frame_power(frames, weights), floor=options.floor_db).astype(np.float32)
+
+    return describe, tuple(f"mel {peak:.1f} Hz" for peak in peaks)
+
+
+def _mean(channels: np.ndarray) -> np.ndarray:
+    """The mean `(time, 1)` of channels `(time, channels)`, float64."""
+    return np.asarray(channels, np.float64).reshape(len(channels), -1).mean(axis=1)[:, None]
+
+
+def _ratio(old: float, new: float) -> Resampling:
+    """The change from a rate to another, Hz."""
+    ratio = Fraction(new / old).limit_denominator(1000)
+    if not ratio or abs(float(ratio) * old - new) > 1e-9 * new:
+        raise ValueError(
+            f"preprocess.sample_rate must be a ratio of whole numbers up to 1000 times the recording's {old:g} Hz, got "
+            f"{new:g}"
+        )
+    return Resampling(ratio.numerator, ratio.denominator)
+
+
+def _at_level(sound: Lazy, amplitude: float) -> Lazy:
+    """A sound whose root-mean-square is that amplitude."""
+    power = sum(float(np.sum(sound[first:last] ** 2)) for first, last in pieces(sound)) / len(sound)
+    return Each(lambda piece: piece * amplitude / np.sqrt(power), sound)

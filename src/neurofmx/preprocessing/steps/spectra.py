@@ -10,16 +10,18 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import scipy  # loads scipy.signal, half a second, when it is used
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neurofmx.preprocessing.steps.alignment import aligned
+from neurofmx.preprocessing.steps.stretches import in_memory
+from neurofmx.recordings.lazy import is_lazy
 from neurofmx.recordings.recording import Recording, Signal
 
-_BLOCK = 1024  # frames that are in memory at once
+FRAMES = 1024  # that are in memory at once
 
 
 class SpectrumOptions(BaseModel):
@@ -75,21 +77,39 @@ class SpectrumOptions(BaseModel):
         return self.low, high
 
 
-def framed(samples: np.ndarray, *, length: int, hop: int) -> Iterator[np.ndarray]:
+def frames_of(samples: Any, first: int, last: int, *, length: int, hop: int) -> np.ndarray:
+    """Some frames of a sound, of which no more is read than they hold.
+
+    Args:
+        samples: Sound `(n,)` or `(n, 1)`, in memory or lazy.
+        first: First frame.
+        last: One past the last frame, at most `1 + n // hop`.
+        length: Samples of a frame.
+        hop: Samples from frame to frame.
+
+    Returns:
+        Frames `(last - first, length)`, float64, not to be written to.
+    """
+    begin, end = first * hop - length // 2, (last - 1) * hop - length // 2 + length
+    inside = np.asarray(samples[max(0, begin) : min(len(samples), end)], np.float64).reshape(-1)
+    padded = np.pad(inside, (max(0, -begin), max(0, end - len(samples))))
+    return np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
+
+
+def framed(samples: Any, *, length: int, hop: int) -> Iterator[np.ndarray]:
     """Frames of a sound, some at a time.
 
     Args:
-        samples: Sound `(n,)`.
+        samples: Sound `(n,)` or `(n, 1)`, in memory or lazy.
         length: Samples of a frame.
         hop: Samples from frame to frame.
 
     Yields:
         Blocks `(up to 1024, length)` of the `1 + n // hop` frames, in order.
     """
-    padded = np.pad(np.asarray(samples, np.float64), (length // 2, length - length // 2))
-    views = np.lib.stride_tricks.sliding_window_view(padded, length)[: len(samples) + 1 : hop]
-    for first in range(0, len(views), _BLOCK):
-        yield views[first : first + _BLOCK]
+    count = 1 + len(samples) // hop
+    for first in range(0, count, FRAMES):
+        yield frames_of(samples, first, min(first + FRAMES, count), length=length, hop=hop)
 
 
 def band_power(samples: np.ndarray, weights: np.ndarray, *, length: int, hop: int) -> np.ndarray:
@@ -104,17 +124,19 @@ def band_power(samples: np.ndarray, weights: np.ndarray, *, length: int, hop: in
     Returns:
         Power `(1 + n // hop, bands)`; a sine of amplitude A at the centre of a frequency has the power `A^2 / 2` there.
     """
+    return np.concatenate([frame_power(frames, weights) for frames in framed(samples, length=length, hop=hop)])
+
+
+def frame_power(frames: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The same of frames `(frames, length)`: power `(frames, bands)`."""
+    length = frames.shape[1]
     window = np.asarray(scipy.signal.get_window("hann", length))
     double = np.full(length // 2 + 1, 2.0)  # negative frequencies count with the positive ones
     double[0] = 1.0
     if length % 2 == 0:
         double[-1] = 1.0
     unit = double / window.sum() ** 2
-    blocks = (
-        (np.abs(np.asarray(scipy.fft.rfft(frames * window, axis=1))) ** 2 * unit) @ weights.T
-        for frames in framed(samples, length=length, hop=hop)
-    )
-    return np.concatenate(list(blocks))
+    return (np.abs(np.asarray(scipy.fft.rfft(frames * window, axis=1))) ** 2 * unit) @ weights.T
 
 
 @lru_cache(maxsize=8)  # a dataset may have a recording for every word
@@ -196,10 +218,13 @@ def on_frames(recording: Recording, name: str, features: Signal) -> Recording:
         features: Features `(frames, ...)`.
 
     Returns:
-        The recording without `audio`, all signals on the clock of the features.
+        The recording without `audio`, all signals on the clock of the features. Features that are made where they are
+        read stay so if the sound is held lazily, and are made here if it is in memory.
     """
     others = replace(recording, signals={key: signal for key, signal in recording.signals.items() if key != "audio"})
-    return replace(recording, signals={**aligned(others, features, times=features.times), name: features})
+    if is_lazy(features.data) and not is_lazy(recording.signal("audio").data):
+        features = replace(features, data=in_memory(features.data))
+    return replace(recording, signals={**aligned(others, features), name: features})
 
 
 def _require_filled(weights: np.ndarray, bands: int, step: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -14,15 +16,17 @@ from neurofmx.preprocessing import splits
 from neurofmx.recordings.recording import Recording
 from neurofmx.recordings.task import Task
 from neurofmx.recordings.timeline import Signal
+from neurofmx.tokenizers.cutting.beside import Other, lent, partners
 from neurofmx.tokenizers.cutting.montage import check_montage, column_names, fitting, positions, side_by_side
 from neurofmx.tokenizers.cutting.origin import Origin
 from neurofmx.tokenizers.cutting.pieces import Pieces, cut_recording
-from neurofmx.tokenizers.cutting.scaling import FlatChannels, Moments, learn_scaling
+from neurofmx.tokenizers.cutting.scaling import FlatChannels, Moments, UnknownChannels, learn_scaling
 from neurofmx.tokenizers.cutting.text_windows import cut_text
 from neurofmx.tokenizers.cutting.windows import Montage, Windows
 
 TOKENS = "tokens"  # the signal that holds numbers into the array `vocabulary`
 _JOINED = ("y", "start", "stop", "length", "anchor")
+_log = logging.getLogger(__name__)
 
 
 class CutOptions(BaseModel):
@@ -59,7 +63,8 @@ class CutOptions(BaseModel):
     )
     incomplete: Literal["error", "drop"] = Field(
         default="error",
-        description="Windows that hold NaN, as marked stretches do, or have no answer: refuse, or drop.",
+        description="Windows that hold NaN, as marked stretches do, or have no answer: refuse, or drop. A channel that "
+        "is NaN in all windows of a recording is absent there, and no reason to.",
     )
     pad: bool = Field(
         default=False, description="Windows that reach over the end of their trial stop there and are filled up."
@@ -87,6 +92,7 @@ def cut(
     modality: str,
     dataset: str,
     species: str = "",
+    beside: Other | None = None,
 ) -> Windows:
     """Turn a dataset's clean recordings into windows with split and scaling.
 
@@ -101,17 +107,23 @@ def cut(
         modality: Kind of recording, e.g. `eeg`.
         dataset: Name of the dataset.
         species: Who was recorded.
+        beside: What was recorded at the same time and stands beside the windows; each that has nothing beside it is an
+            error, or left out where `options.incomplete` is `drop`. Training windows that share time with what stands
+            beside a held-out one, or the other way round, are left out of that fold.
 
     Returns:
         The windows, in order of recording and time.
 
     Raises:
         ValueError: If a recording lacks the signal, the trials or the target, if recordings do not fit each
-            other, a window holds NaN, a channel is constant in training, a class is absent from training, or
-            recordings with channels of their own are left out as a whole.
+            other, a window holds NaN, a channel is constant in training, a class is absent from training, a recording
+            has no channel or one that no training window has, recordings with channels of their own are left out as
+            a whole, or what is to stand beside them does not fit.
         LeakError: If held-out windows share time with training windows.
     """
     if task.kind == "next_token":
+        if beside is not None:
+            raise ValueError(f"{dataset} is a text, beside which nothing can stand; leave it out of multimodal.beside")
         windows = _cut_text(recordings, signal, task, split, options, modality, dataset)
         return replace(windows, origins=_origins(recordings), species=species)
     check_montage(options.montage, split, dataset=dataset)
@@ -121,16 +133,21 @@ def cut(
         for recording, each in zip(recordings, signals, strict=True)
     ]
     _check_pieces(pieces, recordings, signals, task, options, dataset)
+    found, origins = None, _origins(recordings)
+    if beside is not None:
+        own = options.montage == "own"
+        pieces, found = partners(pieces, origins, beside, incomplete=options.incomplete, own=own, dataset=dataset)
     group = np.repeat(np.arange(len(pieces)), [len(p.y) for p in pieces])
     offset = np.cumsum([0, *(int(p.block.max(initial=-1)) + 1 for p in pieces)])
     block = np.concatenate([p.block + o for p, o in zip(pieces, offset, strict=False)])
     y, start, stop, length, anchor = (np.concatenate([getattr(p, name) for p in pieces]) for name in _JOINED)
     x = side_by_side([p.x for p in pieces])
-    parts = _split(split, options, recordings, group=group, start=start, stop=stop)
+    low, high = (start, stop) if found is None else found.reach(start, stop)  # held out is both forms of a window
+    parts = _split(split, options, recordings, group=group, start=low, stop=high)
     if task.kind == "classification":
         _check_classes(parts, y, task, dataset)
     vocabulary = len(recordings[0].arrays["vocabulary"]) if signal == TOKENS else 0
-    present = np.arange(x.shape[2]) < np.array([p.x.shape[2] for p in pieces])[:, None]
+    present = _present(pieces, recordings, signals, dataset)
     if vocabulary:  # numbers of tokens have no scale
         moments = Moments(np.zeros((len(parts), 1), np.float32), np.ones((len(parts), 1), np.float32))
     else:
@@ -161,8 +178,11 @@ def cut(
         grid=signals[0].data.shape[1:] if signals[0].data.ndim > 2 else (),
         vocabulary=vocabulary,
         anchor=anchor,
-        origins=_origins(recordings),
+        origins=origins,
         species=species,
+        beside=None
+        if found is None
+        else lent(found, y=y, group=group, block=block, split=parts, task=task, split_name=split.name),
     )
 
 
@@ -268,6 +288,20 @@ def _check_pieces(
             )
 
 
+def _present(
+    pieces: Sequence[Pieces], recordings: Sequence[Recording], signals: Sequence[Signal], dataset: str
+) -> np.ndarray:
+    """Which columns each recording has `(recordings, columns)`; says what was expected and is absent."""
+    present = np.zeros((len(pieces), max(len(piece.absent) for piece in pieces)), bool)
+    for row, piece, recording, signal in zip(present, pieces, recordings, signals, strict=True):
+        row[: len(piece.absent)] = ~piece.absent
+        if piece.absent.any():
+            absent = np.flatnonzero(piece.absent)
+            said = ", ".join(_named(absent, signal)) + (", ..." if len(absent) > 5 else "")
+            _log.warning("%s: recording %s is cut without %d channels: %s", dataset, recording.name, len(absent), said)
+    return present
+
+
 def _named(columns: np.ndarray, signal: Signal) -> list[str]:
     """The first few of some channels, by name where they have names."""
     return [signal.channels[i] if i < len(signal.channels) else str(i) for i in columns[:5]]
@@ -298,6 +332,12 @@ def _moments(
     own = options.montage == "own"
     try:
         return learn_scaling(x, parts, group, length, present, own=own, scale=options.scale, flat=options.flat)
+    except UnknownChannels as unknown:
+        raise ValueError(
+            f"{dataset}: channels {_named(unknown.columns, signals[0])} are in no training window of fold "
+            f"{unknown.fold}, as no recording that it trains on has them; leave them out in preprocess, or choose a "
+            "split of which every fold trains on a recording that has them"
+        ) from None
     except FlatChannels as flat:
         whose = "" if flat.recording is None else f" of recording {recordings[flat.recording].name}"
         raise ValueError(

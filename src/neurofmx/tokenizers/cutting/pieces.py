@@ -34,13 +34,15 @@ class Pieces(NamedTuple):
     """Windows of one recording, before they are joined with the others.
 
     Args:
-        x: Samples `(windows, time, channels)`, float32; 0 behind the end of a shorter window.
+        x: Samples `(windows, time, channels)`, float32; 0 behind the end of a shorter window, and in absent channels.
         y: Answers: labels `(windows,)`, values `(windows, variables)` or angles `(windows,)` in rad.
         block: Stretch of the recording that each window lies in `(windows,)`.
         start: First instant each window reads `(windows,)`, s.
         stop: End of what each window reads `(windows,)`, s.
         length: Samples of each window that were recorded `(windows,)`.
         anchor: Moment that each window lies around `(windows,)`, s: a trial's start, or the time of a sample.
+        absent: Which channels have no value in any window `(channels,)`, bool, as one that the cleaning marks; none of
+            pictures or a text.
     """
 
     x: np.ndarray
@@ -50,6 +52,11 @@ class Pieces(NamedTuple):
     stop: np.ndarray
     length: np.ndarray
     anchor: np.ndarray
+    absent: np.ndarray
+
+    def kept(self, those: np.ndarray) -> Pieces:
+        """Some of the windows, by index or mask `(windows,)`."""
+        return Pieces(*(part[those] for part in self[:-1]), self.absent)
 
 
 class _Anchors(NamedTuple):
@@ -75,10 +82,11 @@ def cut_recording(recording: Recording, signal: Signal, task: Task, split: Split
     Returns:
         The windows that lie within the signal, in order of time. Where `where.pad` asks for it, a window also ends
         where its trial or the signal does, and what is missing is filled with zeros. Windows with NaN are left out
-        where `where.incomplete` is `drop`.
+        where `where.incomplete` is `drop`; a channel that is NaN in all windows is absent, and no reason to.
 
     Raises:
-        ValueError: If the recording lacks trials, target or a shared clock, or a label is unknown.
+        ValueError: If the recording lacks trials, target or a shared clock, a label is unknown, or all channels are
+            absent.
     """
     low, high = round(where.start * signal.rate), round(where.stop * signal.rate)
     at = _anchors(recording, signal, task, split, where)
@@ -93,7 +101,12 @@ def cut_recording(recording: Recording, signal: Signal, task: Task, split: Split
         x = x.reshape(len(x), x.shape[1] * x.shape[2], -1)
     first, last = (signal.start + i / signal.rate for i in (anchor + low, end))
     share = x.shape[1] // (high - low)  # rows of an image a sample
-    pieces = Pieces(x, y, block, first, last, share * (end - anchor - low), time)
+    length = share * (end - anchor - low)
+    absent = _absent(x, length) if signal.data.ndim == 2 else np.zeros(x.shape[2], bool)
+    if absent.all():
+        raise ValueError(f"recording {recording.name}: no channel has a value in any window; leave the recording out")
+    x[..., absent] = 0
+    pieces = Pieces(x, y, block, first, last, length, time, absent)
     return _complete(pieces) if where.incomplete == "drop" else pieces
 
 
@@ -101,7 +114,17 @@ def _complete(pieces: Pieces) -> Pieces:
     """The windows without NaN, in samples and answer."""
     answered = np.isfinite(pieces.y).all(axis=tuple(range(1, pieces.y.ndim)))
     keep = np.isfinite(pieces.x).all(axis=(1, 2)) & answered
-    return Pieces(*(part[keep] for part in pieces))
+    return pieces.kept(keep)
+
+
+def _absent(x: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Channels `(channels,)` that are NaN in all that was recorded of windows `(windows, time, channels)`."""
+    absent = np.zeros(x.shape[2], bool)
+    if len(x):
+        suspects = np.flatnonzero(np.isnan(x[:, 0]).all(axis=0))
+        # what pads a window is 0
+        absent[suspects] = np.isnan(x[..., suspects]).sum(axis=(0, 1)) == length.sum()
+    return absent
 
 
 def _anchors(recording: Recording, signal: Signal, task: Task, split: Split, where: Where) -> _Anchors:

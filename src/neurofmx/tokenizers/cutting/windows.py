@@ -2,8 +2,10 @@
 
 Windows are stored in one array. Where recordings have different channels (units of different sessions), the columns are
 padded to the widest recording, and `present` says which of them a recording has; column 3 of one recording and column 3
-of another are then different channels. Where windows are shorter than the longest, `length` says how much of them was
-recorded. What pads is 0 after scaling.
+another are then different channels. Where recordings share their channels, `present` leaves out what the cleaning
+marked as bad or missing in a whole recording. Where windows are shorter than the longest, `length` says how much of
+them was recorded. What pads, and what is absent, is 0 after scaling. What was recorded at the same time in another
+form, such as the sound of a film, stands beside them: windows of their own, row by row.
 """
 
 from __future__ import annotations
@@ -76,6 +78,11 @@ class Windows:
             that begins at its trial's start has the trial's own start, not the sample nearest to it. Default `start`.
         origins: Where each recording comes from; empty where that is not known.
         species: Who was recorded; empty where that is not known.
+        beside: What was recorded at the same time in another form, row by row, in the same recordings: its windows have
+            these ones' answers and split, and a scaling of their own. None for nothing.
+
+    Raises:
+        ValueError: If what is beside has another number of rows.
     """
 
     x: np.ndarray
@@ -106,9 +113,14 @@ class Windows:
     anchor: np.ndarray = field(default_factory=lambda: np.zeros(0))
     origins: tuple[Origin, ...] = ()
     species: str = ""
+    beside: Windows | None = None
 
     def __post_init__(self) -> None:
         windows, time, channels = self.x.shape
+        if self.beside is not None and len(self.beside.x) != windows:
+            raise ValueError(
+                f"{self.dataset}: {len(self.beside.x)} windows stand beside {windows}, there must be one for each"
+            )
         recordings = len(self.present) or len(self.origins) or int(self.group.max(initial=0)) + 1
         for name, whole in {
             "present": np.ones((recordings, channels), bool),
@@ -139,7 +151,8 @@ class Windows:
         """What a window holds, in words."""
         time, channels = self.x.shape[1:]
         if self.task.kind != "next_token":
-            return f"{time} x {channels} at {self.rate:g} Hz"
+            other = "" if self.beside is None else f", beside it {self.beside.dataset}: {self.beside.description}"
+            return f"{time} x {channels} at {self.rate:g} Hz{other}"
         stride = (self.start[1] - self.start[0]) * self.rate
         return f"{time} {self.channels[0]}s of {self.task.width:,}, every {stride:g}"
 
@@ -158,10 +171,12 @@ class Windows:
         true tokens already, the `sizes` of a text."""
         return (self.sizes if self.task.kind == "next_token" else self.y)[self.tested]
 
-    def scaled(self, k: int, index: np.ndarray) -> np.ndarray:
+    def scaled(self, k: int, index: np.ndarray, *, absent: float = 0.0) -> np.ndarray:
         """Windows `index` standardised with the training windows of fold `k`, shape `(index, time, channels)`.
 
         What was not recorded is 0: the mean of what was. Numbers of tokens have no scale and stay as they are.
+        Channels that a recording lacks are `absent`: 0 as well, or NaN for a reader to whom a channel at its mean is
+        not the same as none.
         """
         if self.tokens:
             return gather(self.x, index)
@@ -170,6 +185,9 @@ class Windows:
             x = (x - self.mean[k][self.group[index], None]) / self.std[k][self.group[index], None]
         else:
             x = self.standardised(k, x)
+        present = self.present[self.group[index]]
+        if not present.all():
+            np.copyto(x, absent, where=~present[:, None])
         if np.any(self.length[index] < x.shape[1]):
             x[~self.recorded(index)] = 0
         return x
@@ -184,24 +202,24 @@ class Windows:
 
     def save(self, path: Path) -> None:
         """Write one HDF5 file, the same bytes for the same windows; it appears only when complete."""
+        write_trees(path, [self._tree()])
+
+    def _tree(self) -> Tree:
+        """All of it as nested dictionaries of arrays."""
         facts = {name: getattr(self, name) for name in _FACTS}
         facts |= {"vocabulary": self.vocabulary} if self.vocabulary else {}
         facts["tokenizer_options"] = json.dumps(self.tokenizer_options, sort_keys=True)
         task = {name: value for name, value in vars(self.task).items() if value is not None}
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        write_trees(
-            path,
-            [
-                {
-                    **facts,
-                    "task": task | {"names": np.array(self.task.names)},
-                    "channels": np.array(self.channels),
-                    "grid": np.array(self.grid, int),
-                    "origins": to_arrays(self.origins),
-                    **arrays,
-                }
-            ],
-        )
+        return {
+            **facts,
+            "task": task | {"names": np.array(self.task.names)},
+            "channels": np.array(self.channels),
+            "grid": np.array(self.grid, int),
+            "origins": to_arrays(self.origins),
+            **arrays,
+            **({} if self.beside is None else {"beside": self.beside._tree()}),
+        }
 
 
 def load_windows(path: Path) -> Windows:
@@ -231,7 +249,7 @@ def open_windows(path: Path) -> Iterator[Windows]:
         ValueError: If the file is damaged or of another kind.
     """
     _require(path)
-    with open_trees(path, leave=lambda place: place == "x") as (tree,):
+    with open_trees(path, leave=lambda place: place in ("x", "beside/x")) as (tree,):
         yield _windows(tree)
 
 
@@ -247,4 +265,6 @@ def _windows(tree: Tree) -> Windows:
     asked = Task(**task | {"names": tuple(task["names"].tolist())})
     if "origins" in tree:  # a file of an earlier version has none
         tree["origins"] = from_arrays(tree["origins"])
+    if "beside" in tree:
+        tree["beside"] = _windows(tree["beside"])
     return Windows(**tree, channels=channels, task=asked, grid=grid)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy  # loads scipy.fft when it is used
 
-from neurofmx.models.fitted.features.oscillations import Features
+from neurofmx.models.fitted.features.oscillations import Features, at_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,7 @@ class Course(Features):
     def transform(self, x: np.ndarray) -> np.ndarray:
         """Windows `(n, t, c)`, 0 behind the end of the sound, as rows `(n, parts * coefficients)`."""
         parts = int(self.parts[0])
+        x = at_mean(x)
         totals = np.cumsum(np.pad(np.asarray(x, np.float64), ((0, 0), (1, 0), (0, 0))), axis=1)
         edges = sound_length(x)[:, None] * np.arange(parts + 1) / parts
         reached = _between(totals, edges)

@@ -3,6 +3,10 @@
 Each kind learns a few arrays from training windows and afterwards needs numpy only. Symbols: n windows, t samples,
 c channels; `X (t, c)` one window, `S = X'X / t` its covariance. Samples that pad a short window are 0 in all channels
 (`Windows.scaled`): a covariance leaves them out, and among flat samples they say no more than the mean.
+
+A channel that a window's recording lacks is NaN from its first sample on. Among flat samples it is at its mean, 0. As
+no power is not the mean power, a covariance takes it for a channel of the mean variance of those that there are,
+related to none of them, and in each band it has the mean log power of the others.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ class Flat(Features):
 
     def transform(self, x: np.ndarray) -> np.ndarray:
         """Windows `(n, t, c)` as rows `(n, t * c)`."""
-        return np.asarray(x, np.float64).reshape(len(x), -1)
+        return np.asarray(at_mean(x), np.float64).reshape(len(x), -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +76,12 @@ class CommonSpatialPatterns(Features):
         from mne.utils import use_log_level
 
         with use_log_level("ERROR"):
-            csp = CSP(n_components=components, reg="oas").fit(_channels_first(x), y)
+            csp = CSP(n_components=components, reg="oas").fit(_channels_first(at_mean(x)), y)
         return cls(np.asarray(csp.filters_)[:components])
 
     def transform(self, x: np.ndarray) -> np.ndarray:
         """Windows `(n, t, c)` as log power `(n, filters)`."""
-        sources = np.einsum("fc,ntc->nft", self.filters, np.asarray(x, np.float64))
+        sources = np.einsum("fc,ntc->nft", self.filters, np.asarray(at_mean(x), np.float64))
         return np.log(np.mean(sources**2, axis=2))
 
 
@@ -136,11 +140,36 @@ class BandPower(Features):
 
     def transform(self, x: np.ndarray) -> np.ndarray:
         """Windows `(n, t, c)` as log power `(n, bands * c)`."""
+        there = present(x)
+        x = at_mean(x)
         centred = np.asarray(x, np.float64) - np.mean(x, axis=1, keepdims=True)
         lines = np.fft.rfft(centred * np.hanning(x.shape[1])[:, None], axis=1)
         power = np.add.reduceat(np.abs(lines) ** 2, self.edges[:-1], axis=1)
         mean = power / np.diff(self.edges)[:, None] / x.shape[1]
-        return np.log(mean + 1e-12).reshape(len(x), -1)
+        log = np.log(mean + 1e-12)
+        if not there.all():
+            others = np.mean(log, axis=2, keepdims=True, where=there[:, None])
+            log = np.where(there[:, None], log, others)
+        return log.reshape(len(x), -1)
+
+
+def present(x: np.ndarray) -> np.ndarray:
+    """Which channels the recording of each window has `(n, c)`, bool: those that are not NaN from the first sample on.
+
+    Args:
+        x: Windows, shape `(n, t, c)`.
+
+    Example:
+        >>> present(np.array([[[1.0, np.nan], [2.0, np.nan]]])).tolist()
+        [[True, False]]
+    """
+    return ~np.isnan(x[:, 0])
+
+
+def at_mean(x: np.ndarray) -> np.ndarray:
+    """Windows `(n, t, c)` with channels that a recording lacks at their mean, 0; the same array where it has all."""
+    there = present(x)
+    return x if there.all() else np.where(there[:, None], x, x.dtype.type(0))
 
 
 def band_edges(samples: int) -> np.ndarray:
@@ -159,14 +188,30 @@ def shrunk_covariances(x: np.ndarray) -> np.ndarray:
     """Covariance of each window's channels, pulled towards a multiple of the identity so that it has full rank.
 
     Args:
-        x: Windows, shape `(n, t, c)`; samples that are 0 in all channels pad a short window and do not count.
+        x: Windows, shape `(n, t, c)`; samples that are 0 in all channels pad a short window and do not count, channels
+            of NaN are absent.
 
     Returns:
-        Oracle-approximating shrunk covariances, shape `(n, c, c)`.
+        Oracle-approximating shrunk covariances, shape `(n, c, c)`; an absent channel has the mean variance of the
+        others, and 0 with them.
 
     Source:
         Chen et al. 2010, Shrinkage algorithms for MMSE covariance estimation, equation 23.
     """
+    there = present(x)
+    if there.all():
+        return _shrunk(x)
+    found = np.zeros((len(x), x.shape[2], x.shape[2]))
+    for pattern in np.unique(there, axis=0):
+        rows, kept, lost = (np.flatnonzero(each) for each in ((there == pattern).all(1), pattern, ~pattern))
+        some = _shrunk(x[np.ix_(rows, np.arange(x.shape[1]), kept)])
+        found[np.ix_(rows, kept, kept)] = some
+        found[rows[:, None], lost, lost] = np.trace(some, axis1=1, axis2=2)[:, None] / len(kept)
+    return found
+
+
+def _shrunk(x: np.ndarray) -> np.ndarray:
+    """The same of windows whose recordings have all channels."""
     recorded = np.any(x != 0, axis=2, keepdims=True)
     t, c = recorded.sum(axis=1, keepdims=True), x.shape[2]
     total = np.asarray(x, np.float64)
