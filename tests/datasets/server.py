@@ -30,7 +30,6 @@ class Answer:
     range: str | None
     sent: int = 0
     begun: float = field(default_factory=time.monotonic)
-    ended: float = 0.0
 
 
 @dataclass
@@ -94,8 +93,6 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(fault.silence)
         except (BrokenPipeError, ConnectionResetError):
             return  # the client was killed, as intended
-        finally:
-            answer.ended = time.monotonic()
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep the test output quiet."""

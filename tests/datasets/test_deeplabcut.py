@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from neurofmx.datasets.formats.deeplabcut import read_csv, read_h5
@@ -81,6 +81,7 @@ def test_columns_that_are_no_keypoints_are_refused(columns: Any, tmp_path: Path)
 
 
 @given(st.integers(0, 10_000), st.binary(min_size=1, max_size=40))
+@example(1857, b"\x00")  # a table without an axis
 def test_damaged_tables_end_in_our_error(tmp_path_factory: pytest.TempPathFactory, at: int, noise: bytes) -> None:
     folder = tmp_path_factory.mktemp("damaged")
     write_h5(folder / "film.h5")

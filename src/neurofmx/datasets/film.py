@@ -38,6 +38,7 @@ class Film(OwnRecordings):
     modalities: ClassVar[tuple[Modality, ...]] = ("audio", "video")
     what: ClassVar[str] = "a film"
     suffixes: ClassVar[tuple[str, ...]] = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
+    companions: ClassVar[tuple[str, ...]] = tuple(TABLES)
 
     duration: float | None = Field(default=None, gt=0)
 

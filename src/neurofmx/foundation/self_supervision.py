@@ -150,9 +150,10 @@ def tri_modal(step: Step) -> Tensor | None:
     if not any(has_negatives(len(rows), mask=both, negatives=negatives) for both in pairs):
         return None
     heads, views = step.network.heads, dict[str, Tensor]()
-    for role in here:
-        alone = batch.without(*(name for name in streams if name not in roles[role]))
-        views[role] = heads.contrastive(heads.mean(step.network.model(alone)[0]))
+    for role, mine in roles.items():
+        if role in here:
+            alone = batch.without(*(name for name in streams if name not in mine))
+            views[role] = heads.contrastive(heads.mean(step.network.model(alone)[0]))
     return tri_modal_contrastive(**views, here=here, negatives=negatives)
 
 

@@ -185,10 +185,11 @@ def _without_quiet(
     quiet: set[str] = set()
     for cells, each in zip((recording.signal("calcium") for recording in recordings), lost, strict=True):
         held = ~each.get("calcium", np.zeros(len(cells.data), bool))  # a line over a pause is no event
-        events = sum(
+        parts = [
             np.sum((np.asarray(cells.data[first:last]) > 0) & held[first:last, None], axis=0)
             for first, last in pieces(cells.data)
-        )
+        ]
+        events = np.sum(parts, axis=0)
         quiet |= {name for name, found in zip(cells.channels, events, strict=True) if found < options.min_events}
     return [drop_channels(recording, "calcium", quiet) for recording in recordings]
 

@@ -157,7 +157,7 @@ def _transform(recording: Recording, options: SpikeOptions) -> Recording:
     if options.sqrt and np.min(counts.data) < 0:
         raise ValueError(f"preprocess.sqrt: recording {recording.name} holds spike counts below 0; leave sqrt out")
     data = np.empty(counts.data.shape, np.float32)
-    for first in range(0, data.shape[1], GROUP):
+    for first in range(0, len(counts.channels), GROUP):
         group = counts.data[:, first : first + GROUP]
         group = np.sqrt(group) if options.sqrt else group
         data[:, first : first + GROUP] = smoothed(group, options.smoothing, sigma=options.sigma_ms / 1000 * counts.rate)

@@ -58,6 +58,8 @@ def read_h5(path: Path) -> Keypoints:
         with h5py.File(path) as file:
             table: Any = file[f"{KEY}/table"]
             rows, columns = table[()], _plain(bytes(table.attrs["values_block_0_kind"]))
+        if rows.ndim != 1:
+            raise ValueError(f"its table has {rows.ndim} dimensions, not one of frames")
         values, index = np.asarray(rows["values_block_0"], np.float64), rows["index"].tolist()
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         raise ValueError(f"{path.name} is damaged or no DeepLabCut table ({error}); download it again") from error

@@ -67,6 +67,7 @@ class OwnRecordings(Dataset):
     local: ClassVar[bool] = True
     what: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
+    companions: ClassVar[tuple[str, ...]] = ()  # endings of files that belong to one of the same name
 
     path: str = Field(min_length=1)
     target: Target
@@ -181,7 +182,7 @@ class OwnRecordings(Dataset):
         """The folder, and the files in it that `path` names."""
         path = Path(os.environ.get("DVC_ROOT", ".")) / self.path
         if path.is_file():
-            return path.parent, [path.name]
+            return path.parent, self._with_companions(path.parent, [path])
         if path.is_dir():
             return path, sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
         fixed = list(_fixed_parts(path))
@@ -193,7 +194,13 @@ class OwnRecordings(Dataset):
                 f"path={self.path}: no such file or folder, and no file of that pattern, in {Path.cwd()}; "
                 f"the nearest folder that exists is {_nearest(root)}"
             )
-        return root, [file.relative_to(root).as_posix() for file in found]
+        return root, self._with_companions(root, found)
+
+    def _with_companions(self, root: Path, files: list[Path]) -> list[str]:
+        """Names of files, and of those that stand beside them, which `path` need not name."""
+        beside = [file.with_suffix(ending) for file in files for ending in self.companions]
+        there = {*files, *(file for file in beside if file.is_file())}
+        return sorted(file.relative_to(root).as_posix() for file in there)
 
     def _chosen(self, names: Iterable[str], *, where: str) -> dict[str, tuple[str, ...]]:
         """The recordings among files, of which there must be some."""

@@ -58,7 +58,8 @@ class Resampled(Lazy):
     def _line(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What stands beyond the ends: two values and a slope, each `(1, channels)`."""
         if self._ends == "zero":
-            return (np.zeros((1, *self.shape[1:])),) * 3
+            nothing = np.zeros((1, *self.shape[1:]))
+            return nothing, nothing, nothing
         count = len(self._source)
         low, high = (np.asarray(self._source[k : k + 1], np.float64) for k in (0, count - 1))
         return low, high, (high - low) / max(1, count - 1)

@@ -68,7 +68,7 @@ class Near(Lazy):
         return self._function(np.asarray(self._source[begin:end]))[first - begin : last - begin]
 
 
-def in_memory(made: Lazy) -> np.ndarray:
+def in_memory(made: Lazy | np.ndarray) -> np.ndarray:
     """The whole of an array, made a piece at a time, so that no more than one is held beside it."""
     whole = np.empty(made.shape, made.dtype)
     for first, last in pieces(made):

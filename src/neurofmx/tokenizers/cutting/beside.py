@@ -41,17 +41,17 @@ class Found(NamedTuple):
 
     Args:
         windows: All windows of the other dataset.
-        index: Which of them stands beside each `(windows,)`.
+        row: Which of them stands beside each `(windows,)`.
         recording: Index of each recording in the other dataset `(recordings,)`, below 0 where it lacks it.
     """
 
     windows: Windows
-    index: np.ndarray
+    row: np.ndarray
     recording: np.ndarray
 
     def reach(self, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """First instant and end, s, of what is read of each window, also beside it, for windows from start to stop."""
-        return np.minimum(start, self.windows.start[self.index]), np.maximum(stop, self.windows.stop[self.index])
+        return np.minimum(start, self.windows.start[self.row]), np.maximum(stop, self.windows.stop[self.row])
 
 
 def partners(
@@ -130,8 +130,8 @@ def lent(
         ValueError: If a channel is beside held-out windows and beside no training window.
     """
     windows, place = found.windows, np.maximum(found.recording, 0)
-    rows = {name: getattr(windows, name)[found.index] for name in ("start", "stop", "length", "anchor")}
-    x, present = gather(windows.x, found.index), windows.present[place]
+    rows = {name: getattr(windows, name)[found.row] for name in ("start", "stop", "length", "anchor")}
+    x, present = gather(windows.x, found.row), windows.present[place]
     scale = "global" if one_scale(windows.mean, windows.std, windows.present) else "channel"
     own = windows.montage == "own"
     try:

@@ -56,7 +56,7 @@ class Pieces(NamedTuple):
 
     def kept(self, those: np.ndarray) -> Pieces:
         """Some of the windows, by index or mask `(windows,)`."""
-        return Pieces(*(part[those] for part in self[:-1]), self.absent)
+        return Pieces(*(part[those] for part in self[:-1]), absent=self.absent)
 
 
 class _Anchors(NamedTuple):
@@ -114,7 +114,7 @@ def _complete(pieces: Pieces) -> Pieces:
     """The windows without NaN, in samples and answer."""
     answered = np.isfinite(pieces.y).all(axis=tuple(range(1, pieces.y.ndim)))
     keep = np.isfinite(pieces.x).all(axis=(1, 2)) & answered
-    return pieces.kept(keep)
+    return pieces.kept(np.asarray(keep))
 
 
 def _absent(x: np.ndarray, length: np.ndarray) -> np.ndarray:
