@@ -35,7 +35,7 @@ test: env  ## ruff, pyright and pytest with doctests
 	ruff format --check .
 	ruff check .
 	pyright
-	pytest -n 2 --dist loadfile
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 format: env  ## put the code into shape
 	ruff format .
