@@ -49,7 +49,8 @@ def fit(model: Model, windows: Windows, out: Path) -> None:
 def train(params: Params, model: Model, dataset: str, name: str, out: Path) -> None:
     """Train a network by gradient descent."""
     from neurofmx.training.curves import write_curves
-    from neurofmx.training.jobs import Recipe, train_all
+    from neurofmx.training.jobs import train_all
+    from neurofmx.training.recipe import Recipe
 
     tokens = Path(f"data/tokens/{dataset}.h5")
     recipe = Recipe(tokens, model.family, model.config, params.head_of(dataset), params.train_of(dataset))

@@ -56,7 +56,8 @@ def network(params: Params, windows: Windows, tokens: Path, *, start: str, share
     """Train every fold and seed, and score them beside chance and the linear model."""
     from neurofmx.evaluation.networks import network_answers
     from neurofmx.training.checkpoints.settings import Settings, save_settings
-    from neurofmx.training.jobs import Beginning, Recipe, train_all
+    from neurofmx.training.jobs import train_all
+    from neurofmx.training.recipe import Beginning, Recipe
 
     dataset, asked = tokens.stem, params.evaluate
     begun, item = Start.of(start), params.run.datasets[dataset]

@@ -25,10 +25,10 @@ from neurofmx.tokenizers.joining import join
 from neurofmx.tokenizers.tokens import Sample
 from neurofmx.training.batches import Batches
 from neurofmx.training.checkpoints.checkpoint import load_checkpoint
-from neurofmx.training.jobs import Beginning, Recipe
 from neurofmx.training.one_job import fit_on
 from neurofmx.training.options import TrainOptions
 from neurofmx.training.pretrained import of_seed
+from neurofmx.training.recipe import Beginning, Recipe
 from synthetic import ragged_windows, synthetic_windows
 
 TINY = NeurofmxConfig(

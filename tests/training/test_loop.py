@@ -17,10 +17,10 @@ from neurofmx.tokenizers.linear import LinearTokenizer
 from neurofmx.tokenizers.tokens import Layout, Sample
 from neurofmx.training.batches import Batches, corrupt, corrupted
 from neurofmx.training.class_weights import balanced
-from neurofmx.training.jobs import Recipe
 from neurofmx.training.loop import Fitted, Progress, Trainer, _class_weights
 from neurofmx.training.one_job import fit
 from neurofmx.training.options import TrainOptions
+from neurofmx.training.recipe import Recipe
 from synthetic import synthetic_windows
 
 

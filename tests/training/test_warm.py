@@ -14,9 +14,9 @@ from neurofmx.models.configs import HeadConfig
 from neurofmx.models.decoding.build import build_decoder
 from neurofmx.models.table import MODELS
 from neurofmx.tokenizers.tokens import Sample
-from neurofmx.training.jobs import Recipe
 from neurofmx.training.one_job import fit
 from neurofmx.training.options import TrainOptions
+from neurofmx.training.recipe import Recipe
 from neurofmx.training.warm import warm_up
 
 SMALL = {"hidden_dim": 16}

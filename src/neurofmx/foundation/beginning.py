@@ -7,8 +7,8 @@ from neurofmx.models.decoding.decoder import Decoder
 from neurofmx.models.foundation.decoder import NeuroFMxDecoder
 from neurofmx.models.foundation.start import Taken, begin
 from neurofmx.tokenizers.cutting.windows import Windows
-from neurofmx.training.jobs import Beginning
 from neurofmx.training.pretrained import load_pretrained, of_seed
+from neurofmx.training.recipe import Beginning
 
 
 def put_in(decoder: Decoder, beginning: Beginning, windows: Windows, *, seed: int) -> Taken:

@@ -20,13 +20,12 @@ from torch.nn.functional import linear
 from neurofmx.kernels.checks import no_numba, require_cpu, require_cuda, require_mask
 from neurofmx.kernels.course import elapsed_of, without_padding
 from neurofmx.kernels.cuda import cuda_path
+from neurofmx.kernels.lecun_tanh import LECUN_SCALE, LECUN_SLOPE
 from neurofmx.kernels.path import Path, import_library, resolve
 from neurofmx.kernels.precision import full_precision
 from neurofmx.kernels.shapes import require_shape
 from neurofmx.tables import pick
 
-LECUN_SCALE = 1.7159
-LECUN_SLOPE = 0.666
 _GATES = ("ff1", "ff2", "time_a", "time_b")
 
 

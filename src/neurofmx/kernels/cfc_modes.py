@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from neurofmx.kernels.cfc import LECUN_SCALE, LECUN_SLOPE, CfCWeights, ncps_parameters, require_weights
+from neurofmx.kernels.cfc import CfCWeights, ncps_parameters, require_weights
 from neurofmx.kernels.checks import require_mask
 from neurofmx.kernels.course import elapsed_of, without_padding
+from neurofmx.kernels.lecun_tanh import LECUN_SCALE, LECUN_SLOPE
 from neurofmx.kernels.path import import_library
 from neurofmx.kernels.precision import full_precision
 from neurofmx.kernels.shapes import require_shape

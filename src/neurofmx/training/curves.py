@@ -30,7 +30,7 @@ class Curve:
 
         # the stage declares its plots; dvclive must neither edit dvc.yaml nor save an experiment from inside it
         self._live = Live(dir=str(folder), resume=resumed, dvcyaml=None, save_dvc_exp=False, report=None)
-        # inside `dvc exp run` it would load all stages at its end, two seconds, to add files to git that git ignores
+        # inside `dvc exp run` it would load all stages at its end, to add files to git that git ignores
         self._live._inside_dvc_exp = False
 
     def log(self, step: int, train_loss: float, validation_loss: float, activity: Mapping[str, float]) -> None:

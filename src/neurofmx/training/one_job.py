@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -20,10 +19,8 @@ from neurofmx.training.batches import Batches
 from neurofmx.training.checkpoints.checkpoint import save_checkpoint
 from neurofmx.training.footprint import step_memory
 from neurofmx.training.loop import Trainer
+from neurofmx.training.recipe import Recipe
 from neurofmx.training.warm import warm_up
-
-if TYPE_CHECKING:
-    from neurofmx.training.jobs import Recipe
 
 # named, not imported: training from scratch depends on nothing of it
 BEGIN = "neurofmx.foundation.beginning:put_in"

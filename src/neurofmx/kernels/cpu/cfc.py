@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from neurofmx.kernels.cfc import LECUN_SCALE, LECUN_SLOPE
 from neurofmx.kernels.cpu.blend import blend, open_gates, place_of
 from neurofmx.kernels.cpu.compiled import njit
 from neurofmx.kernels.cpu.course import counts
@@ -21,6 +20,7 @@ from neurofmx.kernels.cpu.simd.fastmath import tanh, widest_lanes
 from neurofmx.kernels.cpu.simd.lanes import BYTES, load, splat, store
 from neurofmx.kernels.cpu.simd.panels import as_panels, lay_out_transposed, multiply_add
 from neurofmx.kernels.cpu.simd.tiles import copy, scratch
+from neurofmx.kernels.lecun_tanh import LECUN_SCALE, LECUN_SLOPE
 
 OPTIONS: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc", "arcp", "nsz", "afn"}}
 _DRIVEN = 32  # steps whose input projections are made together

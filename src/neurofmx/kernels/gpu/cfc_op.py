@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, pad
 
-from neurofmx.kernels.cfc import LECUN_SCALE, LECUN_SLOPE
 from neurofmx.kernels.gpu import cfc as kernels
 from neurofmx.kernels.gpu.triton_there import bytes_of, launch
+from neurofmx.kernels.lecun_tanh import LECUN_SCALE, LECUN_SLOPE
 
 ROWS, BLOCK = 16, 64  # samples of a program, the fewest that a product takes, and columns of a block of weights
 AHEAD = 2  # blocks of weights in flight
