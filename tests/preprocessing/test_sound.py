@@ -10,7 +10,8 @@ from scipy.signal import chirp
 from neurofmx.datasets import DATASETS
 from neurofmx.preprocessing.audio import AudioOptions
 from neurofmx.preprocessing.audio import preprocess as prepare_audio
-from neurofmx.preprocessing.steps.pitch import yin
+from neurofmx.preprocessing.steps.pitch import Pitch, period, pitch_of
+from neurofmx.preprocessing.steps.spectra import frames_of
 from neurofmx.preprocessing.ultrasonic import UltrasonicOptions
 from neurofmx.preprocessing.ultrasonic import preprocess as prepare_ultrasound
 from neurofmx.preprocessing.vocalization import VocalizationOptions
@@ -32,6 +33,11 @@ def recording(sound: np.ndarray, rate: float) -> Recording:
 def strongest(signal: Signal) -> list[str]:
     """Channel with the highest level in each frame."""
     return [signal.channels[i] for i in signal.data.argmax(axis=1)]
+
+
+def pitch(sound: np.ndarray) -> Pitch:
+    frames = frames_of(sound, 0, 1 + len(sound) // 160, length=400, hop=160)
+    return pitch_of(frames, rate=16e3, lags=period(rate=16e3, low=100.0, high=1500.0, length=400))
 
 
 def test_a_tone_stands_in_its_mel_band() -> None:
@@ -87,24 +93,24 @@ def test_real_words_have_a_frame_every_10_ms(raw: Raw) -> None:
 @pytest.mark.parametrize("harmonics", [(1,), (1, 2, 3), (2, 3, 4)])  # the last lacks its fundamental
 def test_pitch_is_that_of_the_tone(frequency: float, harmonics: tuple[int, ...]) -> None:
     sound = sum(tone(frequency * k, 16e3, seconds=0.3) / k for k in harmonics)
-    pitch = yin(np.asarray(sound), rate=16e3, low=100.0, high=1500.0, length=400, hop=160)
-    np.testing.assert_allclose(pitch.frequency[4:-4], frequency, rtol=5e-3)
-    assert pitch.voicing[4:-4].min() > 0.95
+    heard = pitch(np.asarray(sound))
+    np.testing.assert_allclose(heard.frequency[4:-4], frequency, rtol=5e-3)
+    assert heard.voicing[4:-4].min() > 0.95
 
 
 def test_noise_and_silence_have_no_voice() -> None:
     noise = np.random.default_rng(0).normal(size=8000)
-    assert np.median(yin(noise, rate=16e3, low=100.0, high=1500.0, length=400, hop=160).voicing) < 0.4
-    still = yin(np.zeros(8000), rate=16e3, low=100.0, high=1500.0, length=400, hop=160)
+    assert np.median(pitch(noise).voicing) < 0.4
+    still = pitch(np.zeros(8000))
     assert np.isfinite(still.frequency).all()
     assert still.voicing.max() == 0
 
 
 def test_a_frame_must_hold_two_periods() -> None:
     with pytest.raises(ValueError, match=r"preprocess.pitch_low=50: a frame must hold two periods, 40.1 ms, got 25 ms"):
-        yin(np.zeros(8000), rate=16e3, low=50.0, high=1000.0, length=400, hop=160)
+        period(rate=16e3, low=50.0, high=1000.0, length=400)
     with pytest.raises(ValueError, match=r"up to a quarter of the rate, 2000 Hz"):
-        yin(np.zeros(8000), rate=8e3, low=100.0, high=3000.0, length=400, hop=160)
+        period(rate=8e3, low=100.0, high=3000.0, length=400)
 
 
 def test_a_vocalisation_is_described_by_bands_cepstrum_and_pitch() -> None:

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from scipy.signal import spectrogram
 
+from neurofmx.preprocessing.steps.framewise import Framewise
 from neurofmx.preprocessing.steps.spectra import (
     SpectrumOptions,
-    band_power,
     cepstrum,
     decibels,
-    framed,
+    frame_power,
+    frames_of,
     linear_weights,
     mel_weights,
     on_frames,
@@ -21,34 +22,48 @@ RATE = 8000.0
 SOUND = np.random.default_rng(0).normal(size=4001)
 
 
+def every_frame(sound: np.ndarray, *, length: int, hop: int) -> np.ndarray:
+    return frames_of(sound, 0, 1 + len(sound) // hop, length=length, hop=hop)
+
+
 @pytest.mark.parametrize(("length", "hop"), [(200, 80), (201, 37), (512, 512)])
 def test_frames_are_those_of_librosa(length: int, hop: int) -> None:
     padded = np.pad(SOUND, (length // 2, length - length // 2))
     oracle = librosa.util.frame(padded, frame_length=length, hop_length=hop, axis=0)
-    ours = np.concatenate(list(framed(SOUND, length=length, hop=hop)))
-    assert len(ours) == 1 + len(SOUND) // hop
+    ours = every_frame(SOUND, length=length, hop=hop)
     np.testing.assert_array_equal(ours, oracle[: len(ours)])
 
 
 def test_a_long_sound_is_taken_in_blocks_of_equal_frames() -> None:
-    long = np.random.default_rng(1).normal(size=30_000)
-    blocks = list(framed(long, length=16, hop=8))
-    assert [len(block) for block in blocks] == [1024, 1024, 1024, 30_000 // 8 + 1 - 3072]
-    np.testing.assert_array_equal(blocks[2][5], long[(2048 + 5) * 8 - 8 : (2048 + 5) * 8 + 8])
+    long = np.random.default_rng(1).normal(size=(30_000, 1))
+    blocks: list[int] = []
+
+    def whole(frames: np.ndarray) -> np.ndarray:
+        blocks.append(len(frames))
+        return frames
+
+    ours = Framewise(long, whole, channels=16, length=16, hop=8, dtype=np.float64)
+    assert ours.shape == (30_000 // 8 + 1, 16)
+    np.testing.assert_array_equal(ours[2053], long[2053 * 8 - 8 : 2053 * 8 + 8, 0])
+    assert max(blocks) <= 1024
+    np.testing.assert_array_equal(ours[:], every_frame(long, length=16, hop=8))
+    assert max(blocks) <= 1024
 
 
 def test_power_is_that_of_scipy() -> None:
     _, _, oracle = spectrogram(
         SOUND, RATE, window="hann", nperseg=256, noverlap=156, detrend=False, scaling="spectrum", mode="psd"
     )
-    ours = band_power(SOUND[128:], np.eye(129), length=256, hop=100)  # scipy's first frame has its centre at 128
+    ours = frame_power(
+        every_frame(SOUND[128:], length=256, hop=100), np.eye(129)
+    )  # scipy's first frame has its centre at 128
     inner = slice(2, oracle.shape[1] - 2)  # at the ends ours reach into silence, which scipy's do not
     np.testing.assert_allclose(ours[inner], oracle.T[inner], rtol=1e-9)
 
 
 def test_a_sine_has_half_its_squared_amplitude() -> None:
     sine = 0.2 * np.sin(2 * np.pi * 1000 * np.arange(8000) / RATE)  # 1000 Hz is frequency 32 of 256 samples
-    power = band_power(sine, np.eye(129), length=256, hop=80)[5:-5]
+    power = frame_power(every_frame(sine, length=256, hop=80), np.eye(129))[5:-5]
     np.testing.assert_allclose(power[:, 32], 0.02, rtol=1e-9)
     np.testing.assert_allclose(decibels(power[:, 32], floor=-100), 10 * np.log10(0.02))
 
@@ -59,7 +74,7 @@ def test_mel_power_is_that_of_librosa() -> None:
         y=SOUND, sr=RATE, n_fft=256, hop_length=80, n_mels=20, fmin=100.0, fmax=3800.0, norm=None, pad_mode="constant"
     )
     unit = 2 / np.hanning(257)[:-1].sum() ** 2  # librosa leaves the window's sum and the negative frequencies out
-    ours = band_power(SOUND, weights, length=256, hop=80)
+    ours = frame_power(every_frame(SOUND, length=256, hop=80), weights)
     np.testing.assert_allclose(ours, oracle.T * unit, rtol=1e-5)
     np.testing.assert_allclose(peaks, librosa.mel_frequencies(22, fmin=100.0, fmax=3800.0)[1:-1])
 

@@ -124,12 +124,12 @@ class Resampling:
     down: int
 
     @classmethod
-    def between(cls, old: float, new: float) -> Resampling:
-        """From a rate to another, Hz; raises ValueError if no whole ratio up to 1000 joins them."""
+    def between(cls, old: float, new: float, *, option: str = "preprocess.rate") -> Resampling:
+        """From a rate to another, Hz; raises ValueError, naming the option, if no whole ratio up to 1000 joins them."""
         ratio = Fraction(new / old).limit_denominator(1000)
         if not ratio or abs(float(ratio) * old - new) > 1e-9 * new:
             raise ValueError(
-                f"preprocess.rate must be a ratio of whole numbers up to 1000 times the recording's {old} Hz, got {new}"
+                f"{option} must be a ratio of whole numbers up to 1000 times the recording's {old:g} Hz, got {new:g}"
             )
         return cls(ratio.numerator, ratio.denominator)
 

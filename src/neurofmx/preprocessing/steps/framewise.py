@@ -8,9 +8,10 @@ from typing import Any, final
 import numpy as np
 
 from neurofmx.preprocessing.steps.blocks import Blocked
-from neurofmx.preprocessing.steps.spectra import FRAMES, frames_of
+from neurofmx.preprocessing.steps.spectra import frames_of
 from neurofmx.recordings.recording import Signal
 
+FRAMES = 1024  # that are in memory at once
 Describe = Callable[[np.ndarray], np.ndarray]  # frames (f, length) to features (f, channels)
 
 

@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import scipy  # loads scipy.fft when it is used
 
-from neurofmx.preprocessing.steps.spectra import framed
-
 
 class Pitch(NamedTuple):
     """Pitch of every frame.
@@ -22,37 +20,18 @@ class Pitch(NamedTuple):
     voicing: np.ndarray
 
 
-def yin(
-    samples: np.ndarray, *, rate: float, low: float, high: float, length: int, hop: int, threshold: float = 0.1
-) -> Pitch:
-    """Estimate pitch frame by frame, centred as the frames of a spectrum.
+def period(*, rate: float, low: float, high: float, length: int) -> tuple[int, int]:
+    """Shortest and longest period, samples.
 
     Args:
-        samples: Sound `(n,)`.
         rate: Sampling rate, Hz.
         low: Lowest pitch, Hz; a frame must hold two of its periods.
         high: Highest pitch, Hz, at most a quarter of the rate.
         length: Samples of a frame.
-        hop: Samples from frame to frame.
-        threshold: Difference, as a share of the mean one, below which the first dip is taken for the period.
-
-    Returns:
-        The pitch of `1 + n // hop` frames.
 
     Raises:
         ValueError: If a frame is too short for the lowest pitch, or the range is empty or above a quarter of the rate.
-
-    Source:
-        de Cheveigné and Kawahara 2002, "YIN, a fundamental frequency estimator for speech and music", JASA 111:
-        difference function (equation 6), cumulative mean (equation 8), threshold and parabola (steps 4 and 5).
     """
-    lags = period(rate=rate, low=low, high=high, length=length)
-    blocks = [pitch_of(f, rate=rate, lags=lags, threshold=threshold) for f in framed(samples, length=length, hop=hop)]
-    return Pitch(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
-
-
-def period(*, rate: float, low: float, high: float, length: int) -> tuple[int, int]:
-    """Shortest and longest period, samples; arguments and errors are those of `yin`."""
     if not 0 < low < high <= rate / 4:
         raise ValueError(
             f"pitch: low < high must lie above 0 and up to a quarter of the rate, {rate / 4:g} Hz, got {low:g} "
@@ -68,7 +47,18 @@ def period(*, rate: float, low: float, high: float, length: int) -> tuple[int, i
 
 
 def pitch_of(frames: np.ndarray, *, rate: float, lags: tuple[int, int], threshold: float = 0.1) -> Pitch:
-    """Pitch of frames `(frames, length)`; `lags` are the shortest and the longest period, samples. See `yin`."""
+    """Pitch of frames, each by itself.
+
+    Args:
+        frames: Frames `(frames, length)`.
+        rate: Sampling rate, Hz.
+        lags: Shortest and longest period, samples (`period`).
+        threshold: Difference, as a share of the mean one, below which the first dip is taken for the period.
+
+    Source:
+        de Cheveigné and Kawahara 2002, "YIN, a fundamental frequency estimator for speech and music", JASA 111:
+        difference function (equation 6), cumulative mean (equation 8), threshold and parabola (steps 4 and 5).
+    """
     shortest, longest = lags
     share = _cumulative_mean(_difference(frames, longest))
     lag = _first_dip(share[:, shortest:longest], threshold) + shortest

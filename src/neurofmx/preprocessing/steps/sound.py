@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 from pydantic import Field
@@ -53,7 +52,8 @@ def mono(recording: Recording, options: SoundOptions) -> Signal:
     """
     audio = recording.signal("audio")
     rate = options.sample_rate or audio.rate
-    sound: Lazy = Resampled(Each(_mean, audio.data, shape=(1,)), _ratio(audio.rate, rate), ends="zero")
+    ratio = Resampling.between(audio.rate, rate, option="preprocess.sample_rate")
+    sound: Lazy = Resampled(Each(_mean, audio.data, shape=(1,)), ratio, ends="zero")
     if options.level is not None:
         sound = _at_level(sound, 10 ** (options.level / 20))
     return replace(audio, data=sound, rate=rate, channels=("mean",) if audio.data.ndim > 1 else audio.channels)
@@ -93,17 +93,6 @@ def mel_bands(rate: float, options: SoundOptions, *, where: str) -> tuple[Descri
 def _mean(channels: np.ndarray) -> np.ndarray:
     """The mean `(time, 1)` of channels `(time, channels)`, float64."""
     return np.asarray(channels, np.float64).reshape(len(channels), -1).mean(axis=1)[:, None]
-
-
-def _ratio(old: float, new: float) -> Resampling:
-    """The change from a rate to another, Hz."""
-    ratio = Fraction(new / old).limit_denominator(1000)
-    if not ratio or abs(float(ratio) * old - new) > 1e-9 * new:
-        raise ValueError(
-            f"preprocess.sample_rate must be a ratio of whole numbers up to 1000 times the recording's {old:g} Hz, got "
-            f"{new:g}"
-        )
-    return Resampling(ratio.numerator, ratio.denominator)
 
 
 def _at_level(sound: Lazy, amplitude: float) -> Lazy:

@@ -7,7 +7,6 @@ b bands.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Self
@@ -20,8 +19,6 @@ from neurofmx.preprocessing.steps.alignment import aligned
 from neurofmx.preprocessing.steps.stretches import in_memory
 from neurofmx.recordings.lazy import is_lazy
 from neurofmx.recordings.recording import Recording, Signal
-
-FRAMES = 1024  # that are in memory at once
 
 
 class SpectrumOptions(BaseModel):
@@ -96,39 +93,16 @@ def frames_of(samples: Any, first: int, last: int, *, length: int, hop: int) -> 
     return np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
 
 
-def framed(samples: Any, *, length: int, hop: int) -> Iterator[np.ndarray]:
-    """Frames of a sound, some at a time.
-
-    Args:
-        samples: Sound `(n,)` or `(n, 1)`, in memory or lazy.
-        length: Samples of a frame.
-        hop: Samples from frame to frame.
-
-    Yields:
-        Blocks `(up to 1024, length)` of the `1 + n // hop` frames, in order.
-    """
-    count = 1 + len(samples) // hop
-    for first in range(0, count, FRAMES):
-        yield frames_of(samples, first, min(first + FRAMES, count), length=length, hop=hop)
-
-
-def band_power(samples: np.ndarray, weights: np.ndarray, *, length: int, hop: int) -> np.ndarray:
+def frame_power(frames: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Power in bands of frequency, frame by frame, through a Hann window.
 
     Args:
-        samples: Sound `(n,)`.
+        frames: Frames `(frames, length)`.
         weights: Weight of each frequency `(bands, length // 2 + 1)` in each band.
-        length: Samples of a frame.
-        hop: Samples from frame to frame.
 
     Returns:
-        Power `(1 + n // hop, bands)`; a sine of amplitude A at the centre of a frequency has the power `A^2 / 2` there.
+        Power `(frames, bands)`; a sine of amplitude A at the centre of a frequency has the power `A^2 / 2` there.
     """
-    return np.concatenate([frame_power(frames, weights) for frames in framed(samples, length=length, hop=hop)])
-
-
-def frame_power(frames: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The same of frames `(frames, length)`: power `(frames, bands)`."""
     length = frames.shape[1]
     window = np.asarray(scipy.signal.get_window("hann", length))
     double = np.full(length // 2 + 1, 2.0)  # negative frequencies count with the positive ones
