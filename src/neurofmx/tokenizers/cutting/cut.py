@@ -11,8 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neurofmx.datasets.shared.base import Split
-from neurofmx.parts import TRAIN, VALIDATION
-from neurofmx.preprocessing import splits
+from neurofmx.parts import TRAIN
 from neurofmx.recordings.recording import Recording
 from neurofmx.recordings.task import Task
 from neurofmx.recordings.timeline import Signal
@@ -21,6 +20,7 @@ from neurofmx.tokenizers.cutting.montage import check_montage, column_names, fit
 from neurofmx.tokenizers.cutting.origin import Origin
 from neurofmx.tokenizers.cutting.pieces import Pieces, cut_recording
 from neurofmx.tokenizers.cutting.scaling import FlatChannels, Moments, UnknownChannels, learn_scaling
+from neurofmx.tokenizers.cutting.split_windows import split_windows
 from neurofmx.tokenizers.cutting.text_windows import cut_text
 from neurofmx.tokenizers.cutting.windows import Montage, Windows
 
@@ -143,7 +143,7 @@ def cut(
     y, start, stop, length, anchor = (np.concatenate([getattr(p, name) for p in pieces]) for name in _JOINED)
     x = side_by_side([p.x for p in pieces])
     low, high = (start, stop) if found is None else found.reach(start, stop)  # held out is both forms of a window
-    parts = _split(split, options, recordings, group=group, start=low, stop=high)
+    parts = split_windows(split, recordings, group, low, high, fraction=options.validation_fraction)
     if task.kind == "classification":
         _check_classes(parts, y, task, dataset)
     vocabulary = len(recordings[0].arrays["vocabulary"]) if signal == TOKENS else 0
@@ -207,51 +207,9 @@ def _cut_text(
     return replace(windows, tokenizer=options.tokenizer or "", tokenizer_options=options.tokenizer_options)
 
 
-def _split(
-    split: Split,
-    options: CutOptions,
-    recordings: list[Recording],
-    *,
-    group: np.ndarray,
-    start: np.ndarray,
-    stop: np.ndarray,
-) -> np.ndarray:
-    """The dataset's named split with its validation part, checked for leaks."""
-    units = _units(recordings, by=split.by)
-    unit = units[group]
-    if split.kind == "groups":
-        parts = splits.leave_groups_out(unit, folds=split.folds)
-    elif split.kind == "given":
-        each = units.tolist() if split.by == "subject" and split.folds > 1 else None
-        parts = splits.as_given(group, [r.session for r in recordings], test=split.test, held=split.held, unit=each)
-    else:
-        parts = splits.contiguous_blocks(group, start, stop, folds=split.folds, gap=split.gap)
-    if not split.held:
-        among = unit if split.validation == "groups" else group
-        parts = splits.add_validation(
-            parts, among, start, stop, by=split.validation, gap=split.gap, fraction=options.validation_fraction
-        )
-    splits.check_no_leak(parts, group, start, stop)
-    for fold, row in enumerate(parts):
-        for part, name in ((TRAIN, "training"), (VALIDATION, "validation")):
-            if not (row == part).any():
-                raise ValueError(
-                    f"fold {fold} of split {split.name} has no {name} window; use shorter windows or another "
-                    f"validation_fraction than {options.validation_fraction}"
-                )
-    return parts
-
-
 def _origins(recordings: list[Recording]) -> tuple[Origin, ...]:
     """Where each recording comes from."""
     return tuple(Origin(each.name, each.subject, tuple(s.sha256 for s in each.sources)) for each in recordings)
-
-
-def _units(recordings: list[Recording], *, by: str) -> np.ndarray:
-    """What is left out as a whole: index `(recordings,)` of each recording, or of its subject."""
-    names = [recording.name if by == "recording" else recording.subject for recording in recordings]
-    order = {name: index for index, name in enumerate(dict.fromkeys(names))}
-    return np.array([order[name] for name in names])
 
 
 def _check_pieces(
