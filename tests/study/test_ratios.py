@@ -86,9 +86,9 @@ def test_a_score_or_share_that_is_too_low_counts_as_the_floor_and_is_said_to() -
     assert found["score"].value == pytest.approx(FLOOR / np.mean(score))
     assert found["score"].floored
     np.testing.assert_allclose(found["score"].drawn, 1 / other["score"].drawn)
-    share = kept_shares(base, "noise_", draws=20, seed=0)
+    share = kept_shares(base, "noise", draws=20, seed=0)
     assert found["noise"].value == pytest.approx(FLOOR / share.value), "of nothing nothing is kept"
-    assert np.isnan(kept_shares(bad, "noise_", draws=20, seed=0).value)
+    assert np.isnan(kept_shares(bad, "noise", draws=20, seed=0).value)
     assert not ratios(base, base, draws=20, seed=0)["score"].floored
 
 
@@ -100,6 +100,23 @@ def test_what_has_no_ratio() -> None:
     assert ratios(channels, neurons, draws=20, seed=0)["silenced"] is None
     assert ratios(neurons, neurons, draws=20, seed=0)["silenced"].value == pytest.approx(1)
     assert ratios(neurons, neurons, draws=20, seed=0)["noise"] is None
+    assert ratios(neurons, neurons, draws=20, seed=0)["silenced_share"] is None
+
+
+def test_a_number_of_silent_neurons_and_a_share_are_two_measures() -> None:
+    truth = truth_of()
+    number, share = {"silenced_8": answers(truth, 0.9)}, {"silenced_0.25": answers(truth, 0.5)}
+    run, base = entry("run", truth, harmed=number | share), entry("base", truth, harmed=number)
+    assert ratios(run, base, draws=20, seed=0)["silenced_share"] is None, "the baseline was not asked"
+    both = entry("base", truth, harmed={"silenced_8": share["silenced_0.25"], "silenced_0.25": number["silenced_8"]})
+    found = ratios(run, both, draws=20, seed=0)
+    assert found["silenced"].value < 0.8, "of a number the run keeps less"
+    assert found["silenced_share"].value > 1.2, "and of a share more"
+
+
+def test_parameters_have_an_exact_ratio() -> None:
+    truth = truth_of()
+    neurons = entry("base", truth)
     assert ratios(entry("p", truth, report=report(truth, parameters=1500)), neurons, draws=20, seed=0)[
         "parameters"
     ].value == pytest.approx(1.5)

@@ -10,7 +10,8 @@ from neurofmx.evaluation.table import ABSENT
 HEADS = {
     "score": "score",
     "noise": "kept under noise",
-    "silenced": "kept with silent neurons",
+    "silenced": "kept with k silent neurons",
+    "silenced_share": "kept with a share silent",
     "time": "time in all",
     "step": "time of a step",
     "memory": "memory",

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 # the panels of a study, two a row; of all that are not named the last ones
 PANELS = {
-    "four_way": ("score", "noise", "silenced", "step", "memory"),
+    "four_way": ("score", "noise", "silenced", "silenced_share", "step", "memory"),
     "precision": ("score", "noise", "bytes", "inference"),
 }
 USUAL = ("score", "noise", "step", "memory")
 TITLES = {
     "score": "score (right of 1: better)",
     "noise": "score kept under noise (right of 1: better)",
-    "silenced": "score kept with silent neurons (right of 1: better)",
+    "silenced": "score kept, k neurons silent (right of 1: better)",
+    "silenced_share": "score kept, a share silent (right of 1: better)",
     "step": "time of a training step (left of 1: less)",
     "memory": "training memory (left of 1: less)",
     "bytes": "bytes of weights (left of 1: less)",

@@ -3,7 +3,8 @@
 Every ratio is of the run to the baseline:
 
 - `score`: headline scores; of perplexities the baseline's to the run's, so that above 1 is better for all;
-- `noise`, `silenced`: shares of the score above chance that are kept, means over the conditions both went through;
+- `noise`, `silenced`, `silenced_share`: shares of the score above chance that are kept, means over the conditions both
+  went through; a number of silent neurons is less harm to who has more of them, a share of them the same to all;
 - `time`: seconds of training in all, validation included, for as many epochs as early stopping let each have;
 - `step`: time of a training step, of the processor (on a GPU by the clock), without validation;
 - `memory`: of a training step, counted (`training/footprint.py`);
@@ -33,11 +34,12 @@ from neurofmx.evaluation.robustness import kept
 from neurofmx.study.entry import Entry, Truth
 
 COSTS = ("time", "step", "memory", "parameters", "bytes", "inference")
-MEASURES = ("score", "noise", "silenced", *COSTS)
+KEPT = ("noise", "silenced", "silenced_share")
+MEASURES = ("score", *KEPT, *COSTS)
 FLOOR = 0.05
 # a study of what is trained once has no costs of training; the others answer in one precision
-PRECISION = ("score", "noise", "silenced", "bytes", "inference")
-TRAINED = ("score", "noise", "silenced", "time", "step", "memory", "parameters")
+PRECISION = ("score", *KEPT, "bytes", "inference")
+TRAINED = ("score", *KEPT, "time", "step", "memory", "parameters")
 
 
 class Ratio(NamedTuple):
@@ -79,8 +81,7 @@ def ratios(entry: Entry, baseline: Entry, *, draws: int, seed: int) -> dict[str,
     jobs, answers = (entry.jobs, baseline.jobs), (entry.inference, baseline.inference)
     return {
         "score": scores.gain(),
-        "noise": scores.kept("noise_"),
-        "silenced": scores.kept("silenced_"),
+        **{kind: scores.kept(kind) for kind in KEPT},
         "time": _cost(*jobs, lambda job: job["seconds"], **bootstrap),
         "step": _cost(*jobs, lambda job: job["training_seconds"] / job["steps"], **bootstrap),
         "memory": _cost(*jobs, lambda job: job["step_mib"], **bootstrap),
@@ -90,10 +91,21 @@ def ratios(entry: Entry, baseline: Entry, *, draws: int, seed: int) -> dict[str,
     }
 
 
-def kept_shares(entry: Entry, prefix: str, *, draws: int, seed: int) -> Ratio | None:
-    """Share of the score above chance that a run keeps, mean over its conditions that begin with `prefix`."""
-    names = sorted(name for name in entry.harmed if name.startswith(prefix))
+def kept_shares(entry: Entry, kind: str, *, draws: int, seed: int) -> Ratio | None:
+    """Share of the score above chance that a run keeps, mean over its conditions of a kind, one of `KEPT`."""
+    names = sorted(name for name in entry.harmed if kind_of(name) == kind)
     return _shares(entry, names, draws, seed) if names else None
+
+
+def kind_of(condition: str) -> str:
+    """Which of `KEPT` a condition counts for.
+
+    Example:
+        >>> [kind_of(name) for name in ("noise_0.5", "silenced_8", "silenced_0.25")]
+        ['noise', 'silenced', 'silenced_share']
+    """
+    kind, level = condition.split("_")
+    return "silenced_share" if kind == "silenced" and float(level) < 1 else kind
 
 
 class _Scores:
@@ -110,13 +122,12 @@ class _Scores:
             whole, drawn = whole[::-1], drawn[::-1]
         return _floored(whole, drawn)
 
-    def kept(self, prefix: str) -> Ratio | None:
-        """Ratio of the shares kept, over the conditions that both went through."""
-        names = sorted(
-            name for name in self._pair[0].harmed if name.startswith(prefix) and name in self._pair[1].harmed
-        )
+    def kept(self, kind: str) -> Ratio | None:
+        """Ratio of the shares kept, over the conditions of a kind that both went through."""
+        both = set(self._pair[0].harmed) & set(self._pair[1].harmed)
+        names = sorted(name for name in both if kind_of(name) == kind)
         what = {each.report["robustness"]["silenced"] for each in self._pair} if names else set()
-        if not names or (prefix == "silenced_" and len(what) > 1):
+        if not names or (kind != "noise" and len(what) > 1):
             return None
         shares = [_shares(each, names, self._draws, self._seed) for each in self._pair]
         return _floored(np.array([share.value for share in shares]), np.stack([share.drawn for share in shares]))

@@ -9,7 +9,7 @@ import numpy as np
 
 from neurofmx.evaluation.gate import paired_difference
 from neurofmx.study.entry import Entry
-from neurofmx.study.ratios import Ratio, as_interval, kept_shares
+from neurofmx.study.ratios import KEPT, Ratio, as_interval, kept_shares
 from neurofmx.study.spikes import spiking
 
 COPIED = ("headline", "score", "interval", "parameters", "train_seconds", "peak_memory_mib", "seeds", "linear")
@@ -51,10 +51,7 @@ def row_of(
     row["step_ms"] = _mean([1e3 * job["training_seconds"] / job["steps"] for job in entry.jobs])
     row["answer_ms"] = _mean([job["ms"] for job in entry.inference])
     row["spikes"] = spiking(report)
-    row["kept"] = {
-        kind: as_interval(_finite(kept_shares(entry, f"{kind}_", draws=draws, seed=seed)), ends)
-        for kind in ("noise", "silenced")
-    }
+    row["kept"] = {kind: as_interval(_finite(kept_shares(entry, kind, draws=draws, seed=seed)), ends) for kind in KEPT}
     if entry is base:
         return row | {"ratios": {}, "difference": None, "verdict": "baseline"}
     truth = entry.truth

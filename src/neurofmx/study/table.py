@@ -19,8 +19,10 @@ from neurofmx.study.sweep import sweep_markdown
 
 # of a part that is left out: what its absence says of it
 BUYS = {"loses": "buys score", "ties": "buys nothing measurable", "wins": "costs score"}
-# how costs are measured, said where a study has them
-COSTS = {
+# how some measures come about, said where a study has them
+MEASURED = {
+    "silenced": "k silent neurons are a smaller part of a network that has more, as populations do; a share of them is "
+    "the same part of every network.",
     "time": "`time in all` is that of whole trainings by the clock, which early stopping ends at different epochs; "
     "`time of a step` is that of the processor, without validation and first compilation.",
     "memory": "Memory is that of a training step: weights, gradients, moments, and what is kept for the backward pass.",
@@ -30,7 +32,8 @@ COSTS = {
 # what stands in the table of all runs beside the ratio of a measure: the number itself
 ITSELF: dict[str, tuple[str, Any]] = {
     "noise": ("kept under noise", lambda row: _share(row["kept"]["noise"])),
-    "silenced": ("kept with silent neurons", lambda row: _share(row["kept"]["silenced"])),
+    "silenced": (HEADS["silenced"], lambda row: _share(row["kept"]["silenced"])),
+    "silenced_share": (HEADS["silenced_share"], lambda row: _share(row["kept"]["silenced_share"])),
     "time": ("epochs", lambda row: number_cell(row["epochs"], ".1f")),
     "step": ("ms a step", lambda row: number_cell(row["step_ms"], ".1f")),
     "parameters": ("parameters", lambda row: f"{row['parameters']:,}"),
@@ -66,13 +69,13 @@ def _overall(result: Mapping[str, Any]) -> str:
         [row["name"], str(row["datasets"]), *(counted_cell(row["ratios"][name]) for name in result["measures"])]
         for row in rows
     ]
-    costs = " ".join(said for name, said in COSTS.items() if name in result["measures"])
+    measured = " ".join(said for name, said in MEASURED.items() if any(row["ratios"].get(name) for row in rows))
     notes = [*left_out_sentences(result), floored_sentence(result)]
     return (
         f"Ratios to `{result['baseline']}`, geometric means over the `n` datasets on which all runs have one, with "
         f"{_percent(result)} intervals; of a perplexity the ratio is turned round, so that a score above 1 is better "
         f"everywhere. A score, or a share that is kept, below {FLOOR:g} counts as {FLOOR:g}. `p` is that of Wilcoxon's "
-        f"signed-rank test over datasets after Holm's correction over the runs. {costs}\n\n"
+        f"signed-rank test over datasets after Holm's correction over the runs. {measured}\n\n"
         + _table(heads, body)
         + "".join(f"\n\n{note}" for note in notes if note)
     )
