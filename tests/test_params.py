@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from neurofmx.evaluation.robustness import Robustness
 from neurofmx.models.table import MODELS
 from neurofmx.params import ParamsError, check_params, check_suite, load_params
+from neurofmx.sections import problems_of
 from neurofmx.variants import variant_tree
 
 ROOT = Path(__file__).parents[1]
@@ -487,3 +489,8 @@ def test_a_suite_may_read_datasets_beside_each_other() -> None:
     del sections["suites"]["posture"]["common"]["datasets.dlc_openfield_pose.tokenize.tokenizer"]
     with pytest.raises(ParamsError, match="tokenizer linear reads no video"):
         check_suite(sections, "posture")
+
+
+def test_a_value_in_a_list_is_named_without_the_names_of_pydantic() -> None:
+    problems = problems_of(("evaluate", "robustness"), Robustness, {"silenced": [0]})
+    assert [each.split(": ")[0] for each in problems] == ["evaluate.robustness.silenced.0=0"] * 2

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ValidationError
 Section = TypeVar("Section", bound=BaseModel)
 
 
+_INSIDE = re.compile(r"__root__|constrained-\w+")  # pydantic's own names for places, no keys
+
+
 class ParamsError(ValueError):
     """params.yaml holds something it must not; the message names key, value and what is allowed."""
 
@@ -46,7 +49,7 @@ def build(key: tuple[str, ...], section: type[Section], values: Any) -> Section:
 
 def say(key: tuple[str, ...], section: type[BaseModel], problem: Any) -> str:
     """One problem as `key=value: what is allowed`."""
-    where = ".".join(str(part) for part in (*key, *problem["loc"]) if part != "__root__")
+    where = ".".join(str(part) for part in (*key, *problem["loc"]) if not _INSIDE.fullmatch(str(part)))
     given = problem["input"]
     shown = "" if isinstance(given, (Mapping, BaseModel)) else f"={given}"
     if problem["type"] == "extra_forbidden":

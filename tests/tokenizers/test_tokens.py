@@ -108,7 +108,7 @@ def test_every_modality_has_a_tokenizer_that_there_is() -> None:
 def test_wrong_names_and_options_are_refused_with_what_is_allowed() -> None:
     with pytest.raises(ValueError, match="did you mean 'spikes'"):
         build_tokenizer("spike", LAYOUT, 8)
-    with pytest.raises(ValueError, match=r"tokenizer_options of spikes: widht=3: Extra inputs"):
+    with pytest.raises(ValueError, match=r"tokenizer_options of spikes: widht=3: unknown key; did you mean 'width'"):
         build_tokenizer("spikes", LAYOUT, 8, options={"widht": 3})
     with pytest.raises(ValueError, match=r"tokenizer_options of eeg: bands=.*a band begins below its end, got 8 to 4"):
         build_tokenizer("eeg", LAYOUT, 8, options={"bands": [(8, 4)]})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+from neurofmx.sections import say
 from neurofmx.tables import pick
 from neurofmx.tokenizers import configs
 
@@ -107,10 +108,11 @@ def tokenizer_config(name: str, options: Mapping[str, Any] | None = None) -> Bas
     Raises:
         ValueError: If the tokenizer or a setting is unknown, or a value is out of range.
     """
+    config = pick(TOKENIZERS, name, "tokenizer").config
     try:
-        return pick(TOKENIZERS, name, "tokenizer").config(**(options or {}))
+        return config(**(options or {}))
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}={p['input']}: {p['msg']}" for p in error.errors())
+        problems = "; ".join(say((), config, problem) for problem in error.errors())
         raise ValueError(f"tokenizer_options of {name}: {problems}") from error
 
 

@@ -140,7 +140,12 @@ class HybridConfig(BaseModel):
     learn_beta: bool = Field(
         True, description="Train the decays of potential, synaptic current and adaptation.", json_schema_extra=_SPIKING
     )
-    learn_threshold: bool = Field(True, description="Train the thresholds and their rise.", json_schema_extra=_SPIKING)
+    learn_threshold: bool = Field(
+        True,
+        description="Train the thresholds and their rise. With spike_to_mamba_method=potential and reset=zero no "
+        "gradient reaches them.",
+        json_schema_extra=_SPIKING,
+    )
     synaptic_tau: float | None = Field(
         None,
         gt=0,
