@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from known_models import SMALL, Forwards, Plain
-from neurofmx.benchmark.across import across
+from neurofmx.benchmark.across import GATE, across
 from neurofmx.benchmark.outputs.figure import figure
 from neurofmx.benchmark.outputs.markdown import markdown
 from neurofmx.benchmark.outputs.page import page
+from neurofmx.benchmark.outputs.rows import unranked
 from neurofmx.benchmark.outputs.write import FILES, write
 from neurofmx.benchmark.run import Benchmark, benchmark
 from neurofmx.benchmark.suite import FrozenSuite, deviations, freeze, frozen, load_suite
@@ -269,7 +270,7 @@ def test_over_datasets_the_planted_winner_wins() -> None:
     summed = across(results, "decoding", draws=200, confidence=0.95)
     assert summed["datasets"] == [f"d{k}" for k in range(8)]
     models = summed["models"]
-    assert [models[name]["rank"] for name in ("better", "linear", "worse")] == [1.0, 2.0, 3.0]
+    assert [models[name]["rank"] for name in ("better", GATE, "worse")] == [1.0, 2.0, 3.0]
     for name, better in (("better", 8), ("worse", 0)):
         test = models[name]["against_linear"]
         assert test["better"] == better
@@ -278,8 +279,53 @@ def test_over_datasets_the_planted_winner_wins() -> None:
     assert models["better"]["low"] <= np.mean(linear + gain) <= models["better"]["high"]
     by = summed["modalities"]
     assert {name: each["datasets"] for name, each in by.items()} == {"lfp": 6, "spikes": 2}
-    assert by["spikes"]["shares"]["linear"] == pytest.approx(linear[:2].mean())
+    assert by["spikes"]["shares"][GATE] == pytest.approx(linear[:2].mean())
     assert summed["pairs"][0]["p"] == pytest.approx(2 / 2**8)
+
+
+def test_a_model_under_the_name_linear_changes_no_test_against_the_gate() -> None:
+    rng = np.random.default_rng(0)
+    gate, gain, noise = rng.uniform(0.3, 0.6, 8), np.arange(1, 9) / 100, rng.uniform(-0.2, 0.9, 8)
+    ours = [line("ours", f"d{k}", gate[k] + gain[k], gate[k]) for k in range(8)]
+    alone = across(ours, "decoding", draws=100, confidence=0.95)
+    results = ours + [line("linear", f"d{k}", noise[k], gate[k]) for k in range(8)]
+    summed = across(results, "decoding", draws=100, confidence=0.95)
+    uncorrected = [each["models"]["ours"]["against_linear"] | {"corrected": 0} for each in (alone, summed)]
+    assert uncorrected[0] == uncorrected[1]
+    assert uncorrected[1]["median"] == pytest.approx(0.045)
+    assert summed["models"]["linear"]["share"] == pytest.approx(noise.mean())
+    assert summed["models"][GATE]["share"] == pytest.approx(gate.mean())
+    assert summed["models"][GATE]["against_linear"] is None
+    assert summed["gate_is"] == ""
+
+
+def test_answers_that_are_the_gates_own_have_one_row() -> None:
+    gate = np.linspace(0.3, 0.6, 8)
+    ours = [line("ours", f"d{k}", gate[k] + (k - 1.5) / 100, gate[k]) for k in range(8)]
+    alone = across(ours, "decoding", draws=100, confidence=0.95)
+    summed = across(
+        ours + [line("linear", f"d{k}", gate[k], gate[k]) for k in range(8)], "decoding", draws=100, confidence=0.95
+    )
+    assert {**summed, "gate_is": ""} == alone
+    assert summed["gate_is"] == "linear"
+    said = unranked({"across": {"decoding": summed}}, "decoding")
+    assert said == "Not ranked: linear (its answers are those of linear (gate))."
+
+
+def test_a_network_named_linear_is_drawn_and_held_against_the_gate(tokens: Path) -> None:
+    """In every output the gate has its own column, and no model may take its name."""
+    asked = {name: tokens / f"{name}.h5" for name in ("one", "two")}
+    result = benchmark({"linear": Plain()}, asked, options=SMALL)
+    alone = benchmark({"plain": Plain()}, asked, options=SMALL)
+    renamed = json.loads(json.dumps(alone.facts).replace('"plain"', '"linear"'))
+    for part in ("reconstruction", "decoding", "transfer"):  # of the others its states, the windows, are the gate
+        assert result.facts["across"][part] == renamed["across"][part]
+    assert list(result.facts["across"]["decoding"]["models"]) == ["linear", GATE]
+    assert result.facts["across"]["few_shot"]["gate_is"] == "linear"
+    for made in (markdown(result.facts), page(result.facts, b"a picture")):
+        assert GATE in made
+    with pytest.raises(ValueError, match="give it another name"):
+        benchmark({GATE: Plain()}, asked, options=SMALL)
 
 
 def test_models_are_ranked_where_they_answered_the_same_windows() -> None:
@@ -304,7 +350,7 @@ def test_models_that_are_absent_leave_the_others_their_ranks_and_tests() -> None
         assert sorted(summed["left_out"]) == ["gone", "lost"]
         assert summed["left_out"]["gone"] == "answered 0 of 8 datasets, 0 of them together with all other models"
         assert {**summed, "left_out": {}} == alone
-    assert [alone["models"][name]["rank"] for name in ("a", "b", "linear")] == [1.0625, 1.9375, 3.0]
+    assert [alone["models"][name]["rank"] for name in ("a", "b", GATE)] == [1.0625, 1.9375, 3.0]
 
 
 def test_a_model_that_reads_some_datasets_narrows_the_ranks_and_one_that_reads_few_is_left_out() -> None:
@@ -327,7 +373,7 @@ def test_outputs_say_which_models_are_not_ranked(tokens: Path) -> None:
     asked = {name: tokens / f"{name}.h5" for name in ("one", "two")}
     result = benchmark({"gone": Untrained(), "plain": Plain()}, asked, options=SMALL)
     summed = result.facts["across"]["decoding"]
-    assert (summed["datasets"], list(summed["models"])) == (["one", "two"], ["plain", "linear"])
+    assert (summed["datasets"], list(summed["models"])) == (["one", "two"], ["plain", GATE])
     said = "Not ranked: gone (answered 0 of 2 datasets, 0 of them together with all other models)."
     assert said in markdown(result.facts)
     assert said in page(result.facts, b"a picture")

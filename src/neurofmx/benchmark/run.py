@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from neurofmx.benchmark.across import across
+from neurofmx.benchmark.across import GATE, across
 from neurofmx.benchmark.material import Material
 from neurofmx.benchmark.one import PARTS, Asked
 from neurofmx.benchmark.protocol import Limited, NotTrainedError, seeds_of
@@ -82,7 +82,8 @@ def benchmark(
         All numbers; `neurofmx.benchmark.outputs.write` makes files of them.
 
     Raises:
-        ValueError: If there is no such suite, no dataset, or a model returns states of a wrong shape.
+        ValueError: If there is no such suite, no dataset, a model has the gate's name, or one returns states of a wrong
+            shape.
 
     Example:
         >>> from neurofmx.benchmark.run import benchmark
@@ -92,6 +93,8 @@ def benchmark(
         ValueError: no dataset of the suite has windows in data/tokens: make them with `dvc repro tokenize`
     """
     named = models if isinstance(models, Mapping) else {getattr(models, "name", "model"): models}
+    if GATE in named:
+        raise ValueError(f"a model is named {GATE!r}, as is what all models are held against: give it another name")
     known = {name: tuple(getattr(model, "pretrained_on", ())) for name, model in named.items()}  # a generator ends
     held = None if isinstance(suite, Mapping) else suite if isinstance(suite, FrozenSuite) else load_suite(suite)
     options = options or (held.options if held else BenchmarkOptions())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from neurofmx.benchmark.across import GATE
 from neurofmx.benchmark.one import PARTS
 from neurofmx.benchmark.outputs.rows import (
     ABSENT,
@@ -41,7 +42,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"# Benchmark {facts['suite']}\n"
     yield from (f"- {said}" for said in notices(facts))
     yield f"\nIntervals hold {confidence:g} % of a bootstrap over blocks and seeds; `share of the way` is from chance"
-    yield "to perfect, mean over datasets; `shuffled` is the score where windows have each other's answers.\n"
+    yield "to perfect, mean over datasets; `shuffled` is the score where windows have each other's answers."
+    yield f"`{GATE}` is the tuned linear model on the same windows, or the windows themselves.\n"
     for part in PARTS:
         rows = in_order(part_rows(facts, part))
         if rows:

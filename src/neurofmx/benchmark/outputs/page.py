@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from neurofmx.benchmark.across import GATE
 from neurofmx.benchmark.one import PARTS
 from neurofmx.benchmark.outputs.rows import (
     ABSENT,
@@ -170,8 +171,9 @@ def _legend(facts: Mapping[str, Any]) -> str:
     confidence = f"{100 * facts['options']['confidence']:g}"
     return (
         f"<p>Intervals hold {confidence} % of a bootstrap over blocks of time and seeds. <b>chance</b> looks at "
-        "nothing, <b>shuffled</b> learnt from windows with each other's answers, <b>linear</b> is the tuned linear "
-        "model on the same windows, and <b>difference</b> the model's score less that, with the interval of the "
+        "nothing, <b>shuffled</b> learnt from windows with each other's answers, "
+        f"<b>{GATE}</b> is the tuned linear model on the same windows, or the windows themselves, whatever model is "
+        "asked under the name linear, and <b>difference</b> the model's score less that, with the interval of the "
         "difference: <b>ties</b> means that it holds 0. The <b>share of the way</b> is from chance to perfect. A click "
         "on a column sorts by it.</p>"
     )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from neurofmx.benchmark.across import GATE, LINEAR
 from neurofmx.benchmark.one import PARTS
 from neurofmx.evaluation import table
 
@@ -40,11 +41,11 @@ COLUMNS = (
     "interval",
     "chance",
     "shuffled",
-    "linear",
+    GATE,
     "difference",
     "beats linear",
 )
-NUMBERS = frozenset({"seeds", "score", "chance", "shuffled", "linear"})
+NUMBERS = frozenset({"seeds", "score", "chance", "shuffled", GATE})
 OVER = ("model", "datasets", "share of the way", "interval", "rank", "against linear", "p", "p (Holm)")
 ABSENT = "-"
 OWN = "(own reconstruction)"
@@ -105,7 +106,7 @@ def cells(line: Mapping[str, Any]) -> dict[str, str]:
         "interval": f"{number(line['low'])} to {number(line['high'])}",
         "chance": number(line["chance"]),
         "shuffled": f"{shuffled} LEAK" if line.get("leak") else shuffled,
-        "linear": number(line["linear"]),
+        GATE: number(line["linear"]),
         "difference": f"{ends[0]} [{ends[1]}, {ends[2]}]" if ends else ABSENT,
         "beats linear": line["verdict"],
     }
@@ -132,7 +133,10 @@ def over_rows(facts: Mapping[str, Any], part: str) -> Iterator[dict[str, str]]:
 
 def unranked(facts: Mapping[str, Any], part: str) -> str:
     """Which models have no rank in a part, and why; empty where all have one."""
-    out = facts["across"][part]["left_out"]
+    summed = facts["across"][part]
+    out = dict(summed["left_out"])
+    if summed["gate_is"]:
+        out[LINEAR] = f"its answers are those of {GATE}"
     return f"Not ranked: {'; '.join(f'{name} ({why})' for name, why in out.items())}." if out else ""
 
 
