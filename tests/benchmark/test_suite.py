@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
@@ -14,13 +16,13 @@ import numpy as np
 import pytest
 
 from known_models import SMALL, Forwards, Plain
+from neurofmx.benchmark import Benchmark, NeuroFMXBenchmark, benchmark
 from neurofmx.benchmark.across import GATE, across
 from neurofmx.benchmark.outputs.figure import figure
 from neurofmx.benchmark.outputs.markdown import markdown
 from neurofmx.benchmark.outputs.page import page
 from neurofmx.benchmark.outputs.rows import unranked
 from neurofmx.benchmark.outputs.write import FILES, write
-from neurofmx.benchmark.run import Benchmark, benchmark
 from neurofmx.benchmark.suite import FrozenSuite, deviations, freeze, frozen, load_suite
 from neurofmx.foundation.held_out import sessions_of
 from neurofmx.recordings.task import Task
@@ -377,6 +379,38 @@ def test_outputs_say_which_models_are_not_ranked(tokens: Path) -> None:
     said = "Not ranked: gone (answered 0 of 2 datasets, 0 of them together with all other models)."
     assert said in markdown(result.facts)
     assert said in page(result.facts, b"a picture")
+
+
+def test_a_model_is_all_that_must_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The suite is core-v1 and the windows are those in data/tokens; what is not there is named."""
+    (tmp_path / "data/tokens").mkdir(parents=True)
+    replace(synthetic_windows(), dataset="digits").save(tmp_path / "data/tokens/digits.h5")
+    monkeypatch.chdir(tmp_path)
+    result = benchmark(Plain())
+    suite = load_suite("core-v1")
+    assert (result.facts["suite"], result.facts["options"]) == ("core-v1", suite.options.model_dump(mode="json"))
+    assert list(result.facts["datasets"]) == ["digits"]
+    assert sum("the dataset is missing" in said for said in result.deviations) == len(suite.datasets) - 1
+    assert result.line("model", "digits")["decoding"]["score"] > 0.5
+
+
+def test_the_benchmark_is_an_object_that_is_called_with_models(tokens: Path) -> None:
+    asked = {"one": tokens / "one.h5"}
+    made = NeuroFMXBenchmark(asked, options=SMALL)
+    assert made({"plain": Plain()}).facts == benchmark({"plain": Plain()}, asked, options=SMALL).facts
+    other = replace(made, options=SMALL.model_copy(update={"draws": 150}))({"plain": Plain()})
+    assert other.facts["options"]["draws"] == 150
+
+
+def test_the_public_names_are_loaded_when_they_are_asked_for() -> None:
+    """`neurofmx.params` goes through this package, and reading params needs no torch."""
+    import neurofmx.benchmark
+
+    code = "import sys, neurofmx.benchmark as b; print('torch' in sys.modules, b.NeuroFMXBenchmark().suite)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "core-v1"]
+    with pytest.raises(AttributeError, match="no attribute 'benchmrak'"):
+        _ = neurofmx.benchmark.benchmrak
 
 
 def test_a_model_is_not_asked_about_what_it_was_pretrained_on() -> None:
