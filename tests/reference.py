@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from scipy.stats import poisson
 from torch import Tensor
 
 PRIMITIVES = {
@@ -180,6 +182,13 @@ def temporal_contrastive_naive(z, start, session, near, apart, duration, tempera
         if rivals and own:
             terms.append(sum(-math.log(p / (p + sum(rivals))) for p in own) / len(own))
     return sum(terms) / len(terms)
+
+
+def bits_per_spike_naive(rates, counts):
+    """Gain of rates (..., units) over each unit's mean, spike by spike of scipy's Poisson distribution, in bits."""
+    mean = np.broadcast_to(counts.reshape(-1, counts.shape[-1]).mean(0), counts.shape)
+    gain = poisson.logpmf(counts, rates).sum() - poisson.logpmf(counts, mean).sum()
+    return gain / counts.sum() / math.log(2)
 
 
 def mmd_naive(x, y, bandwidth):

@@ -14,13 +14,13 @@ from scipy.stats import norm, poisson, t
 from known_models import SMALL, Forwards, Leaking, Plain, material, with_samples
 from neurofmx.benchmark import one
 from neurofmx.benchmark.asked import reconstruction
-from neurofmx.benchmark.asked.co_smoothing import bits_of, bits_terms, positive
+from neurofmx.benchmark.asked.co_smoothing import positive
 from neurofmx.benchmark.asked.few_shot import accuracies, episodes, shots_of
 from neurofmx.benchmark.asked.latent import labels, space
 from neurofmx.benchmark.asked.transfer import chosen, numbers_of
 from neurofmx.benchmark.drawn import Draws, mean_of, r2_of, r2_terms
 from neurofmx.benchmark.material import Material
-from neurofmx.benchmark.metrics.bits_per_spike import bits_per_spike
+from neurofmx.benchmark.metrics.bits_per_spike import bits_of, bits_terms
 from neurofmx.benchmark.metrics.silhouette import silhouettes
 from neurofmx.benchmark.outputs.rows import part_rows
 from neurofmx.benchmark.probe import fit_probe
@@ -30,6 +30,7 @@ from neurofmx.benchmark.run import benchmark
 from neurofmx.evaluation.gate import interval
 from neurofmx.recordings.task import Task
 from neurofmx.tokenizers.tokens import Sample, Tokens
+from reference import bits_per_spike_naive
 from synthetic import ragged_windows, synthetic_windows
 
 
@@ -114,7 +115,7 @@ def test_bits_per_spike_of_the_true_rate_reach_the_closed_form() -> None:
     expected = sum(r * np.log2(r / mean) for r in (0.5, 2.5)) / 2 / mean
     found = float(bits_of(bits_terms(counts, [rates], np.zeros(4000, int))[0].sum(0)))
     assert found == pytest.approx(expected, abs=0.01)
-    assert found == pytest.approx(bits_per_spike(rates, counts), abs=1e-9)  # the metric, written differently
+    assert found == pytest.approx(bits_per_spike_naive(rates, counts), abs=1e-9)  # the metric, written differently
 
 
 def test_the_mean_rate_that_must_be_beaten_is_that_of_each_recordings_unit() -> None:
@@ -124,7 +125,7 @@ def test_the_mean_rate_that_must_be_beaten_is_that_of_each_recordings_unit() -> 
     rates = np.where(recording == 0, 4.0, 0.5)[:, None, None] * np.ones((2000, 5, 1))
     counts = rng.poisson(rates).astype(float)
     found = float(bits_of(bits_terms(counts, [rates], recording)[0].sum(0)))
-    apart = [bits_per_spike(rates[recording == k], counts[recording == k]) for k in (0, 1)]
+    apart = [bits_per_spike_naive(rates[recording == k], counts[recording == k]) for k in (0, 1)]
     spikes = [counts[recording == k].sum() for k in (0, 1)]
     assert found == pytest.approx(np.average(apart, weights=spikes), abs=1e-9)
     assert abs(found) < 1e-3

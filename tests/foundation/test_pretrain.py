@@ -308,7 +308,7 @@ def test_weights_say_whom_they_have_seen(tmp_path: Path) -> None:
         save_pretrained(of_seed(tmp_path / "out", 3), finished)
     weights, facts = load_pretrained(of_seed(tmp_path / "out", 3))
     assert all_weights(tmp_path / "out") == [tmp_path / "out/seed3/weights.safetensors"]
-    assert facts["seed"] == 3
+    assert (facts["seed"], facts["temperature"]) == (3, 0.1)
     assert [each["recording"] for each in facts["seen"]] == ["rat/1", "m/1"]
     known = {"dataset": "rat_spikes", "modality": "spikes", "channels": [f"channel-{i}" for i in range(4)]}
     assert facts["streams"]["rat/spikes"] == known

@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from neurofmx.benchmark.asked.co_smoothing import bits_of, bits_terms
 from neurofmx.benchmark.drawn import Drawn, Draws, r2_of, r2_terms
-from neurofmx.benchmark.metrics.bits_per_spike import LEAST_RATE
+from neurofmx.benchmark.metrics.bits_per_spike import LEAST_RATE, bits_of, bits_terms
 
 ALLOWED = 0.01  # of a score; less than this above nothing is no truth to reach
 NO_BOUND = "no bound"  # verdict where a simpler answer outdoes it
