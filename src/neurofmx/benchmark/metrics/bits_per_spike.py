@@ -23,7 +23,7 @@ Protocol = Literal["co_smoothing", "forward_prediction", "reconstruction"]
 LEAST_RATE = 1e-9  # spikes a bin; in place of a predicted rate of 0, under which one spike would be impossible
 
 
-def bits_terms(counts: np.ndarray, rates: Sequence[np.ndarray], recording: np.ndarray) -> np.ndarray:
+def bits_terms(counts: np.ndarray, rates: Sequence[np.ndarray] | np.ndarray, recording: np.ndarray) -> np.ndarray:
     """What each window adds to bits per spike.
 
     Args:
