@@ -18,10 +18,11 @@ import pytest
 from known_models import SMALL, Forwards, Plain
 from neurofmx.benchmark import Benchmark, NeuroFMXBenchmark, benchmark
 from neurofmx.benchmark.across import GATE, across
+from neurofmx.benchmark.by_modality import by_modality
 from neurofmx.benchmark.outputs.figure import figure
 from neurofmx.benchmark.outputs.markdown import markdown
 from neurofmx.benchmark.outputs.page import page
-from neurofmx.benchmark.outputs.rows import unranked
+from neurofmx.benchmark.outputs.rows import by_modality_rows, other_rows, unranked, variable_rows
 from neurofmx.benchmark.outputs.write import FILES, write
 from neurofmx.benchmark.suite import FrozenSuite, deviations, freeze, frozen, load_suite
 from neurofmx.foundation.held_out import sessions_of
@@ -240,7 +241,9 @@ def test_the_figure_shows_names_that_matplotlib_would_read_as_formulas_or_hide(f
 def test_the_table_has_a_row_for_each_model_and_dataset(found: Benchmark) -> None:
     table = markdown(found.facts)
     decoding = table.split("## Behaviour decoding")[1].split("\n## ")[0]
-    assert len(re.findall(r"^\| (one|two) ", decoding, flags=re.MULTILINE)) == 4
+    scores, *others = decoding.split("Other numbers")
+    assert len(re.findall(r"^\| (one|two) ", scores, flags=re.MULTILINE)) == 4
+    assert [re.findall(r"^\| (one|two) ", each, flags=re.MULTILINE) for each in others] == [["one"] * 2, ["two"] * 2]
     assert table.index("(n_train 20)") < table.index("(n_train 64)")
     for metric in ("(n_train 20)", "(n_train 64)", "2way_1shot", "2way_3shot", "4way_3shot"):
         assert metric in table
@@ -328,6 +331,52 @@ def test_a_network_named_linear_is_drawn_and_held_against_the_gate(tokens: Path)
         assert GATE in made
     with pytest.raises(ValueError, match="give it another name"):
         benchmark({GATE: Plain()}, asked, options=SMALL)
+
+
+def test_means_by_modality_are_over_the_datasets_that_all_models_answered() -> None:
+    def one(model: str, dataset: str, value: float) -> dict[str, Any]:
+        made = line(model, dataset, 0.5, 0.4)
+        part = made["parts"].pop("decoding")
+        numbers = dict.fromkeys(("mse", "mae", "r2", "pearson"), value)
+        beside = {"linear": dict.fromkeys(numbers, 0.5), "chance": {"mse": 1.0}, "shuffled": {}}
+        return made | {"parts": {"reconstruction": part | {"metrics": numbers, "beside": beside}}}
+
+    values = {"a": (0.1, 0.3, 0.6), "b": (0.2, 0.2, 0.9)}
+    results = [one(model, f"d{k}", each) for model, of in values.items() for k, each in enumerate(of)]
+    results.append(one("a", "d3", 100.0))  # lfp like d2, and not answered by the other
+    means = by_modality(results, "reconstruction")
+    assert {kind: each["datasets"] for kind, each in means.items()} == {"lfp": 1, "spikes": 2}
+    spikes = means["spikes"]["models"]
+    assert spikes["a"]["metrics"] == pytest.approx(dict.fromkeys(("mse", "mae", "r2", "pearson"), 0.2))
+    assert means["lfp"]["models"]["b"]["metrics"]["r2"] == pytest.approx(0.9)
+    assert spikes["b"]["beside"] == {
+        "linear": dict.fromkeys(("mse", "mae", "r2", "pearson"), 0.5),
+        "chance": {"mse": 1.0},
+        "shuffled": {},
+    }
+    rows = by_modality_rows({"by_modality": {"reconstruction": means}}, "reconstruction")
+    assert [(row["modality"], row["model"]) for row in rows] == [(m, k) for m in ("lfp", "spikes") for k in "ab"]
+    assert rows[2]["mse"] == "0.200 / 0.500 / 1.000 / -"
+
+
+def test_all_numbers_of_gate_chance_and_control_are_in_page_and_table(found: Benchmark) -> None:
+    whose = ["model", GATE, "chance", "shuffled"]
+    for part in ("reconstruction", "decoding", "latent", "transfer", "few_shot"):
+        rows = [row for row in other_rows(found.facts, part) if (row["dataset"], row["model"]) == ("two", "plain")]
+        assert [row["of"] for row in rows] == whose, part
+    decoding = found.line("plain", "two")["decoding"]
+    of = {row["of"]: row for row in other_rows(found.facts, "decoding") if row["model"] == "plain" and "mse" in row}
+    assert float(of["model"]["mse"]) == pytest.approx(decoding["metrics"]["mse"], abs=1e-3)
+    assert float(of[GATE]["mse"]) == pytest.approx(decoding["beside"]["linear"]["mse"], abs=1e-3)
+    variables = [row for row in variable_rows(found.facts) if row["model"] == "plain"]
+    assert [(row["variable"], row["of"]) for row in variables] == [
+        (name, who) for name in ("cos angle", "sin angle") for who in whose
+    ]
+    cell = " / ".join(each["mse"] for each in of.values())
+    assert cell.count("/") == 3
+    assert cell in markdown(found.facts)
+    assert of["shuffled"]["spearman"] in page(found.facts, b"a picture")
+    assert "Means over datasets by modality, model / linear (gate) / chance / shuffled" in markdown(found.facts)
 
 
 def test_models_are_ranked_where_they_answered_the_same_windows() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from neurofmx.benchmark.across import GATE, across
+from neurofmx.benchmark.by_modality import by_modality
 from neurofmx.benchmark.material import Material
 from neurofmx.benchmark.one import PARTS, Asked
 from neurofmx.benchmark.protocol import Limited, NotTrainedError, seeds_of
@@ -35,7 +36,7 @@ class Benchmark:
     Args:
         facts: JSON-able: `suite`, `frozen`, `deviations`, `options`, `models`, `datasets`, `pretraining` (what a model
             is not asked, as it has seen it), `beyond` (what a model does not read), `results` (a model on a dataset,
-            with its parts) and `across` (each part over datasets).
+            with its parts), `across` (each part over datasets) and `by_modality` (means of the reconstruction).
     """
 
     facts: dict[str, Any]
@@ -137,6 +138,7 @@ class NeuroFMXBenchmark:
             "pretraining": unsure,
             "beyond": beyond,
             "results": results,
+            "by_modality": {"reconstruction": by_modality(results, "reconstruction")},
             "across": {
                 part: across(results, part, draws=options.draws, confidence=options.confidence) for part in PARTS
             },

@@ -56,6 +56,7 @@ def co_smoothing(
     draws: Draws,
     *,
     bin_s: float,
+    shuffled: Sequence[np.ndarray] = (),
 ) -> dict[str, Any]:
     """The line of the score.
 
@@ -66,9 +67,18 @@ def co_smoothing(
         recording: Whose units a window's are, `(n,)`.
         draws: Of the blocks of these windows.
         bin_s: Width of a bin, s.
+        shuffled: Rates by the control readouts of some seeds, which learnt from other windows' counts.
     """
-    mine, theirs = (draws.drawn(bits_terms(counts, rates, recording), bits_of) for rates in (ours, [linear]))
+    given = {"model": ours, "linear": [linear]} | ({"shuffled": shuffled} if shuffled else {})
+    drawn = {name: draws.drawn(bits_terms(counts, rates, recording), bits_of) for name, rates in given.items()}
+    name = spike_metric_name("co_smoothing", bin_s=bin_s)
     line = entry(
-        spike_metric_name("co_smoothing", bin_s=bin_s), mine, linear=theirs, chance=0.0, metrics={"bits": mine.value}
+        name,
+        drawn["model"],
+        linear=drawn["linear"],
+        chance=0.0,
+        shuffled=drawn.get("shuffled"),
+        metrics={name: drawn["model"].value},
+        beside={which: {name: each.value} for which, each in drawn.items()} | {"chance": {name: 0.0}},
     )
     return line | {"share": None, "linear_share": None}  # no number of bits is perfect

@@ -14,10 +14,13 @@ from neurofmx.benchmark.outputs.rows import (
     NUMBERS,
     OVER,
     TITLES,
+    WHOSE,
+    by_modality_rows,
     in_order,
     left_out,
     modality_rows,
     notices,
+    number_rows,
     over_rows,
     part_rows,
     stream_rows,
@@ -56,6 +59,12 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
             if kinds := modality_rows(facts, part):
                 yield "Shares of the way by modality:\n"
                 yield table(kinds, tuple(kinds[0]))
+            if means := by_modality_rows(facts, part):
+                yield f"Means over datasets by modality, {' / '.join(WHOSE)}:\n"
+                yield table(means, tuple(means[0]))
+            for numbers in number_rows(facts, part):
+                yield f"Other numbers, {' / '.join(WHOSE)}:\n"
+                yield table(numbers, tuple(numbers[0]))
     if rows := stream_rows(facts):
         yield "## Streaming\n\nSamples in, predictions out, one thread.\n"
         yield table(rows, tuple(rows[0]))

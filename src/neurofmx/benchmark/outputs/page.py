@@ -18,6 +18,8 @@ from neurofmx.benchmark.outputs.rows import (
     COLUMNS,
     OVER,
     TITLES,
+    WHOSE,
+    by_modality_rows,
     in_order,
     left_out,
     modality_rows,
@@ -187,6 +189,9 @@ def _part(facts: Mapping[str, Any], part: str) -> Iterator[str]:
         yield f"<p>{escape(said)}</p>"
     if kinds := modality_rows(facts, part):
         yield "<h3>Shares of the way by modality</h3>" + table(kinds, tuple(kinds[0]))
+    if means := by_modality_rows(facts, part):
+        who = escape(" / ".join(WHOSE))
+        yield f"<h3>Means over datasets by modality: {who}</h3>" + table(means, tuple(means[0]))
     yield "<h3>Each dataset</h3>" + table(in_order(part_rows(facts, part)), COLUMNS)
     if part == "decoding" and (rows := variable_rows(facts)):
         yield _folded("Each variable", rows)
