@@ -2,12 +2,13 @@
 
     python -m benchmarks.foundation tiny small --threads 2
     python -m benchmarks.foundation small medium large --device cuda --precision bfloat16 --batch 32
-    python -m benchmarks.foundation large --device cuda --precision bfloat16 --recompute
+    python -m benchmarks.foundation large --device cuda --precision bfloat16 --no-recompute
 
 Rows hold two streams of made-up numbers: 96 units in bins of 20 ms (tokens of 100 ms) and 32 channels of LFP at 500 Hz
 (tokens of 50 ms). A row lasts `--duration` seconds in steps of 100 ms. Training answers a task of two values and
 reconstructs the units. `s` are medians of wall time after a warm-up; memory is the rise of the peak over weights and
-batch during one step of training, and of one pass; each size runs in a process of its own.
+batch during one step of training, and of one pass; each size runs in a process of its own. Writes `foundation.md` and
+`foundation.json` into the results folder.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import torch
 
 from benchmarks import machine, memory
+from neurofmx.atomic import atomic
 from neurofmx.models.configs import HeadConfig
 from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.foundation.heads import NeuroFMxHeads
@@ -39,40 +41,109 @@ UNITS, LFP = "made_up/spikes", "made_up/lfp"
 RATES = {UNITS: (50.0, 96, 5), LFP: (500.0, 32, 25)}  # Hz, channels, samples a token
 
 
+HEADS = (
+    "size",
+    "parameters",
+    "pass, rows/s",
+    "training, rows/s",
+    "stream step, ms",
+    "pass, MiB",
+    "training, MiB",
+    "recompute",
+)
+RULES = ("---", *["---:"] * (len(HEADS) - 2), "---")
+METHOD = """\
+Rows a second and milliseconds are of medians of wall time after a warm-up; a pass is without gradients, training is
+forward, backward and a step of AdamW, a stream step reads 100 ms more of one row. MiB are the rise of the peak of
+memory over weights and batch. `recompute` says whether activations were made anew in the backward pass.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("sizes", nargs="+", choices=["tiny", "small", "medium", "large"])
+    made.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    made.add_argument("--threads", type=int, default=1)
+    made.add_argument("--batch", type=int, default=8, help="rows (default: 8)")
+    made.add_argument("--duration", type=float, default=2.0, help="of a row, s, whole steps (default: 2)")
+    made.add_argument("--seconds", type=float, default=5.0, help="time for a measurement (default: 5)")
+    made.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
+    made.add_argument(
+        "--recompute",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="make activations anew in the backward pass (default: that of the size, yes for large)",
+    )
+    made.add_argument(
+        "--out", type=Path, help="results folder (default: benchmarks/results, of a GPU benchmarks/results/gpu)"
+    )
+    return made
+
+
 def main(words: Sequence[str] | None = None) -> None:
-    """Print one row a size, as Markdown, and write all numbers as JSON where asked.
+    """Print one row a size, as Markdown, and write table and numbers down.
 
     Args:
         words: Of the command line; `None` for those of this process.
     """
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sizes", nargs="+", choices=["tiny", "small", "medium", "large"])
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=8, help="rows (default: 8)")
-    parser.add_argument("--duration", type=float, default=2.0, help="of a row, s, whole steps (default: 2)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="time for a measurement (default: 5)")
-    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
-    parser.add_argument("--recompute", action="store_true", help="make activations anew in the backward pass")
-    parser.add_argument("--out", type=Path, help="where to write the numbers as JSON")
-    asked = parser.parse_args(words)
-    print("| size | parameters | pass, rows/s | training, rows/s | stream step, ms | pass, MiB | training, MiB |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    asked = parser().parse_args(words)
+    folder = asked.out or machine.ROOT / "benchmarks/results" / ("gpu" if asked.device == "cuda" else "")
+    asked.out = str(folder)
+    print(line(HEADS), line(RULES), sep="\n")
     rows, spawn = [], multiprocessing.get_context("spawn")
     for size in asked.sizes:
         with spawn.Pool(1) as pool:
-            rows.append(pool.apply(measured, (size, vars(asked) | {"out": None})))
-        row = rows[-1]
-        print(
-            f"| {size} | {row['parameters'] / 1e6:.1f} M | {asked.batch / row['pass_s']:.1f} | "
-            f"{asked.batch / row['training_s']:.1f} | {1e3 * row['stream_step_s']:.2f} | {row['pass_mib']:.0f} | "
-            f"{row['training_mib']:.0f} |",
-            flush=True,
-        )
-    if asked.out:
-        device = torch.cuda.get_device_name() if asked.device == "cuda" else "cpu"
-        facts = machine.facts() | {"device": device, "asked": vars(asked) | {"out": str(asked.out)}}
-        asked.out.write_text(json.dumps({"machine": facts, "rows": rows}, indent=1) + "\n")
+            rows.append(pool.apply(measured, (size, vars(asked))))
+        print(line(cells(rows[-1], asked.batch)), flush=True)
+    device = torch.cuda.get_device_name() if asked.device == "cuda" else "cpu"
+    write(rows, machine.facts() | {"device": device, "asked": vars(asked)}, folder)
+    print(f"\nwritten to {folder}")
+
+
+def cells(row: dict[str, Any], batch: int) -> list[str]:
+    """The numbers of a size in the order of `HEADS`."""
+    return [
+        row["size"],
+        f"{row['parameters'] / 1e6:.1f} M",
+        f"{batch / row['pass_s']:.1f}",
+        f"{batch / row['training_s']:.1f}",
+        f"{1e3 * row['stream_step_s']:.2f}",
+        f"{row['pass_mib']:.0f}",
+        f"{row['training_mib']:.0f}",
+        "yes" if row["recompute"] else "no",
+    ]
+
+
+def line(words: Sequence[str]) -> str:
+    """Cells as a line of a Markdown table."""
+    return f"| {' | '.join(words)} |"
+
+
+def write(rows: Sequence[dict[str, Any]], facts: dict[str, Any], folder: Path) -> None:
+    """Write `foundation.md` and `foundation.json`, neither of them half.
+
+    Args:
+        rows: What `measured` found, a row a size.
+        facts: Of the machine, with `device` and what was `asked`.
+        folder: Where to; it is made if it is missing.
+    """
+    asked = facts["asked"]
+    where = f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, load {facts['load']}"
+    how = f"{asked['batch']} rows of {asked['duration']:g} s, {asked['precision']}, {asked['threads']} threads"
+    text = [
+        "# foundation\n",
+        f"{where}, {facts['time']}; revision {facts['revision']}; device {facts['device']}; {how}.\n",
+        line(HEADS),
+        line(RULES),
+        *(line(cells(row, asked["batch"])) for row in rows),
+        "",
+        METHOD,
+    ]
+    with atomic(folder / "foundation.md") as part:
+        part.write_text("\n".join(text))
+    with atomic(folder / "foundation.json") as part:
+        part.write_text(json.dumps({"machine": facts, "rows": rows}, indent=1) + "\n")
 
 
 def measured(size: str, asked: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +151,7 @@ def measured(size: str, asked: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(asked["threads"])
     torch.manual_seed(0)
     device = torch.device(asked["device"])
-    config = NeurofmxConfig(size=size, precision=asked["precision"], recompute=asked["recompute"])
+    config = config_of(size, asked)
     model, heads = (part.to(device) for part in built(config))
     batch = rows_of(asked["batch"], asked["duration"]).to(device)
     parameters = [*model.parameters(), *heads.parameters()]
@@ -109,6 +180,7 @@ def measured(size: str, asked: dict[str, Any]) -> dict[str, Any]:
 
     return {
         "size": size,
+        "recompute": config.sizes.recompute,
         "parameters": sum(p.numel() for p in parameters),
         "training_s": timed(train, asked["seconds"], device),
         "training_mib": rise(train, device),
@@ -116,6 +188,11 @@ def measured(size: str, asked: dict[str, Any]) -> dict[str, Any]:
         "pass_mib": rise(whole, device),
         "stream_step_s": timed(step, asked["seconds"], device),
     }
+
+
+def config_of(size: str, asked: dict[str, Any]) -> NeurofmxConfig:
+    """A size as the command line has it; what that leaves open is the size's own."""
+    return NeurofmxConfig(size=size, precision=asked["precision"], recompute=asked["recompute"])  # type: ignore[arg-type]
 
 
 def built(config: NeurofmxConfig) -> tuple[NeuroFMx, NeuroFMxHeads]:

@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from _stage import Params, kept, run, write_json
 from neurofmx.atomic import atomic
 from neurofmx.known_truth.report import markdown
@@ -18,6 +20,7 @@ def main(params: Params, name: str) -> None:
     from neurofmx.known_truth.material import material
     from neurofmx.known_truth.sessions import simulate
     from neurofmx.known_truth.training import pretrain_each
+    from neurofmx.training.pretrained import of_seed
 
     section, config = params.known_truth, params.named("neurofmx").config
     assert isinstance(config, NeurofmxConfig)
@@ -29,35 +32,40 @@ def main(params: Params, name: str) -> None:
     options = {
         what: section.pretraining(params.pretrain, branch=branch) for what, branch in ((PLAIN, False), (BRANCH, True))
     }
-    seed = params.evaluate.seeds[0]
-    homes = pretrain_each(made, config, options, seed=seed, keep=kept(), workers=section.workers)
-    result = {"rows": [len(part) for part in made.parts], **scored(params, made, homes)}
+    seeds = params.evaluate.seeds
+    homes = pretrain_each(made, config, options, seeds=seeds, keep=kept(), workers=section.workers)
+    result = {"rows": [len(part) for part in made.parts], "seeds": list(seeds), **scored(params, made, homes)}
     write_json(out / f"{name}.json", result)
     with atomic(out / f"{name}.md") as part:
         part.write_text(markdown(result))
     known_truth_figure(result["lines"], out / f"{name}.png")
     shutil.rmtree(weights, ignore_errors=True)
-    for what, home in homes.items():
-        shutil.move(home, weights / what.split()[0])
+    for what, by_seed in homes.items():
+        (weights / what.split()[0]).mkdir(parents=True)
+        for seed, home in by_seed.items():
+            shutil.move(home, of_seed(weights / what.split()[0], seed))
     print(markdown(result))
 
 
-def scored(params: Params, made: Any, homes: dict[str, Path]) -> dict[str, Any]:
-    """All lines of the first network, and how well sessions are told from the states of both."""
+def scored(params: Params, made: Any, homes: dict[str, dict[int, Path]]) -> dict[str, Any]:
+    """All lines of the networks without a branch, and how well sessions are told from the states of both kinds."""
     from neurofmx.known_truth.asking import Inquiry, draws_of
     from neurofmx.known_truth.domains import domain_lines, true_states
     from neurofmx.known_truth.training import read_network
 
     section, config = params.known_truth, params.named("neurofmx").config
     assert isinstance(config, NeurofmxConfig)
-    draws = draws_of(made.tested, draws=params.evaluate.draws, confidence=params.evaluate.confidence)
-    networks = {what: read_network(home, made, config) for what, home in homes.items()}
+    how = {"draws": params.evaluate.draws, "confidence": params.evaluate.confidence}
+    draws = draws_of(made.tested, seeds=len(params.evaluate.seeds), **how)
+    networks = {
+        what: [read_network(home, made, config) for home in by_seed.values()] for what, by_seed in homes.items()
+    }
     first, second = (Inquiry(networks[what], draws) for what in (PLAIN, BRANCH))
     how = {"particles": section.particles, "seed": section.seeds[0]}
     decoded, beside = first.decoding(**how), second.decoding(**how, only_whole=True)
     ahead = section.pretraining(params.pretrain, branch=False).ahead_s
     lines = [*first.reconstruction(), *first.forecast(ahead), *decoded]
-    states = {what: asked.means(made.tested) for what, asked in networks.items()}
+    states = {what: np.stack([one.means(made.tested) for one in asked]) for what, asked in networks.items()}
     domains = domain_lines(made.tested, states | {"the known latents": true_states(made, made.tested)}, draws)
     # what a branch takes from the states must not be the heading
     domains[0]["heading"], domains[1]["heading"] = decoded[0]["model"], beside[0]["model"]

@@ -34,7 +34,8 @@ def main(params: Params, name: str) -> None:
         for seed, finished in done.items():
             save_pretrained(of_seed(out, seed), finished)
         facts = done[seeds[0]].facts
-        write_json(out / "facts.json", {key: value for key, value in facts.items() if key != "seed"})
+        of_a_seed = ("seed", "temperature")
+        write_json(out / "facts.json", {key: value for key, value in facts.items() if key not in of_a_seed})
         # what it took differs from run to run, so it stays out of the other files
         write_json(out / "cost.json", {"train_seconds": {seed: round(each.seconds, 2) for seed, each in done.items()}})
         curve = mean_curve([each.pretrained.curve for each in done.values()])

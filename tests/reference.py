@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from scipy.stats import poisson
 from torch import Tensor
 
 PRIMITIVES = {
@@ -182,18 +184,24 @@ def temporal_contrastive_naive(z, start, session, near, apart, duration, tempera
     return sum(terms) / len(terms)
 
 
-def mmd_naive(x, y, bandwidth, unbiased):
+def bits_per_spike_naive(rates, counts):
+    """Gain of rates (..., units) over each unit's mean, spike by spike of scipy's Poisson distribution, in bits."""
+    mean = np.broadcast_to(counts.reshape(-1, counts.shape[-1]).mean(0), counts.shape)
+    gain = poisson.logpmf(counts, rates).sum() - poisson.logpmf(counts, mean).sum()
+    return gain / counts.sum() / math.log(2)
+
+
+def mmd_naive(x, y, bandwidth):
     """Squared discrepancy kernel by kernel."""
 
-    def mean_kernel(a, b, skip):
+    def mean_kernel(a, b):
         kernels = []
         for i in range(len(a)):
             for j in range(len(b)):
-                if not (skip and i == j):
-                    kernels.append(math.exp(-float(((a[i] - b[j]) ** 2).sum()) / (2 * bandwidth**2)))
+                kernels.append(math.exp(-float(((a[i] - b[j]) ** 2).sum()) / (2 * bandwidth**2)))
         return sum(kernels) / len(kernels)
 
-    return mean_kernel(x, x, unbiased) + mean_kernel(y, y, unbiased) - 2 * mean_kernel(x, y, False)
+    return mean_kernel(x, x) + mean_kernel(y, y) - 2 * mean_kernel(x, y)
 
 
 def gradients(outputs, inputs):

@@ -14,13 +14,13 @@ from scipy.stats import norm, poisson, t
 from known_models import SMALL, Forwards, Leaking, Plain, material, with_samples
 from neurofmx.benchmark import one
 from neurofmx.benchmark.asked import reconstruction
-from neurofmx.benchmark.asked.co_smoothing import bits_of, bits_terms, positive
+from neurofmx.benchmark.asked.co_smoothing import positive
 from neurofmx.benchmark.asked.few_shot import accuracies, episodes, shots_of
 from neurofmx.benchmark.asked.latent import labels, space
 from neurofmx.benchmark.asked.transfer import chosen, numbers_of
 from neurofmx.benchmark.drawn import Draws, mean_of, r2_of, r2_terms
 from neurofmx.benchmark.material import Material
-from neurofmx.benchmark.metrics.bits_per_spike import bits_per_spike
+from neurofmx.benchmark.metrics.bits_per_spike import bits_of, bits_terms
 from neurofmx.benchmark.metrics.silhouette import silhouettes
 from neurofmx.benchmark.outputs.rows import part_rows
 from neurofmx.benchmark.probe import fit_probe
@@ -28,8 +28,10 @@ from neurofmx.benchmark.protocol import States, encode
 from neurofmx.benchmark.reading import read
 from neurofmx.benchmark.run import benchmark
 from neurofmx.evaluation.gate import interval
+from neurofmx.headline import as_values
 from neurofmx.recordings.task import Task
 from neurofmx.tokenizers.tokens import Sample, Tokens
+from reference import bits_per_spike_naive
 from synthetic import ragged_windows, synthetic_windows
 
 
@@ -105,6 +107,56 @@ def test_hidden_channels_are_never_shown() -> None:
         assert x[..., ~given.hidden].any()
 
 
+def test_every_number_of_the_reconstruction_stands_beside_gate_chance_and_control() -> None:
+    """Each against its definition: the same function of what the others say."""
+    given = material(held_out=0.5)
+    reading = read(Plain(), given, fold=0, seed=0, name="plain")
+    found = reconstruction.read_back(given, reading, name="plain", shuffle=True)
+    linear, draws = reconstruction.linear_read_back(given, 0), Draws(given.windows.block[given.tested], draws=100)
+    line = reconstruction.reconstruction(given, [[found]], [linear], draws)
+    assert found.shuffled is not None
+    truth = given.windows.scaled(0, given.parts[0].test)[..., given.hidden].astype(np.float64)
+    said = {"linear": linear.values, "chance": np.zeros_like(truth), "shuffled": found.shuffled.values}
+    for name, answer in said.items():
+        numbers = line["beside"][name]
+        assert numbers.keys() == line["metrics"].keys()
+        assert numbers["mse"] == pytest.approx(((truth - answer) ** 2).mean())
+        assert numbers["mae"] == pytest.approx(np.abs(truth - answer).mean())
+        flat = answer.ravel()
+        r = np.corrcoef(truth.ravel(), flat)[0, 1] if np.ptp(flat) else 0.0
+        assert numbers["pearson"] == pytest.approx(r)
+    assert line["beside"]["linear"]["r2"] == pytest.approx(line["linear"])
+    assert line["beside"]["chance"]["r2"] == pytest.approx(line["chance"])
+    assert line["beside"]["shuffled"]["r2"] == pytest.approx(line["shuffled"])
+    assert line["beside"]["chance"]["pearson_p"] == 1
+    assert line["metrics"]["mse"] < line["beside"]["shuffled"]["mse"]
+
+
+def test_the_control_of_spikes_knows_mean_rates_and_no_more() -> None:
+    """In two recordings whose units fire at other rates: windows change places within a recording."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for seed, mean in ((1, 0.5), (2, 3.0)):
+        base = synthetic_windows(windows=200, seed=seed)
+        rate = mean * rng.choice([0.4, 1.6], size=(200, 6, 1))
+        parts.append(with_samples(base, rng.poisson(rate * np.ones(12))))
+    given = material(ragged_windows(parts), held_out=0.2)
+    reading = read(Plain(), given, fold=0, seed=0, name="plain")
+    found = reconstruction.read_back(given, reading, name="plain", shuffle=True)
+    linear, draws = reconstruction.linear_read_back(given, 0), Draws(given.windows.block[given.tested], draws=100)
+    line = reconstruction.reconstruction(given, [[found]], [linear], draws)["co_smoothing"]
+    assert line["score"] > 0.05
+    assert -0.05 < line["shuffled_low"] <= line["shuffled"] < 0.02
+    name = line["metric"]
+    beside = {which: numbers[name] for which, numbers in line["beside"].items()}
+    assert beside == {"linear": line["linear"], "chance": 0.0, "shuffled": line["shuffled"]}
+    assert line["metrics"] == {name: line["score"]}
+    plain = reconstruction.read_back(given, reading, name="plain")
+    none = reconstruction.reconstruction(given, [[plain]], [linear], draws)
+    assert none["co_smoothing"]["shuffled"] is none["shuffled"] is None
+    assert none["beside"]["shuffled"] == {}
+
+
 def test_bits_per_spike_of_the_true_rate_reach_the_closed_form() -> None:
     """Two rates, half of the time each: sum_i r_i log2(r_i / m) / (2 m) bits for every spike."""
     rng = np.random.default_rng(0)
@@ -114,7 +166,7 @@ def test_bits_per_spike_of_the_true_rate_reach_the_closed_form() -> None:
     expected = sum(r * np.log2(r / mean) for r in (0.5, 2.5)) / 2 / mean
     found = float(bits_of(bits_terms(counts, [rates], np.zeros(4000, int))[0].sum(0)))
     assert found == pytest.approx(expected, abs=0.01)
-    assert found == pytest.approx(bits_per_spike(rates, counts), abs=1e-9)  # the metric, written differently
+    assert found == pytest.approx(bits_per_spike_naive(rates, counts), abs=1e-9)  # the metric, written differently
 
 
 def test_the_mean_rate_that_must_be_beaten_is_that_of_each_recordings_unit() -> None:
@@ -124,7 +176,7 @@ def test_the_mean_rate_that_must_be_beaten_is_that_of_each_recordings_unit() -> 
     rates = np.where(recording == 0, 4.0, 0.5)[:, None, None] * np.ones((2000, 5, 1))
     counts = rng.poisson(rates).astype(float)
     found = float(bits_of(bits_terms(counts, [rates], recording)[0].sum(0)))
-    apart = [bits_per_spike(rates[recording == k], counts[recording == k]) for k in (0, 1)]
+    apart = [bits_per_spike_naive(rates[recording == k], counts[recording == k]) for k in (0, 1)]
     spikes = [counts[recording == k].sum() for k in (0, 1)]
     assert found == pytest.approx(np.average(apart, weights=spikes), abs=1e-9)
     assert abs(found) < 1e-3
@@ -254,6 +306,60 @@ def test_several_variables_are_scored_each_for_itself(kind: str) -> None:
     assert line["metrics"]["r2"] == pytest.approx(np.mean([one["r2"] for one in each]), abs=1e-5)
     assert line["metrics"]["spearman"] == pytest.approx(np.mean([one["spearman"] for one in each]), abs=1e-5)
     assert all(one["pearson"] > 0.9 and one["pearson_p"] < 0.01 for one in each)
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression", "circular"])
+def test_every_number_of_a_part_stands_beside_gate_chance_and_control(kind: str) -> None:
+    """The gate is given: of perfect answers and of the training mean all numbers are known."""
+    windows = synthetic_windows(kind)
+    truth = np.eye(2)[windows.y] if kind == "classification" else as_values(windows.y, windows.task)
+    given = {"known": truth[windows.tested]}
+    line = benchmark(Forwards(), {"known": windows}, options=SMALL, linear=given).line("model", "known")
+    for name, each in line.items():
+        for which in ("linear", "chance", "shuffled"):
+            numbers = each["beside"][which]
+            assert numbers.keys() <= each["metrics"].keys()
+            assert numbers, (name, which)
+    decoding = line["decoding"]
+    best = {"pearson": 1, "spearman": 1, "accuracy": 1, "auc": 1, "r2": 1, "mse": 0, "mae": 0, "angular_error_deg": 0}
+    asked = decoding["metrics"].keys() & best.keys()
+    assert len(asked) >= 2
+    for metric in asked:
+        assert decoding["beside"]["linear"][metric] == pytest.approx(best[metric], abs=1e-6)
+        assert abs(decoding["beside"]["shuffled"][metric] - best[metric]) > 0.2
+    if kind == "classification":
+        assert decoding["beside"]["chance"]["balanced_accuracy"] == pytest.approx(0.5)
+        return
+    assert decoding["beside"]["chance"]["pearson"] == 0
+    assert decoding["beside"]["chance"]["spearman_p"] == 1
+    assert decoding["metrics"]["pearson_p"] == max(each["pearson_p"] for each in decoding["variables"].values())
+    assert decoding["metrics"]["pearson_p"] < 0.01 < decoding["beside"]["shuffled"]["pearson_p"]
+    for which, variables in decoding["variables_beside"].items():
+        assert variables.keys() == decoding["variables"].keys()
+        mean = np.mean([each["mse"] for each in variables.values()])
+        assert mean == pytest.approx(decoding["beside"][which]["mse"], abs=1e-6)
+
+
+def test_points_of_few_windows_have_a_control_where_each_class_is_drawn() -> None:
+    line = benchmark(Plain(), {"known": synthetic_windows()}, options=SMALL).line("model", "known")["transfer"]
+    few, most = line["curve"]
+    assert (few["n_train"], most["shuffled"]) == (20, line["shuffled"])
+    assert 0.2 < few["shuffled"] < 0.8 < few["score"]
+    names = list(line["metrics"])
+    assert line["beside"]["shuffled"] == {names[0]: few["shuffled"], names[1]: most["shuffled"]}
+    assert line["beside"]["linear"] == {names[0]: few["linear"], names[1]: most["linear"]}
+
+    def drawn(seed: int) -> np.ndarray:
+        """Each other's answers of the two windows that are learnt from."""
+        given = material(synthetic_windows(seed=seed), n_train=(2,))
+        return given.shuffled.y[given.parts[0].train[chosen(given, 0, 2)[0]]]
+
+    alike = synthetic_windows(seed=next(seed for seed in range(20) if np.ptp(drawn(seed)) == 0))
+    options = SMALL.model_copy(update={"n_train": (2,)})
+    line = benchmark(Plain(), {"known": alike}, options=options).line("model", "known")["transfer"]
+    assert line["curve"][0]["shuffled"] is None  # of one class alone nothing can be learnt
+    assert line["curve"][0]["score"] > 0.5
+    assert list(line["beside"]["shuffled"]) == [names[1]]
 
 
 def test_states_may_be_tensors_or_tokens_with_a_mask_and_are_refused_otherwise() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
@@ -14,12 +16,14 @@ import numpy as np
 import pytest
 
 from known_models import SMALL, Forwards, Plain
-from neurofmx.benchmark.across import across
+from neurofmx.benchmark import Benchmark, NeuroFMXBenchmark, benchmark
+from neurofmx.benchmark.across import GATE, across
+from neurofmx.benchmark.by_modality import by_modality
 from neurofmx.benchmark.outputs.figure import figure
 from neurofmx.benchmark.outputs.markdown import markdown
 from neurofmx.benchmark.outputs.page import page
+from neurofmx.benchmark.outputs.rows import by_modality_rows, other_rows, unranked, variable_rows
 from neurofmx.benchmark.outputs.write import FILES, write
-from neurofmx.benchmark.run import Benchmark, benchmark
 from neurofmx.benchmark.suite import FrozenSuite, deviations, freeze, frozen, load_suite
 from neurofmx.foundation.held_out import sessions_of
 from neurofmx.recordings.task import Task
@@ -237,7 +241,9 @@ def test_the_figure_shows_names_that_matplotlib_would_read_as_formulas_or_hide(f
 def test_the_table_has_a_row_for_each_model_and_dataset(found: Benchmark) -> None:
     table = markdown(found.facts)
     decoding = table.split("## Behaviour decoding")[1].split("\n## ")[0]
-    assert len(re.findall(r"^\| (one|two) ", decoding, flags=re.MULTILINE)) == 4
+    scores, *others = decoding.split("Other numbers")
+    assert len(re.findall(r"^\| (one|two) ", scores, flags=re.MULTILINE)) == 4
+    assert [re.findall(r"^\| (one|two) ", each, flags=re.MULTILINE) for each in others] == [["one"] * 2, ["two"] * 2]
     assert table.index("(n_train 20)") < table.index("(n_train 64)")
     for metric in ("(n_train 20)", "(n_train 64)", "2way_1shot", "2way_3shot", "4way_3shot"):
         assert metric in table
@@ -269,7 +275,7 @@ def test_over_datasets_the_planted_winner_wins() -> None:
     summed = across(results, "decoding", draws=200, confidence=0.95)
     assert summed["datasets"] == [f"d{k}" for k in range(8)]
     models = summed["models"]
-    assert [models[name]["rank"] for name in ("better", "linear", "worse")] == [1.0, 2.0, 3.0]
+    assert [models[name]["rank"] for name in ("better", GATE, "worse")] == [1.0, 2.0, 3.0]
     for name, better in (("better", 8), ("worse", 0)):
         test = models[name]["against_linear"]
         assert test["better"] == better
@@ -278,8 +284,99 @@ def test_over_datasets_the_planted_winner_wins() -> None:
     assert models["better"]["low"] <= np.mean(linear + gain) <= models["better"]["high"]
     by = summed["modalities"]
     assert {name: each["datasets"] for name, each in by.items()} == {"lfp": 6, "spikes": 2}
-    assert by["spikes"]["shares"]["linear"] == pytest.approx(linear[:2].mean())
+    assert by["spikes"]["shares"][GATE] == pytest.approx(linear[:2].mean())
     assert summed["pairs"][0]["p"] == pytest.approx(2 / 2**8)
+
+
+def test_a_model_under_the_name_linear_changes_no_test_against_the_gate() -> None:
+    rng = np.random.default_rng(0)
+    gate, gain, noise = rng.uniform(0.3, 0.6, 8), np.arange(1, 9) / 100, rng.uniform(-0.2, 0.9, 8)
+    ours = [line("ours", f"d{k}", gate[k] + gain[k], gate[k]) for k in range(8)]
+    alone = across(ours, "decoding", draws=100, confidence=0.95)
+    results = ours + [line("linear", f"d{k}", noise[k], gate[k]) for k in range(8)]
+    summed = across(results, "decoding", draws=100, confidence=0.95)
+    uncorrected = [each["models"]["ours"]["against_linear"] | {"corrected": 0} for each in (alone, summed)]
+    assert uncorrected[0] == uncorrected[1]
+    assert uncorrected[1]["median"] == pytest.approx(0.045)
+    assert summed["models"]["linear"]["share"] == pytest.approx(noise.mean())
+    assert summed["models"][GATE]["share"] == pytest.approx(gate.mean())
+    assert summed["models"][GATE]["against_linear"] is None
+    assert summed["gate_is"] == ""
+
+
+def test_answers_that_are_the_gates_own_have_one_row() -> None:
+    gate = np.linspace(0.3, 0.6, 8)
+    ours = [line("ours", f"d{k}", gate[k] + (k - 1.5) / 100, gate[k]) for k in range(8)]
+    alone = across(ours, "decoding", draws=100, confidence=0.95)
+    summed = across(
+        ours + [line("linear", f"d{k}", gate[k], gate[k]) for k in range(8)], "decoding", draws=100, confidence=0.95
+    )
+    assert {**summed, "gate_is": ""} == alone
+    assert summed["gate_is"] == "linear"
+    said = unranked({"across": {"decoding": summed}}, "decoding")
+    assert said == "Not ranked: linear (its answers are those of linear (gate))."
+
+
+def test_a_network_named_linear_is_drawn_and_held_against_the_gate(tokens: Path) -> None:
+    """In every output the gate has its own column, and no model may take its name."""
+    asked = {name: tokens / f"{name}.h5" for name in ("one", "two")}
+    result = benchmark({"linear": Plain()}, asked, options=SMALL)
+    alone = benchmark({"plain": Plain()}, asked, options=SMALL)
+    renamed = json.loads(json.dumps(alone.facts).replace('"plain"', '"linear"'))
+    for part in ("reconstruction", "decoding", "transfer"):  # of the others its states, the windows, are the gate
+        assert result.facts["across"][part] == renamed["across"][part]
+    assert list(result.facts["across"]["decoding"]["models"]) == ["linear", GATE]
+    assert result.facts["across"]["few_shot"]["gate_is"] == "linear"
+    for made in (markdown(result.facts), page(result.facts, b"a picture")):
+        assert GATE in made
+    with pytest.raises(ValueError, match="give it another name"):
+        benchmark({GATE: Plain()}, asked, options=SMALL)
+
+
+def test_means_by_modality_are_over_the_datasets_that_all_models_answered() -> None:
+    def one(model: str, dataset: str, value: float) -> dict[str, Any]:
+        made = line(model, dataset, 0.5, 0.4)
+        part = made["parts"].pop("decoding")
+        numbers = dict.fromkeys(("mse", "mae", "r2", "pearson"), value)
+        beside = {"linear": dict.fromkeys(numbers, 0.5), "chance": {"mse": 1.0}, "shuffled": {}}
+        return made | {"parts": {"reconstruction": part | {"metrics": numbers, "beside": beside}}}
+
+    values = {"a": (0.1, 0.3, 0.6), "b": (0.2, 0.2, 0.9)}
+    results = [one(model, f"d{k}", each) for model, of in values.items() for k, each in enumerate(of)]
+    results.append(one("a", "d3", 100.0))  # lfp like d2, and not answered by the other
+    means = by_modality(results, "reconstruction")
+    assert {kind: each["datasets"] for kind, each in means.items()} == {"lfp": 1, "spikes": 2}
+    spikes = means["spikes"]["models"]
+    assert spikes["a"]["metrics"] == pytest.approx(dict.fromkeys(("mse", "mae", "r2", "pearson"), 0.2))
+    assert means["lfp"]["models"]["b"]["metrics"]["r2"] == pytest.approx(0.9)
+    assert spikes["b"]["beside"] == {
+        "linear": dict.fromkeys(("mse", "mae", "r2", "pearson"), 0.5),
+        "chance": {"mse": 1.0},
+        "shuffled": {},
+    }
+    rows = by_modality_rows({"by_modality": {"reconstruction": means}}, "reconstruction")
+    assert [(row["modality"], row["model"]) for row in rows] == [(m, k) for m in ("lfp", "spikes") for k in "ab"]
+    assert rows[2]["mse"] == "0.200 / 0.500 / 1.000 / -"
+
+
+def test_all_numbers_of_gate_chance_and_control_are_in_page_and_table(found: Benchmark) -> None:
+    whose = ["model", GATE, "chance", "shuffled"]
+    for part in ("reconstruction", "decoding", "latent", "transfer", "few_shot"):
+        rows = [row for row in other_rows(found.facts, part) if (row["dataset"], row["model"]) == ("two", "plain")]
+        assert [row["of"] for row in rows] == whose, part
+    decoding = found.line("plain", "two")["decoding"]
+    of = {row["of"]: row for row in other_rows(found.facts, "decoding") if row["model"] == "plain" and "mse" in row}
+    assert float(of["model"]["mse"]) == pytest.approx(decoding["metrics"]["mse"], abs=1e-3)
+    assert float(of[GATE]["mse"]) == pytest.approx(decoding["beside"]["linear"]["mse"], abs=1e-3)
+    variables = [row for row in variable_rows(found.facts) if row["model"] == "plain"]
+    assert [(row["variable"], row["of"]) for row in variables] == [
+        (name, who) for name in ("cos angle", "sin angle") for who in whose
+    ]
+    cell = " / ".join(each["mse"] for each in of.values())
+    assert cell.count("/") == 3
+    assert cell in markdown(found.facts)
+    assert of["shuffled"]["spearman"] in page(found.facts, b"a picture")
+    assert "Means over datasets by modality, model / linear (gate) / chance / shuffled" in markdown(found.facts)
 
 
 def test_models_are_ranked_where_they_answered_the_same_windows() -> None:
@@ -304,7 +401,7 @@ def test_models_that_are_absent_leave_the_others_their_ranks_and_tests() -> None
         assert sorted(summed["left_out"]) == ["gone", "lost"]
         assert summed["left_out"]["gone"] == "answered 0 of 8 datasets, 0 of them together with all other models"
         assert {**summed, "left_out": {}} == alone
-    assert [alone["models"][name]["rank"] for name in ("a", "b", "linear")] == [1.0625, 1.9375, 3.0]
+    assert [alone["models"][name]["rank"] for name in ("a", "b", GATE)] == [1.0625, 1.9375, 3.0]
 
 
 def test_a_model_that_reads_some_datasets_narrows_the_ranks_and_one_that_reads_few_is_left_out() -> None:
@@ -327,10 +424,42 @@ def test_outputs_say_which_models_are_not_ranked(tokens: Path) -> None:
     asked = {name: tokens / f"{name}.h5" for name in ("one", "two")}
     result = benchmark({"gone": Untrained(), "plain": Plain()}, asked, options=SMALL)
     summed = result.facts["across"]["decoding"]
-    assert (summed["datasets"], list(summed["models"])) == (["one", "two"], ["plain", "linear"])
+    assert (summed["datasets"], list(summed["models"])) == (["one", "two"], ["plain", GATE])
     said = "Not ranked: gone (answered 0 of 2 datasets, 0 of them together with all other models)."
     assert said in markdown(result.facts)
     assert said in page(result.facts, b"a picture")
+
+
+def test_a_model_is_all_that_must_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The suite is core-v1 and the windows are those in data/tokens; what is not there is named."""
+    (tmp_path / "data/tokens").mkdir(parents=True)
+    replace(synthetic_windows(), dataset="digits").save(tmp_path / "data/tokens/digits.h5")
+    monkeypatch.chdir(tmp_path)
+    result = benchmark(Plain())
+    suite = load_suite("core-v1")
+    assert (result.facts["suite"], result.facts["options"]) == ("core-v1", suite.options.model_dump(mode="json"))
+    assert list(result.facts["datasets"]) == ["digits"]
+    assert sum("the dataset is missing" in said for said in result.deviations) == len(suite.datasets) - 1
+    assert result.line("model", "digits")["decoding"]["score"] > 0.5
+
+
+def test_the_benchmark_is_an_object_that_is_called_with_models(tokens: Path) -> None:
+    asked = {"one": tokens / "one.h5"}
+    made = NeuroFMXBenchmark(asked, options=SMALL)
+    assert made({"plain": Plain()}).facts == benchmark({"plain": Plain()}, asked, options=SMALL).facts
+    other = replace(made, options=SMALL.model_copy(update={"draws": 150}))({"plain": Plain()})
+    assert other.facts["options"]["draws"] == 150
+
+
+def test_the_public_names_are_loaded_when_they_are_asked_for() -> None:
+    """`neurofmx.params` goes through this package, and reading params needs no torch."""
+    import neurofmx.benchmark
+
+    code = "import sys, neurofmx.benchmark as b; print('torch' in sys.modules, b.NeuroFMXBenchmark().suite)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "core-v1"]
+    with pytest.raises(AttributeError, match="no attribute 'benchmrak'"):
+        _ = neurofmx.benchmark.benchmrak
 
 
 def test_a_model_is_not_asked_about_what_it_was_pretrained_on() -> None:

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks.foundation import LFP, UNITS, built, later, main, rows_of, timed
+from benchmarks.foundation import LFP, UNITS, built, config_of, later, main, parser, rows_of, timed
 
 from neurofmx.models.foundation.config import NeurofmxConfig
 
 
 def test_the_smallest_size_is_measured_and_written_down(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "tiny.json"
-    main(["tiny", "--batch", "2", "--duration", "0.4", "--seconds", "0", "--out", str(out)])
-    known = json.loads(out.read_text())
+    main(["tiny", "--batch", "2", "--duration", "0.4", "--seconds", "0", "--out", str(tmp_path / "results")])
+    known = json.loads((tmp_path / "results/foundation.json").read_text())
     (row,) = known["rows"]
     parts = built(NeurofmxConfig(size="tiny"))
     assert row["parameters"] == sum(p.numel() for part in parts for p in part.parameters()) < 1e6
@@ -23,9 +22,22 @@ def test_the_smallest_size_is_measured_and_written_down(tmp_path: Path, capsys: 
     assert 0 <= row["pass_mib"] < 500
     assert 0 <= row["training_mib"] < 500
     assert (known["machine"]["device"], known["machine"]["asked"]["batch"]) == ("cpu", 2)
-    head, _, line = capsys.readouterr().out.splitlines()
+    head, _, line, *_ = capsys.readouterr().out.splitlines()
     assert len(head.split("|")) == len(line.split("|"))
     assert line.startswith(f"| tiny | {row['parameters'] / 1e6:.1f} M | {2 / row['pass_s']:.1f} | ")
+    page = (tmp_path / "results/foundation.md").read_text().splitlines()
+    assert line in page
+    assert head in page
+
+
+@pytest.mark.parametrize(
+    ("words", "recompute"),
+    [(["large"], True), (["small"], False), (["small", "--recompute"], True), (["large", "--no-recompute"], False)],
+)
+def test_a_size_is_measured_as_it_is_trained_unless_told_otherwise(words: list[str], recompute: bool) -> None:
+    """Only `large` makes its activations anew by itself."""
+
+    assert config_of(words[0], vars(parser().parse_args(words))).sizes.recompute is recompute
 
 
 def test_a_size_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

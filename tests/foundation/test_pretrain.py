@@ -92,6 +92,61 @@ def test_a_pretraining_that_was_killed_ends_with_the_same_bits(tmp_path: Path, w
     assert (whole.weights["species"] != 0.3) == (weighting != "fixed")
 
 
+def test_a_temperature_is_learnt_and_resumed_with_the_same_bits(tmp_path: Path) -> None:
+    options = {"losses": {"contrast": 1.0}, "temperature": 0.3, "temperature_learnt": True, "batch_size": 48}
+    whole = pretrainer(tmp_path / "whole", **options).fit()
+    with pytest.raises(KeyboardInterrupt):
+        pretrainer(tmp_path / "cut", stop_after=1, **options).fit()
+    again = pretrainer(tmp_path / "cut", **options).fit()
+    assert same(again, whole)
+    assert again.temperature == whole.temperature != 0.3
+    held = pretrainer(tmp_path / "held", **options | {"temperature_learnt": False}).fit()
+    assert held.temperature == 0.3
+    assert not same(held, whole)
+
+
+@pytest.mark.parametrize(
+    ("setting", "losses"),
+    [
+        ({"temperature": 0.5}, {"contrast": 1.0}),
+        ({"forecast_discount": 0.3}, {"forecast": 1.0}),
+        ({"mmd_bandwidths": (0.5, 2.0)}, {"reconstruction": 1.0, "mmd": 1.0}),
+        ({"gradnorm_alpha": 30.0}, {"reconstruction": 1.0, "contrast": 1.0}),
+        ({"gradnorm_rate": 0.1}, {"reconstruction": 1.0, "forecast": 1.0}),
+    ],
+    ids=lambda each: next(iter(each)),
+)
+def test_every_setting_of_a_loss_changes_what_is_learnt(tmp_path: Path, setting: dict, losses: dict) -> None:
+    options: dict = {"losses": losses, "num_epochs": 1, "steps": 4, "batch_size": 48}
+    if "gradnorm" in next(iter(setting)):  # whose weights move by signs at first, whatever its strength
+        options |= {"weighting": "gradnorm", "gradnorm_rate": 0.3, "steps": 16}
+    plain, again, other = (
+        pretrainer(tmp_path / name, **options | more).fit()
+        for name, more in (("plain", {}), ("again", {}), ("other", setting))
+    )
+    assert same(plain, again)
+    assert not same(plain, other)
+    ((name, value),) = setting.items()
+    assert PretrainOptions(**setting).model_dump()[name] == value != PretrainOptions().model_dump()[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("temperature", 0.01),
+        ("forecast_discount", 0.0),
+        ("forecast_discount", 1.1),
+        ("mmd_bandwidths", ()),
+        ("mmd_bandwidths", (0.0,)),
+        ("gradnorm_alpha", -0.1),
+        ("gradnorm_rate", 0.0),
+    ],
+)
+def test_a_setting_of_a_loss_out_of_its_bounds_is_refused_by_name(name: str, wrong: object) -> None:
+    with pytest.raises(ValidationError, match=name):
+        PretrainOptions(**{name: wrong})
+
+
 def test_half_precision_is_near_and_is_resumed_with_the_same_bits(tmp_path: Path) -> None:
     half = TINY.model_copy(update={"precision": "bfloat16"})
     single, whole = (pretrainer(tmp_path / c.precision, config=c).fit() for c in (TINY, half))
@@ -253,7 +308,7 @@ def test_weights_say_whom_they_have_seen(tmp_path: Path) -> None:
         save_pretrained(of_seed(tmp_path / "out", 3), finished)
     weights, facts = load_pretrained(of_seed(tmp_path / "out", 3))
     assert all_weights(tmp_path / "out") == [tmp_path / "out/seed3/weights.safetensors"]
-    assert facts["seed"] == 3
+    assert (facts["seed"], facts["temperature"]) == (3, 0.1)
     assert [each["recording"] for each in facts["seen"]] == ["rat/1", "m/1"]
     known = {"dataset": "rat_spikes", "modality": "spikes", "channels": [f"channel-{i}" for i in range(4)]}
     assert facts["streams"]["rat/spikes"] == known

@@ -12,8 +12,9 @@ import torch
 from multi_samples import LFP, POSE, SPIKES, heads_of, model_of, rows_of
 from neurofmx.datasets.shared.base import Modality
 from neurofmx.foundation.roles import BY_MODALITY, by_role
-from neurofmx.foundation.self_supervision import Step, contrast, temporal, tri_modal
+from neurofmx.foundation.self_supervision import Step, contrast, forecast, mmd, temporal, tri_modal
 from neurofmx.losses.info_nce import info_nce
+from neurofmx.losses.mmd import domain_mmd
 from neurofmx.losses.temporal_contrastive import temporal_contrastive
 from neurofmx.models.foundation.assembled import Assembled
 from neurofmx.models.neurofmx import NeuralStates
@@ -130,3 +131,21 @@ def test_three_kinds_are_told_two_by_two_and_streams_of_one_kind_are_read_togeth
     both = heads.contrastive(heads.mean(model(batch.without(POSE))[0]))
     pose = heads.contrastive(heads.mean(model(batch.without(SPIKES, LFP))[0]))
     torch.testing.assert_close(tri_modal(step), info_nce(both, pose))
+
+
+def test_the_losses_settings_are_those_of_the_step() -> None:
+    """Each against the loss itself, and each matters."""
+    step = replace(step_of(of_one_session(), [0.0, 0.5, 10.0, 10.5]), ahead=torch.tensor([0.1, 0.3]).double())
+    other = replace(step, temperature=0.7, discount=0.25, bandwidths=(0.3, 2.0))
+    for loss in (contrast, temporal, forecast, mmd, tri_modal):
+        assert loss(other).item() != pytest.approx(loss(step).item(), rel=1e-3), loss.__name__
+    species = step.batch.species
+    torch.testing.assert_close(mmd(other), domain_mmd(step.mean, species, multiples=(0.3, 2.0)))
+    near, far = (forecast(replace(step, ahead=step.ahead[[k]])).item() for k in (0, 1))
+    assert min(near, far) < forecast(other).item() < max(near, far)
+    assert abs(forecast(other).item() - near) < abs(forecast(step).item() - near)
+    learnt = torch.tensor(0.7, requires_grad=True)
+    for loss in (contrast, temporal, tri_modal):
+        value = loss(replace(step, temperature=learnt))
+        torch.testing.assert_close(value, loss(other))
+        assert torch.autograd.grad(value, learnt)[0] != 0

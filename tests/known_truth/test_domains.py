@@ -31,6 +31,18 @@ def test_planted_sessions_are_named_and_the_control_stays_at_chance() -> None:
     assert line["bound"] == 0.25
 
 
+def test_networks_of_several_seeds_are_asked_one_by_one() -> None:
+    part, rng = rows()
+    sure = rng.normal(size=(len(part), 10)) + 6 * np.eye(10)[part.session]
+    none = rng.normal(size=(len(part), 10))
+    draws = Draws(part.block, seeds=2, draws=300)
+    lines = [domain_lines(part, {"states": each}, draws)[0] for each in (sure, none, np.stack([sure, none]))]
+    one, other, both = (each["accuracy"] for each in lines)
+    assert both["value"] == pytest.approx((one["value"] + other["value"]) / 2)
+    assert both["low"] < 0.5 < 0.8 < both["high"]
+    assert lines[2]["permuted"]["value"] == pytest.approx(np.mean([each["permuted"]["value"] for each in lines[:2]]))
+
+
 def test_states_without_sessions_are_at_chance_though_neighbours_are_alike() -> None:
     """Every block has an offset of its own: a probe scored on neighbours of what it learnt from would name them all."""
     part, rng = rows()

@@ -86,6 +86,34 @@ def test_where_the_truth_allows_nothing_nothing_is_reached() -> None:
     assert cheat["verdict"] == "above"
 
 
+def test_networks_of_several_seeds_are_scored_one_by_one_and_widen_the_interval() -> None:
+    """Answers of different noise: the score is the mean of theirs, and a draw may hold the worse one alone."""
+    known, seen, _, rng = planted()
+    block = np.repeat(np.arange(BLOCKS), 800 // BLOCKS)
+    draws = Draws(block, seeds=2, draws=400)
+    noisy = np.stack([known, known + 0.7 * rng.normal(size=known.shape)])
+    zero = np.zeros_like(seen)
+
+    def line(model: np.ndarray) -> dict:
+        return r2_line("it", seen, {"model": model, "linear": zero, "bound": known}, draws)
+
+    alone, both = [line(each) for each in noisy], line(noisy)
+    values = [each["model"]["value"] for each in alone]
+    assert both["model"]["value"] == pytest.approx(np.mean(values))
+    assert both["model"]["low"] < values[1] + 0.05 < values[0] - 0.05 < both["model"]["high"]
+    width = [each["model"]["high"] - each["model"]["low"] for each in (*alone, both)]
+    assert width[2] > 3 * max(width[:2])
+    assert (both["bound"], both["linear"]) == (alone[0]["bound"], alone[0]["linear"])
+    counts = rng.poisson(np.exp(known)).astype(float)
+    rates = np.stack([np.exp(known), np.exp(0.5 * known)])
+    session = np.zeros(len(known), int)
+    one, two, mean = (
+        bits_line("it", counts, {"model": model, "linear": rates[1], "bound": rates[0]}, session, draws)["model"]
+        for model in (rates[0], rates[1], rates)
+    )
+    assert mean["value"] == pytest.approx((one["value"] + two["value"]) / 2)
+
+
 def test_bits_of_true_rates_reach_and_shuffled_ones_do_not(long: Session) -> None:
     samples = np.arange(len(long.truth.heading)).reshape(-1, 20, BIN)
     rate = told(long.truth, samples)["spikes"]
@@ -146,7 +174,10 @@ def test_the_table_says_what_reaches_and_what_is_lost() -> None:
     ]
     ends = {"value": 0.5, "low": 0.4, "high": 0.6}
     domain = {"what": "states", "accuracy": ends, "permuted": ends, "bound": 0.25, "confused": ends, "verdict": "short"}
-    page = markdown({"lines": lines, "domains": [domain, domain | {"heading": ends}]})
+    result = {"lines": lines, "domains": [domain, domain | {"heading": ends}], "seeds": [42]}
+    page = markdown(result)
+    assert page.endswith("of one network (seed 42): how another scores is not known.\n")
+    assert "3 networks of each kind (seeds 1, 2, 3)" in markdown(result | {"seeds": [1, 2, 3]})
     rows = [line for line in page.splitlines() if line.startswith("| ")]
     first = [row.split("|")[1].strip() for row in rows]
     assert first == ["what", "----", "good", "bad", "states of", "---------", "states", "states"]

@@ -7,7 +7,8 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 
 from losses.nan_checks import assert_blind
-from neurofmx.losses.info_nce import LOWEST_TEMPERATURE, InfoNCE, has_negatives, info_nce
+from neurofmx.losses.info_nce import has_negatives, info_nce
+from neurofmx.losses.learnt_temperature import LOWEST, LearntTemperature
 from neurofmx.losses.temporal_contrastive import apart_in_time, temporal_contrastive
 from neurofmx.losses.tri_modal import tri_modal_contrastive
 from reference import info_nce_naive, temporal_contrastive_naive
@@ -53,22 +54,19 @@ def test_log_n_less_the_loss_is_the_information_shared_and_never_above_log_n() -
 
 def test_the_temperature_is_learnt_and_stays_above_its_bound() -> None:
     q, k = embeddings(), embeddings(seed=1)
-    loss = InfoNCE(temperature=0.3, learnable=True)
-    torch.testing.assert_close(loss(q, k), info_nce(q, k, temperature=0.3), rtol=1e-6, atol=0)
+    warm = LearntTemperature(0.3)()
+    torch.testing.assert_close(info_nce(q, k, temperature=warm), info_nce(q, k, temperature=0.3), rtol=1e-6, atol=0)
     for direction, pairs in ((1, (q, k)), (-1, (q, q))):  # what cannot be told apart wants it warmer, what can, colder
-        learnt = InfoNCE(temperature=0.3, learnable=True)
+        learnt = LearntTemperature(0.3)
         optimizer = torch.optim.SGD(learnt.parameters(), lr=1.0)
         for _ in range(60):
             optimizer.zero_grad()
-            learnt(*pairs).backward()
+            info_nce(*pairs, temperature=learnt()).backward()
             optimizer.step()
-        assert direction * (learnt.temperature.item() - 0.3) > 0.05
-        assert learnt.temperature.item() > LOWEST_TEMPERATURE
-    fixed = InfoNCE(temperature=0.3)
-    assert not list(fixed.parameters())
-    assert fixed.state_dict()["log_excess"].exp().item() == pytest.approx(0.29)
-    with pytest.raises(ValueError, match=r"temperature=0.01: must be above"):
-        InfoNCE(temperature=0.01)
+        assert direction * (learnt().item() - 0.3) > 0.05
+        assert learnt().item() > LOWEST
+    with pytest.raises(ValueError, match=r"start=0.01: .*must be above"):
+        LearntTemperature(0.01)
 
 
 def test_pairs_left_out_are_nobodys_negatives() -> None:

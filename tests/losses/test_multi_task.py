@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from neurofmx.losses.gradnorm import GradNorm
 from neurofmx.losses.multi_task import MultiTaskLossManager
-from neurofmx.losses.table import LOSSES, WEIGHTINGS
-from neurofmx.tables import pick
+from neurofmx.losses.table import WEIGHTINGS
 from neurofmx.training.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 
 NAMES = ("reconstruction", "cao2021/spikes", "forecast")
@@ -248,30 +247,3 @@ def test_wrong_names_are_refused() -> None:
             MultiTaskLossManager(names)
     with pytest.raises(ValueError, match="did you mean 'gradnorm'"):
         MultiTaskLossManager(NAMES, weighting="gradnrom")
-
-
-def test_every_loss_is_found_by_name_and_gives_a_scalar() -> None:
-    torch.manual_seed(0)
-    z, y, domain = torch.randn(6, 4), torch.randn(6, 4), torch.arange(6) % 2
-    classify, counts = nn.Linear(4, 2), torch.arange(24.0).reshape(6, 4) % 3
-    calls = {
-        "domain_adversarial": dict(features=z, domain=domain, classifier=classify),
-        "domain_confusion": dict(features=z, classifier=classify),
-        "forecast": dict(prediction=z, target=y),
-        "gaussian": dict(mean=z, log_variance=y, target=y),
-        "info_nce": dict(queries=z, keys=y),
-        "masked_reconstruction": dict(prediction=z, target=y, hidden=z > 0),
-        "mmd": dict(features=z, domain=domain),
-        "poisson": dict(log_rate=z, counts=counts),
-        "squared_error": dict(prediction=z, target=y),
-        "temporal": dict(embeddings=z, start=torch.arange(6.0), near=1.0, apart=3.0, duration=2.0),
-        "tri_modal": dict(neural=z, behaviour=y),
-    }
-    assert calls.keys() == LOSSES.keys()
-    for name, arguments in calls.items():
-        loss = pick(LOSSES, name, "loss")(**arguments)
-        assert loss.shape == ()
-        assert loss.item() > 0
-    assert MultiTaskLossManager(sorted(calls))({"mmd": torch.ones(())}).item() == 1
-    with pytest.raises(ValueError, match="did you mean 'info_nce'"):
-        pick(LOSSES, "infonce", "loss")

@@ -8,11 +8,11 @@ import torch
 from scipy.stats import norm, poisson
 
 from losses.nan_checks import assert_blind
-from neurofmx.losses.forecast import forecast_loss, upcoming
-from neurofmx.losses.gaussian import gaussian_loss, squared_error
+from neurofmx.losses.forecast import forecast_loss
+from neurofmx.losses.gaussian import gaussian_terms
 from neurofmx.losses.masked_reconstruction import masked_reconstruction
 from neurofmx.losses.masking import blanked, mean_where, rows_where
-from neurofmx.losses.poisson import poisson_loss
+from neurofmx.losses.poisson import poisson_terms
 
 
 def entries(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -26,35 +26,32 @@ MASK = torch.rand(4, 6, 3, generator=torch.Generator().manual_seed(1)) > 0.4
 def test_poisson_is_minus_the_log_probability() -> None:
     log_rate = entries(4, 6, 3)
     expected = -poisson.logpmf(COUNTS.numpy(), log_rate.exp().numpy())
-    assert poisson_loss(log_rate, COUNTS).item() == pytest.approx(expected.mean(), rel=1e-12)
-    assert poisson_loss(log_rate, COUNTS, mask=MASK).item() == pytest.approx(expected[MASK.numpy()].mean(), rel=1e-12)
+    np.testing.assert_allclose(poisson_terms(log_rate, COUNTS), expected, rtol=1e-12)
+    masked = masked_reconstruction(log_rate, COUNTS, hidden=MASK, likelihood="poisson")
+    assert masked.item() == pytest.approx(expected[MASK.numpy()].mean(), rel=1e-12)
 
 
 def test_poisson_is_lowest_at_the_mean_count_and_pulls_by_rate_less_count() -> None:
     log_rate = torch.full((4, 6, 3), COUNTS.mean().log().item(), dtype=torch.float64, requires_grad=True)
-    (slope,) = torch.autograd.grad(poisson_loss(log_rate, COUNTS), log_rate)
+    (slope,) = torch.autograd.grad(poisson_terms(log_rate, COUNTS).mean(), log_rate)
     torch.testing.assert_close(slope, (log_rate.exp() - COUNTS) / COUNTS.numel())
     assert abs(slope.sum()) < 1e-12
-    assert poisson_loss(COUNTS.clamp_min(1e-9).log(), COUNTS) >= 0  # also of the best rates there are
+    assert (poisson_terms(COUNTS.clamp_min(1e-9).log(), COUNTS) >= 0).all()  # also of the best rates there are
 
 
-def test_gaussian_is_minus_the_log_density() -> None:
-    mean, spread, target = entries(5, 3), entries(5, 3, seed=1), entries(5, 3, seed=2)
-    expected = -norm.logpdf(target, mean, (spread / 2).exp())
-    assert gaussian_loss(mean, spread, target).item() == pytest.approx(expected.mean(), rel=1e-12)
-    error = squared_error(mean, target)
-    assert error.item() == pytest.approx(((mean - target) ** 2).mean().item())
-    unit = gaussian_loss(mean, torch.zeros_like(mean), target)
-    assert unit.item() == pytest.approx(error.item() / 2 + math.log(2 * math.pi) / 2)
+def test_squared_errors_are_minus_the_log_density_but_for_a_constant() -> None:
+    mean, target = entries(5, 3), entries(5, 3, seed=2)
+    expected = -2 * norm.logpdf(target, mean) - math.log(2 * math.pi)
+    np.testing.assert_allclose(gaussian_terms(mean, target), expected, rtol=1e-9)
+    everywhere = torch.ones_like(mean, dtype=torch.bool)
+    assert masked_reconstruction(mean, target, hidden=everywhere).item() == pytest.approx(expected.mean(), rel=1e-9)
 
 
 @pytest.mark.parametrize(
     "loss",
     [
-        lambda x, y, m: poisson_loss(x, y, mask=m),
-        lambda x, y, m: squared_error(x, y, mask=m),
-        lambda x, y, m: gaussian_loss(x, y, y, mask=m),
-        lambda x, y, m: gaussian_loss(y, x, y, mask=m),
+        lambda x, y, m: poisson_terms(x, y, m).sum(),
+        lambda x, y, m: gaussian_terms(x, y, m).sum(),
         lambda x, y, m: masked_reconstruction(x, y, hidden=m),
         lambda x, y, m: masked_reconstruction(x, y, hidden=torch.ones_like(m), recorded=m, likelihood="poisson"),
         lambda x, y, m: forecast_loss(x, y, mask=m, discount=0.9),
@@ -78,10 +75,12 @@ def test_only_what_was_hidden_and_recorded_counts() -> None:
         masked_reconstruction(prediction, target, hidden=MASK, likelihood="poison")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("loss", [poisson_loss, squared_error, forecast_loss])
-def test_a_loss_over_nothing_is_zero(loss) -> None:
+@pytest.mark.parametrize("likelihood", ["gaussian", "poisson"])
+@pytest.mark.parametrize(("loss", "mask"), [(masked_reconstruction, "hidden"), (forecast_loss, "mask")])
+def test_a_loss_over_nothing_is_zero(loss, mask: str, likelihood: str) -> None:
     x = torch.full((2, 3, 4), torch.nan, requires_grad=True)
-    value = loss(x, torch.full((2, 3, 4), torch.nan), mask=torch.zeros(2, 3, 4, dtype=torch.bool))
+    none = {mask: torch.zeros(2, 3, 4, dtype=torch.bool)}
+    value = loss(x, torch.full((2, 3, 4), torch.nan), likelihood=likelihood, **none)
     assert value.item() == 0
     assert not torch.autograd.grad(value, x)[0].any()
 
@@ -95,23 +94,6 @@ def test_forecasts_count_by_how_far_ahead_they_lie() -> None:
     for discount in (0.0, 1.1):
         with pytest.raises(ValueError, match="discount="):
             forecast_loss(prediction, target, discount=discount)
-
-
-def test_what_comes_is_never_what_was_there_or_what_never_came() -> None:
-    x = torch.arange(14.0).reshape(2, 7, 1).expand(2, 7, 2) * torch.tensor([1.0, 100.0])
-    recorded = torch.arange(7) < torch.tensor([[7], [5]])
-    target, there = upcoming(x, steps=3, mask=recorded)
-    assert target.shape == (2, 7, 3, 2)
-    assert there.shape == (2, 7, 3, 1)
-    for b in range(2):
-        for t in range(7):
-            for h in range(3):
-                comes = t + 1 + h
-                assert there[b, t, h, 0] == (comes < (7, 5)[b])
-                if there[b, t, h, 0]:
-                    torch.testing.assert_close(target[b, t, h], x[b, comes])
-    with pytest.raises(ValueError, match="steps=0"):
-        upcoming(x, steps=0)
 
 
 def test_a_mean_may_be_weighted() -> None:
@@ -129,9 +111,8 @@ def test_a_mean_may_be_weighted() -> None:
         (lambda: blanked(COUNTS[0], MASK), "does not broadcast"),
         (lambda: rows_where(MASK, COUNTS), "must be bool"),
         (lambda: rows_where(None, COUNTS, COUNTS[:2]), "as many rows"),
-        (lambda: poisson_loss(COUNTS[:1], COUNTS), "give one shape"),
-        (lambda: squared_error(COUNTS[:1], COUNTS), "give one shape"),
-        (lambda: gaussian_loss(COUNTS, COUNTS[:1], COUNTS), "give one shape"),
+        (lambda: poisson_terms(COUNTS[:1], COUNTS), "give one shape"),
+        (lambda: gaussian_terms(COUNTS[:1], COUNTS), "give one shape"),
     ],
 )
 def test_wrong_shapes_are_refused(call, message: str) -> None:
@@ -143,6 +124,6 @@ def test_half_precision_is_widened() -> None:
     # 0.01 off, of values near 100: lost in 16 bits, in which both are 100
     log_rate = torch.tensor([4.6055], dtype=torch.bfloat16)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = poisson_loss(log_rate, torch.tensor([100.0]))
+        loss = poisson_terms(log_rate, torch.tensor([100.0]))
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(-poisson.logpmf(100, np.exp(float(log_rate))), rel=1e-5)

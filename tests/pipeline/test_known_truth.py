@@ -18,7 +18,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "models": {
         "neurofmx": {"hidden_dim": 16, "num_layers": 1, "latents": 2, "latent_layers": 1, "num_attention_heads": 2}
     },
-    "evaluate": {"draws": 100},
+    "evaluate": {"draws": 100, "seeds": [42, 43]},
     "known_truth": {
         "names": ["two"],
         "seeds": [0, 1],
@@ -86,8 +86,13 @@ def test_the_table_has_every_line_and_the_weights_are_kept(built: Path) -> None:
     page = (built / "metrics/known_truth/two.md").read_text()
     assert sum(line.startswith("| ") for line in page.splitlines()) == len(result["lines"]) + len(result["domains"]) + 4
     assert "Fall short of the bound" in page
-    for place in ("without", "with"):
-        assert (built / f"data/known_truth/two/{place}/weights.safetensors").is_file()
+    assert "over tested blocks and 2 networks of each kind (seeds 42, 43)" in page
+    read = {
+        (place, seed): (built / f"data/known_truth/two/{place}/seed{seed}/weights.safetensors").read_bytes()
+        for place in ("without", "with")
+        for seed in (42, 43)
+    }
+    assert len(set(read.values())) == 4
     assert not list((built / ".resume").glob("*"))
 
 

@@ -2,7 +2,10 @@
 
 A score is taken as the share of the way from chance to perfect, so that datasets with different metrics can stand in
 one test. Each dataset is one observation: the mean share has an interval from drawing datasets, the test against the
-linear model and between models is Wilcoxon's, corrected by Holm's method for all models of a part.
+gate and between models is Wilcoxon's, corrected by Holm's method for all models of a part.
+
+The *gate* is what stands beside every score: the tuned linear model, or the windows themselves. A model that is asked
+under the name `linear` is another thing wherever it is read by its states, so the gate has a name of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from neurofmx.benchmark.metrics.holm import holm
 from neurofmx.benchmark.metrics.over_datasets import compare_over_datasets, mean_ranks, signed_rank
 from neurofmx.evaluation.gate import percentiles
 
-LINEAR = "linear"  # the tuned linear model on the same windows, or the windows themselves
+GATE = "linear (gate)"  # the tuned linear model on the same windows, or the windows themselves; no model may have it
+LINEAR = "linear"  # the pipeline's model, whose kept answers are those of the gate
 LOWEST = -1.0  # share that counts: how far below chance a score lies would else outweigh all other datasets
 LEAST = 2  # datasets, below which nothing is said over them
 
@@ -31,18 +35,23 @@ def across(results: Sequence[Mapping[str, Any]], part: str, *, draws: int, confi
         confidence: Share of the draws inside the intervals.
 
     Returns:
-        `datasets` that all ranked models answered, `models` with mean share, interval, mean rank and test against the
-        linear model, `pairs` of models, mean shares by modality, and `left_out`: models that are not ranked, with the
-        reason; `absent` says why there is nothing.
+        `datasets` that all ranked models answered, `models` (and the gate, as `GATE`) with mean share, interval, mean
+        rank and test against the gate, `pairs` of models, mean shares by modality, `left_out`: models that are not
+        ranked, with the reason, and `gate_is`: the model `linear` where its answers are the gate's own, which has no
+        row beside it then; `absent` says why there is nothing.
     """
     table = shares(results, part)
     if len(table["datasets"]) < LEAST:
         why = f"fewer than {LEAST} datasets were answered by all models on the same windows"
-        return {"absent": why, "left_out": table["left_out"]}
-    scores: dict[str, np.ndarray] = table["scores"]
-    ranks, tests = mean_ranks(scores), compare_over_datasets(scores, reference=LINEAR)
+        return {"absent": why, "left_out": table["left_out"], "gate_is": ""}
+    scores: dict[str, np.ndarray] = dict(table["scores"])
+    # an answer has one rank: twice in the table it would move all ranks below it, and be tested against itself
+    gate_is = LINEAR if LINEAR in scores and np.array_equal(scores[LINEAR], scores[GATE]) else ""
+    scores.pop(gate_is, None)
+    ranks, tests = mean_ranks(scores), compare_over_datasets(scores, reference=GATE)
     return {
         "absent": "",
+        "gate_is": gate_is,
         "left_out": table["left_out"],
         "datasets": table["datasets"],
         "models": {
@@ -74,7 +83,7 @@ def _by_modality(
 
 
 def shares(results: Sequence[Mapping[str, Any]], part: str) -> dict[str, Any]:
-    """Datasets that all ranked models answered in a part, and each model's shares there, the linear one's among them.
+    """Datasets that all ranked models answered in a part, and each model's shares there, with those of the gate.
 
     Kept answers are scored on more windows than are read; where only some models have them a dataset is left out, as
     shares of other windows can be neither ranked nor paired. A model that was not trained, or reads some datasets
@@ -85,8 +94,8 @@ def shares(results: Sequence[Mapping[str, Any]], part: str) -> dict[str, Any]:
     ranked, left_out = _ranked(names, found)
     datasets = _shared(ranked, found)
     scores = {model: _held([found[model, dataset]["share"] for dataset in datasets]) for model in ranked}
-    if LINEAR not in scores:  # its share is the same beside every model
-        scores[LINEAR] = _held([found[ranked[0], dataset]["linear_share"] for dataset in datasets])
+    # the gate's share is the same beside every model
+    scores[GATE] = _held([found[ranked[0], dataset]["linear_share"] for dataset in datasets])
     return {"datasets": datasets, "scores": scores, "left_out": left_out}
 
 
@@ -144,7 +153,7 @@ def _mean(values: np.ndarray, draws: int, confidence: float) -> dict[str, float]
 
 def _pairs(scores: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """Every two models against each other, corrected together."""
-    names = [name for name in scores if name != LINEAR]
+    names = [name for name in scores if name != GATE]
     pairs = [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]]
     tests = [signed_rank(scores[a], scores[b]) for a, b in pairs]
     corrected = holm(np.array([test.p for test in tests])) if tests else []

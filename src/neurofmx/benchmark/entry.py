@@ -9,6 +9,7 @@ import numpy as np
 
 from neurofmx.benchmark.drawn import Drawn
 
+BESIDE = ("linear", "chance", "shuffled")  # what every number of a model can stand beside
 SURE = 0.999  # of the interval of a control that must lie above chance before a leak is cried
 
 
@@ -24,6 +25,7 @@ def entry(
     perfect: float = 1.0,
     worthless: float | None = None,
     metrics: Mapping[str, Any],
+    beside: Mapping[str, Mapping[str, Any]],
     **more: Any,
 ) -> dict[str, Any]:
     """The line of one part.
@@ -39,6 +41,7 @@ def entry(
         perfect: The best score there is.
         worthless: The score of guessing, below which chance does not count; None for chance as it is.
         metrics: All numbers.
+        beside: The same numbers of what stands beside the model: some of `BESIDE`, each with those that it has.
         **more: What else is known.
 
     Returns:
@@ -58,7 +61,8 @@ def entry(
             "difference": {name: getattr(difference, name) for name in ("value", "low", "high")},
             "verdict": difference.verdict,
         }
-    return line | {**control(shuffled, shuffled_chance, lower_is_better), "metrics": dict(metrics), **more}
+    line |= control(shuffled, shuffled_chance, lower_is_better) | {"metrics": dict(metrics)}
+    return line | {"beside": {name: dict(beside.get(name, {})) for name in BESIDE}} | more
 
 
 def absent(why: object) -> dict[str, Any]:

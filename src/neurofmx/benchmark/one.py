@@ -154,7 +154,7 @@ class Asked:
         if isinstance(again.encoder, Answers):
             return head_answers(self._material, again)
         probe = self._probe(0)
-        learnt = None if probe is None else probe.shuffled
+        learnt = None if probe is None else probe.shuffled.get(0)
         return probed(self._material, again, windows=self._material.shuffled) if learnt is None else learnt
 
     def _streaming(self, reading: Reading) -> dict[str, Any]:

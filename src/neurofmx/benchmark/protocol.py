@@ -64,7 +64,7 @@ class Encoder(Protocol):
         >>> isinstance(Components(), Encoder)
         True
 
-    `neurofmx.benchmark.run.benchmark(Components(), "core-v1")` is all that is left to do.
+    `neurofmx.benchmark.benchmark(Components())` is all that is left to do.
     """
 
     def __call__(self, tokens: Sample, /) -> Any:

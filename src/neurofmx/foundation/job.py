@@ -102,7 +102,8 @@ def pretrain(recipe: PretrainRecipe, *, keep: Path, label: str) -> Iterator[Fini
                 on_epoch=lambda done: _move(bar, done.epoch),
             )
             pretrained = trainer.fit()
-        yield Finished(pretrained, _facts(recipe, network, sets, feed), trainer.progress.seconds)
+        facts = _facts(recipe, network, sets, feed) | {"temperature": pretrained.temperature}
+        yield Finished(pretrained, facts, trainer.progress.seconds)
         shutil.rmtree(folder)
 
 

@@ -78,8 +78,35 @@ class PretrainOptions(BaseModel):
     weighting: Literal["fixed", "uncertainty", "gradnorm"] = Field(
         default="fixed", description="How several losses become one; the other two learn the weights."
     )
+    gradnorm_alpha: float = Field(
+        default=1.5,
+        ge=0,
+        description="Weighting `gradnorm`: how strongly losses that lag behind are pulled up; 0 only levels gradients.",
+    )
+    gradnorm_rate: float = Field(
+        default=0.025, gt=0, description="Weighting `gradnorm`: learning rate of the weights of the losses."
+    )
     ahead_s: tuple[PositiveFloat, ...] = Field(
         default=(0.1, 0.2), min_length=1, description="How far ahead forecasts go, s, shortest first."
+    )
+    forecast_discount: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Loss `forecast`: how much each entry of `ahead_s` counts beside the one before it.",
+    )
+    temperature: float = Field(
+        default=0.1,
+        gt=0.01,
+        description="Losses `contrast`, `temporal` and `tri_modal`: what similarities are divided by.",
+    )
+    temperature_learnt: bool = Field(
+        default=False, description="The temperature is learnt with the network, from `temperature` on."
+    )
+    mmd_bandwidths: tuple[PositiveFloat, ...] = Field(
+        default=(1.0,),
+        min_length=1,
+        description="Loss `mmd`: standard deviations of its Gaussian kernels, in median distances of the states.",
     )
     reversal_gamma: float = Field(
         default=10.0, gt=0, description="How soon the reversed gradients of the domain branches rise to full strength."

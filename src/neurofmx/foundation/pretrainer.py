@@ -24,6 +24,7 @@ from neurofmx.foundation.options import JUDGED, LOSSES, PretrainOptions
 from neurofmx.foundation.roles import by_role
 from neurofmx.foundation.self_supervision import SELF_SUPERVISION, Step
 from neurofmx.layers.gradient_reversal import reversal_strength
+from neurofmx.losses.learnt_temperature import LearntTemperature
 from neurofmx.losses.multi_task import MultiTaskLossManager
 from neurofmx.models.foundation.assembled import Assembled
 from neurofmx.models.neurofmx import NeuralStates
@@ -76,13 +77,23 @@ class PretrainProgress:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A finished pretraining: best and last weights and the curve, a point an epoch."""
+    """A finished pretraining.
+
+    Args:
+        best: Weights with the lowest validation loss.
+        last: Weights of the last epoch.
+        curve: A point an epoch.
+        best_epoch: From 1.
+        weights: What each loss was multiplied by at the end.
+        temperature: Of the contrasts at the end.
+    """
 
     best: Weights
     last: Weights
     curve: list[Point]
     best_epoch: int
     weights: dict[str, float]
+    temperature: float
 
 
 class Pretrainer:
@@ -121,11 +132,13 @@ class Pretrainer:
         _check_roles(network, options)
         self.network, self.feed, self.options, self.seed = network, feed, options, seed
         self.folder, self.on_epoch = folder, on_epoch
-        how = {"weights": options.losses} if options.weighting == "fixed" else {}
-        self.manager = MultiTaskLossManager(list(options.losses), weighting=options.weighting, **how)
-        self.manager.to(next(network.parameters()).device)
+        device = next(network.parameters()).device
+        self.manager = MultiTaskLossManager(list(options.losses), weighting=options.weighting, **_weighting(options))
+        self.manager.to(device)
+        self.temperature = LearntTemperature(options.temperature).to(device) if options.temperature_learnt else None
         decay, plain = decayed(network)
         plain = [*plain, *self.manager.parameters()]
+        plain += [] if self.temperature is None else self.temperature.parameters()
         groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
         self.total = options.num_epochs * len(feed)
@@ -150,7 +163,8 @@ class Pretrainer:
                 self._save()
                 self.on_epoch(self.progress)
         points = [Point(**point) for point in self.progress.curve]
-        return Pretrained(self.best, self._weights(), points, self.progress.best_epoch, self.manager.weights())
+        ended = self.options.temperature if self.temperature is None else float(self.temperature().detach())
+        return Pretrained(self.best, self._weights(), points, self.progress.best_epoch, self.manager.weights(), ended)
 
     def _epoch(self) -> Point:
         """One epoch and its validation."""
@@ -197,6 +211,9 @@ class Pretrainer:
             reversal_strength(done, gamma=self.options.reversal_gamma),
             self.feed.counts,
             self.options.stimuli,
+            self.options.temperature if self.temperature is None else self.temperature(),
+            self.options.forecast_discount,
+            self.options.mmd_bandwidths,
         )
         asked = [name for name in self.options.losses if not validating or name in JUDGED]
         return {name: SELF_SUPERVISION[name](step) for name in asked}
@@ -278,6 +295,8 @@ class Pretrainer:
         tensors = {f"last/{name}": value for name, value in self._weights().items()}
         tensors |= {f"best/{name}": value for name, value in self.best.items()}
         tensors |= {f"manager/{name}": value for name, value in self.manager.state_dict().items()}
+        if self.temperature is not None:
+            tensors |= {f"temperature/{name}": value for name, value in self.temperature.state_dict().items()}
         save_checkpoint(
             self.folder / "state.safetensors", tensors | optimizer_tensors(self.optimizer), **vars(self.progress)
         )
@@ -291,8 +310,19 @@ class Pretrainer:
         self.progress = PretrainProgress(**facts)
         self.network.load_state_dict(under(tensors, "last/"))
         self.manager.load_state_dict(under(tensors, "manager/"))
+        if self.temperature is not None:
+            self.temperature.load_state_dict(under(tensors, "temperature/"))
         self.best = under(tensors, "best/")
         load_optimizer(self.optimizer, tensors)
+
+
+def _weighting(options: PretrainOptions) -> dict[str, Any]:
+    """What the weighting of the losses is told."""
+    if options.weighting == "fixed":
+        return {"weights": options.losses}
+    if options.weighting == "gradnorm":
+        return {"alpha": options.gradnorm_alpha, "rate": options.gradnorm_rate}
+    return {}
 
 
 def _check_roles(network: Assembled, options: PretrainOptions) -> None:

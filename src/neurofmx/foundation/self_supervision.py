@@ -54,6 +54,9 @@ class Step:
         strength: Of the reversed gradients.
         counts: Streams of spikes that are asked for as counts.
         stimuli: Streams that were shown or played, whatever their modality.
+        temperature: Of the contrasts; a tensor is learnt.
+        discount: How much a forecast counts beside the next nearer one.
+        bandwidths: Of the kernels of `mmd`, in median distances.
     """
 
     network: Assembled
@@ -66,6 +69,9 @@ class Step:
     strength: float
     counts: Mapping[str, Counts] = field(default_factory=dict)
     stimuli: tuple[str, ...] = ()
+    temperature: Tensor | float = 0.1
+    discount: float = 1.0
+    bandwidths: tuple[float, ...] = (1.0,)
 
     @property
     def mean(self) -> Tensor:
@@ -115,7 +121,7 @@ def forecast(step: Step) -> Tensor | None:
             recording = step.batch.samples[name].recording
             said = step.network.heads.readout.forecast(step.states, name, step.ahead, recording=recording)
             held = _held(step, name, said, target.reshape(shape))
-            losses.append(forecast_loss(*held[:2], mask=asked, likelihood=held[2]))
+            losses.append(forecast_loss(*held[:2], mask=asked, likelihood=held[2], discount=step.discount))
     return torch.stack(losses).mean() if losses else None
 
 
@@ -126,7 +132,7 @@ def contrast(step: Step) -> Tensor | None:
     if not has_negatives(len(negatives), negatives=negatives):
         return None
     one, other = (heads.contrastive(heads.mean(states)) for states in (step.states, step.other()))
-    return info_nce(one, other, negatives=negatives)
+    return info_nce(one, other, temperature=step.temperature, negatives=negatives)
 
 
 def temporal(step: Step) -> Tensor | None:
@@ -135,7 +141,8 @@ def temporal(step: Step) -> Tensor | None:
     how = {"near": duration, "apart": 2 * duration, "duration": step.reach, "session": step.batch.session}
     if not bool(can_be_told_apart(step.anchor, **how).any()):
         return None
-    return temporal_contrastive(step.network.heads.contrastive(step.mean), step.anchor, **how)
+    embeddings = step.network.heads.contrastive(step.mean)
+    return temporal_contrastive(embeddings, step.anchor, temperature=step.temperature, **how)
 
 
 def tri_modal(step: Step) -> Tensor | None:
@@ -154,7 +161,7 @@ def tri_modal(step: Step) -> Tensor | None:
         if role in here:
             alone = batch.without(*(name for name in streams if name not in mine))
             views[role] = heads.contrastive(heads.mean(step.network.model(alone)[0]))
-    return tri_modal_contrastive(**views, here=here, negatives=negatives)
+    return tri_modal_contrastive(**views, here=here, temperature=step.temperature, negatives=negatives)
 
 
 def species(step: Step) -> Tensor | None:
@@ -180,7 +187,7 @@ def mmd(step: Step) -> Tensor | None:
     """Squared discrepancy of the species in the batch."""
     if len(step.batch.species.unique()) < 2:
         return None
-    return domain_mmd(step.mean, step.batch.species)
+    return domain_mmd(step.mean, step.batch.species, multiples=step.bandwidths)
 
 
 def _held(step: Step, name: str, said: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Likelihood]:

@@ -1,6 +1,7 @@
-"""The network, the linear model and the truth, all asked the same about the tested rows.
+"""The networks, the linear model and the truth, all asked the same about the tested rows.
 
-Every function returns lines of the result. Spikes get two: R2 of the counts, and bits per spike of the rates, which are
+Networks differ in their seed alone; the linear model and the bound are one. Every function returns lines of the result.
+Spikes get two: R2 of the counts, and bits per spike of the rates, which are
 the answers held above a share of each unit's mean that suits the validation rows.
 """
 
@@ -50,15 +51,15 @@ class Answers(NamedTuple):
 
 
 class Inquiry:
-    """All questions to one network.
+    """All questions to networks that were trained alike.
 
     Args:
-        asked: The network.
-        draws: Of the blocks of the tested rows.
+        asked: One for each seed, all about one material.
+        draws: Of the blocks of the tested rows, and of as many seeds.
     """
 
-    def __init__(self, asked: Asked, draws: Draws) -> None:
-        self.asked, self.material, self.draws = asked, asked.material, draws
+    def __init__(self, asked: Sequence[Asked], draws: Draws) -> None:
+        self.asked, self.material, self.draws = tuple(asked), asked[0].material, draws
         self.parts = self.material.parts
         self.tested = self.material.tested
         self.widths = {stream: x.shape[2] for stream, x in self.tested.x.items()}
@@ -80,12 +81,14 @@ class Inquiry:
 
     def forecast(self, ahead: Sequence[float]) -> Lines:
         """Every stream some time after the end of a step."""
-        said = [self.asked.forecast(part, ahead) for part in self.parts[1:]]
+        said = [[one.forecast(part, ahead) for part in self.parts[1:]] for one in self.asked]
         made = []
         for number, far in enumerate(ahead):
             last, later = forecast_bins(far)
             end = self.tested.first + (last + 1) * BIN - 1
-            network = Answers(*({s: values[:, [number]] for s, values in part.items()} for part in said))
+            networks = [
+                Answers(*({s: values[:, [number]] for s, values in part.items()} for part in each)) for each in said
+            ]
 
             def follows(truth: Truth, rows: np.ndarray, end: np.ndarray = end, far: float = far) -> Any:
                 return bounds.later(truth, end[rows], far)
@@ -93,7 +96,7 @@ class Inquiry:
             made += self._lines(
                 f"{1000 * far:g} ms ahead,",
                 np.array([later]),
-                network,
+                networks,
                 _apart(linear.of_later(self.parts, last, later)),
                 follows,
                 persistence={stream: x[:, [last]] for stream, x in self.tested.x.items()},
@@ -113,12 +116,12 @@ class Inquiry:
             asked |= {f"without {gone}": tuple(s for s in STREAMS if s != gone) for gone in STREAMS}
             asked |= {f"{stream} alone": (stream,) for stream in STREAMS}
         truth = np.stack([np.cos(self.tested.heading), np.sin(self.tested.heading)], -1)[:, None]
-        said = self._headings(list(asked.values()), seed=seed)
+        said = [self._headings(one, list(asked.values()), seed=seed) for one in self.asked]
         made = []
-        for (what, read), network in zip(asked.items(), said, strict=True):
+        for number, (what, read) in enumerate(asked.items()):
             best = self._posterior(read, particles=particles, seed=seed)
             answers = {
-                "model": network[:, None],
+                "model": np.stack([each[number][:, None] for each in said]),
                 "linear": linear.of_heading(self.parts, read)[:, None],
                 "bound": best.heading[:, None],
             }
@@ -128,34 +131,38 @@ class Inquiry:
             made.append({"part": part, "few_particles": few, **line})
         return made
 
-    def _units(self) -> tuple[Answers, Answers]:
-        """Network and linear model about hidden channels, a third of them at a time."""
-        network, other = self._nothing(len(MIDDLE)), self._nothing(len(MIDDLE))
+    def _units(self) -> tuple[list[Answers], Answers]:
+        """Networks and linear model about hidden channels, a third of them at a time."""
+        networks, other = [self._nothing(len(MIDDLE)) for _ in self.asked], self._nothing(len(MIDDLE))
         for number in range(TURNS):
             hidden, chosen = units(self.widths, number), {s: turn(w, number) for s, w in self.widths.items()}
             beside = linear.of_channels(self.parts, hidden, chosen)
             for place, part in enumerate(self.parts[1:]):
-                said = self.asked.reconstruct(part, hidden, MIDDLE)
+                said = [one.reconstruct(part, hidden, MIDDLE) for one in self.asked]
                 for stream, mine in chosen.items():
-                    network[place][stream][..., mine] = said[stream][..., mine]
+                    for network, each in zip(networks, said, strict=True):
+                        network[place][stream][..., mine] = each[stream][..., mine]
                     other[place][stream][..., mine] = beside[stream][place]
-        return network, other
+        return networks, other
 
-    def _stretch(self) -> tuple[Answers, Answers]:
+    def _stretch(self) -> tuple[list[Answers], Answers]:
         """The same about a hidden stretch of time."""
-        network = Answers(*(self.asked.reconstruct(part, stretch(), STRETCH) for part in self.parts[1:]))
-        return network, _apart(linear.of_stretch(self.parts))
+        networks = [
+            Answers(*(one.reconstruct(part, stretch(), STRETCH) for part in self.parts[1:])) for one in self.asked
+        ]
+        return networks, _apart(linear.of_stretch(self.parts))
 
-    def _modalities(self) -> tuple[Answers, Answers]:
+    def _modalities(self) -> tuple[list[Answers], Answers]:
         """The same about each modality."""
-        network, other = self._nothing(len(MIDDLE)), self._nothing(len(MIDDLE))
+        networks, other = [self._nothing(len(MIDDLE)) for _ in self.asked], self._nothing(len(MIDDLE))
         for stream, width in self.widths.items():
             hidden = modality(stream)
             beside = linear.of_channels(self.parts, hidden, {stream: np.ones(width, bool)})
             for place, part in enumerate(self.parts[1:]):
-                network[place][stream][:] = self.asked.reconstruct(part, hidden, MIDDLE)[stream]
+                for network, one in zip(networks, self.asked, strict=True):
+                    network[place][stream][:] = one.reconstruct(part, hidden, MIDDLE)[stream]
                 other[place][stream][:] = beside[stream][place]
-        return network, other
+        return networks, other
 
     def _nothing(self, bins: int) -> Answers:
         """Answers yet to be filled in."""
@@ -167,7 +174,7 @@ class Inquiry:
         self,
         what: str,
         bins: np.ndarray,
-        network: Answers,
+        networks: Sequence[Answers],
         other: Answers,
         bound: Bound,
         *,
@@ -177,10 +184,12 @@ class Inquiry:
         best = by_session(self.material, self.tested, bound)
         for stream in STREAMS:
             limit = self.material.standardised(stream, best[stream], self.tested.session)
-            answers = {"model": network.test[stream], "linear": other.test[stream], "bound": limit}
+            ours = np.stack([network.test[stream] for network in networks])
+            answers = {"model": ours, "linear": other.test[stream], "bound": limit}
             answers |= {"persistence": persistence[stream]} if persistence else {}
             yield r2_line(f"{what} {stream}", self.tested.x[stream][:, bins], answers, self.draws)
-        rates = {"model": self._rates(network, bins), "linear": self._rates(other, bins), "bound": best["spikes"]}
+        rates = {"model": np.stack([self._rates(network, bins) for network in networks])}
+        rates |= {"linear": self._rates(other, bins), "bound": best["spikes"]}
         counts = self.material.raw("spikes", self.tested)[:, bins]
         yield bits_line(f"{what} spikes", counts, rates, self.tested.session, self.draws)
 
@@ -193,14 +202,14 @@ class Inquiry:
         counted = [self.material.raw("spikes", part)[:, bins] for part in self.parts[:2]]
         return np.maximum(positive(told[0], told[1], counted, [part.session for part in self.parts]), LEAST_RATE)
 
-    def _headings(self, asked: Sequence[tuple[str, ...]], *, seed: int) -> list[np.ndarray]:
-        """Cosine and sine (n, 2) of the tested rows by a readout of the network's states, for each choice of streams.
+    def _headings(self, network: Asked, asked: Sequence[tuple[str, ...]], *, seed: int) -> list[np.ndarray]:
+        """Cosine and sine (n, 2) of the tested rows by a readout of a network's states, for each choice of streams.
 
         One readout for all: it learns from whole rows and from the same rows with streams missing at random.
         """
-        whole = [self.asked.features(part, modality()) for part in self.parts[:2]]
-        gaps = [self.asked.features_with_gaps(part, share=GAPS, seed=seed) for part in self.parts[:2]]
-        tests = [self.asked.features(self.tested, modality(*(s for s in STREAMS if s not in read))) for read in asked]
+        whole = [network.features(part, modality()) for part in self.parts[:2]]
+        gaps = [network.features_with_gaps(part, share=GAPS, seed=seed) for part in self.parts[:2]]
+        tests = [network.features(self.tested, modality(*(s for s in STREAMS if s not in read))) for read in asked]
         features = [*(np.concatenate(each) for each in zip(whole, gaps, strict=True)), np.concatenate(tests)]
         times = (2, 2, len(tests))
         session = [np.tile(part.session, n) for part, n in zip(self.parts, times, strict=True)]
@@ -223,9 +232,9 @@ class Inquiry:
         return Decoded(**by_session(self.material, self.tested, decoded))
 
 
-def draws_of(part: Part, *, draws: int, confidence: float) -> Draws:
-    """Draws of the blocks of some rows."""
-    return Draws(part.block, draws=draws, confidence=confidence)
+def draws_of(part: Part, *, seeds: int, draws: int, confidence: float) -> Draws:
+    """Draws of the blocks of some rows, and of the seeds of the networks."""
+    return Draws(part.block, seeds=seeds, draws=draws, confidence=confidence)
 
 
 def _apart(said: Mapping[str, linear.Said]) -> Answers:

@@ -32,20 +32,24 @@ def domain_lines(part: Part, states: Mapping[str, np.ndarray], draws: Draws) -> 
 
     Args:
         part: The tested rows.
-        states: Of these rows (n, D), by what made them; the first are those that others are held against.
-        draws: Of the rows' blocks.
+        states: Of these rows (n, D), or by networks of several seeds (S, n, D), by what made them; the first are those
+            that others are held against.
+        draws: Of the rows' blocks, and of as many seeds.
 
     Returns:
-        For each: the share of rows whose session is named, the control, chance, the verdict, and `confused`: how much
-        of what the first states say of sessions these do not, 1 at chance.
+        For each: the share of rows whose session is named, mean over seeds, the control, chance, the verdict, and
+        `confused`: how much of what the first states say of sessions these do not, 1 at chance.
     """
     chance = 1 / len(np.unique(part.session))
     made, first = [], None
     for what, values in states.items():
-        right = named(values, part.session, part.block)
-        scored = draws.drawn(*mean_of(right[None]))
+        seeds = values if values.ndim == 3 else values[None]
+        right = np.stack([named(one, part.session, part.block) for one in seeds])
+        scored = draws.drawn(*mean_of(right))
         first = first or scored
-        controls = [named(values, part.session, part.block, permuted=seed).mean() for seed in range(PERMUTATIONS)]
+        controls = [
+            np.mean([named(one, part.session, part.block, permuted=k) for one in seeds]) for k in range(PERMUTATIONS)
+        ]
         low, high = np.quantile(controls, [0.5 - scored.confidence / 2, 0.5 + scored.confidence / 2])
         own = scored.interval
         made.append(

@@ -1,6 +1,7 @@
 """One line of the result: a score beside the linear model, what looks at nothing, and what the known truth allows.
 
-Every score is a function of sums over rows, and all models of a line share the draws of blocks. So differences and
+Every score is a function of sums over rows, and all models of a line share the draws of blocks; where networks of
+several seeds were trained, seeds are drawn as well. So differences and
 shares have intervals of their own, which are narrower than those of the scores.
 
     share = (score - nothing) / (bound - nothing)
@@ -18,9 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from neurofmx.benchmark.asked.co_smoothing import bits_of, bits_terms
 from neurofmx.benchmark.drawn import Drawn, Draws, r2_of, r2_terms
-from neurofmx.benchmark.metrics.bits_per_spike import LEAST_RATE
+from neurofmx.benchmark.metrics.bits_per_spike import LEAST_RATE, bits_of, bits_terms
 
 ALLOWED = 0.01  # of a score; less than this above nothing is no truth to reach
 NO_BOUND = "no bound"  # verdict where a simpler answer outdoes it
@@ -37,10 +37,11 @@ def r2_line(
     Args:
         what: What was asked.
         truth: Standardised (n, T, C).
-        answers: Of that shape, by `model`, `linear`, `bound` and, where there is one, `persistence`.
-        draws: Of the blocks of these rows.
+        answers: Of that shape, by `model`, `linear`, `bound` and, where there is one, `persistence`; those of networks
+            of several seeds (S, n, T, C) are scored one by one, and the score is their mean.
+        draws: Of the blocks of these rows, and of as many seeds.
     """
-    given = {name: draws.drawn(r2_terms(truth, [values]), r2_of) for name, values in answers.items()}
+    given = {name: draws.drawn(r2_terms(truth, _seeds(values)), r2_of) for name, values in answers.items()}
     given["nothing"] = draws.drawn(r2_terms(truth, [np.zeros_like(truth)]), r2_of)
     return line(what, "R2", given)
 
@@ -54,11 +55,16 @@ def bits_line(
 ) -> dict[str, Any]:
     """Bits per spike above each unit's mean rate; arguments as of `r2_line`, with counts and rates in spikes a bin."""
     given = {
-        name: draws.drawn(bits_terms(counts, [np.maximum(values, LEAST_RATE)], session), bits_of)
+        name: draws.drawn(bits_terms(counts, np.maximum(_seeds(values), LEAST_RATE), session), bits_of)
         for name, values in rates.items()
     }
     given["nothing"] = given["model"]._replace(value=0.0, draws=np.zeros_like(given["model"].draws))
     return line(what, "bits/spike", given)
+
+
+def _seeds(values: np.ndarray) -> np.ndarray:
+    """Answers of one or several seeds as (S, n, T, C)."""
+    return values if values.ndim == 4 else values[None]
 
 
 def line(what: str, metric: str, given: Mapping[str, Drawn]) -> dict[str, Any]:

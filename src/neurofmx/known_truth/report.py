@@ -36,10 +36,15 @@ def markdown(result: Mapping[str, Any]) -> str:
     """Both tables and what they say, as Markdown.
 
     Args:
-        result: `lines` of `asking.py`, and `domains` of `domains.py`.
+        result: `lines` of `asking.py`, `domains` of `domains.py`, and `seeds` of the networks.
     """
-    lines, domains = result["lines"], result["domains"]
-    return "\n\n".join([table(HEADS, [_row(each) for each in lines]), *words(lines), _domains(domains)]) + "\n"
+    lines, domains, seeds = result["lines"], result["domains"], result["seeds"]
+    drawn = (
+        f"Intervals are over tested blocks and {len(seeds)} networks of each kind (seeds {', '.join(map(str, seeds))})."
+        if len(seeds) > 1
+        else f"Intervals are over tested blocks, of one network (seed {seeds[0]}): how another scores is not known."
+    )
+    return "\n\n".join([table(HEADS, [_row(each) for each in lines]), *words(lines), _domains(domains), drawn]) + "\n"
 
 
 def words(lines: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -28,22 +28,22 @@ def pretrain_each(
     config: NeurofmxConfig,
     options: Mapping[str, PretrainOptions],
     *,
-    seed: int,
+    seeds: Sequence[int],
     keep: Path,
     workers: int = 0,
-) -> dict[str, Path]:
-    """Pretrain the same model in several ways.
+) -> dict[str, dict[int, Path]]:
+    """Pretrain the same model in several ways, once with each seed.
 
     Args:
         material: The sessions.
         config: Sizes of the model.
         options: How to train, by name.
-        seed: Of weights, order, masks and dropout, the same for all of them.
+        seeds: Of weights, order, masks and dropout, the same for all ways.
         keep: Folder under which finished and unfinished work survives a kill.
         workers: Pretrainings at a time; 0 for one a CPU core.
 
     Returns:
-        By name, the folder of weights and curve under `keep`; remove it when all is scored.
+        By name and seed, the folder of weights and curve under `keep`; remove it when all is scored.
 
     Raises:
         RuntimeError: If a process died, or another one trains the same.
@@ -52,18 +52,24 @@ def pretrain_each(
     with tempfile.TemporaryDirectory(dir=keep) as folder:
         files = _save_windows(material, Path(folder))
         recipes = {
-            name: PretrainRecipe(files, config, each.model_copy(update={"fold": FOLD}), seed)
+            (name, seed): PretrainRecipe(files, config, each.model_copy(update={"fold": FOLD}), seed)
             for name, each in options.items()
+            for seed in seeds
         }
-        homes = {name: keep / f"known-truth-{recipe.key()}" for name, recipe in recipes.items()}
-        missing = [name for name, home in homes.items() if not (home / WEIGHTS).is_file()]
-        workers = min(len(missing), workers or os.cpu_count() or 1)
+        homes = {key: keep / f"known-truth-{recipe.key()}" for key, recipe in recipes.items()}
+        found = {name: {seed: homes[name, seed] for seed in seeds} for name in options}
+        asked = [
+            (recipes[key], home, keep, f"{key[0]}, seed {key[1]}")
+            for key, home in homes.items()
+            if not (home / WEIGHTS).is_file()
+        ]
+        workers = min(len(asked), workers or os.cpu_count() or 1)
         if workers < 2:
-            for name in missing:
-                _pretrain(recipes[name], homes[name], keep, name)
-            return homes
+            for each in asked:
+                _pretrain(*each)
+            return found
         with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            jobs = [pool.submit(_pretrain, recipes[name], homes[name], keep, name) for name in missing]
+            jobs = [pool.submit(_pretrain, *each) for each in asked]
             try:
                 for job in jobs:
                     job.result()
@@ -72,7 +78,7 @@ def pretrain_each(
                     "a pretraining process died (out of memory?). Finished work is kept; run the stage again, with "
                     "known_truth.workers=1 if memory is short."
                 ) from error
-    return homes
+    return found
 
 
 def read_network(folder: Path, material: Material, config: NeurofmxConfig) -> Asked:

@@ -29,7 +29,7 @@ def forecast_loss(
 
     Args:
         prediction: What the network says of the next H steps (..., H, C): logarithms of rates for `poisson`.
-        target: What came (..., H, C); `upcoming` makes it.
+        target: What came (..., H, C).
         mask: Which entries count, bool, broadcasts to the same shape; behind False anything may stand. None for all.
         likelihood: `poisson` for counts, `gaussian` (squared error) for values.
         discount: How much a step counts beside the one before it, above 0 and at most 1.
@@ -45,31 +45,3 @@ def forecast_loss(
     terms = pick(LIKELIHOODS, likelihood, "likelihood")(prediction, target, mask)
     ahead = torch.arange(terms.shape[-2], device=terms.device, dtype=terms.dtype)
     return mean_where(terms, mask, weight=discount ** ahead[:, None])
-
-
-def upcoming(x: Tensor, *, steps: int, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """What comes after each step: the targets of a network whose state at a step knows that step and those before.
-
-    Args:
-        x: A sequence (B, T, C).
-        steps: How many steps ahead, H, at least 1.
-        mask: Which steps were recorded (B, T), bool; None for all.
-
-    Returns:
-        `target[b, t, h] = x[b, t + 1 + h]`, (B, T, H, C), 0 behind the end; and which were recorded, (B, T, H, 1).
-
-    Raises:
-        ValueError: If `steps` is below 1.
-
-    Example:
-        >>> target, there = upcoming(torch.tensor([[[1.0], [2.0], [3.0]]]), steps=2)
-        >>> target[0, :, :, 0].tolist(), there[0, :, :, 0].tolist()
-        ([[2.0, 3.0], [3.0, 0.0], [0.0, 0.0]], [[True, True], [True, False], [False, False]])
-    """
-    if steps < 1:
-        raise ValueError(f"steps={steps}: must be at least 1, the next step")
-    there = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if mask is None else mask
-    # H rows of nothing behind the end, so that every step has H that follow
-    extended = torch.nn.functional.pad(x, (0, 0, 0, steps))[:, 1:].unfold(1, steps, 1)
-    followed = torch.nn.functional.pad(there, (0, steps))[:, 1:].unfold(1, steps, 1)
-    return extended.transpose(2, 3), followed[..., None]

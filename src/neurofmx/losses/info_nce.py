@@ -14,13 +14,11 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from neurofmx.kernels.precision import full_precision
 from neurofmx.losses.masking import rows_where
-
-LOWEST_TEMPERATURE = 0.01  # that a learnt one may reach: below, one wrong pair decides the gradient
 
 
 def info_nce(
@@ -90,48 +88,6 @@ def similarities(queries: Tensor, keys: Tensor, temperature: Tensor | float) -> 
     if not isinstance(temperature, Tensor) and not temperature > 0:
         raise ValueError(f"temperature={temperature}: must be above 0, usually 0.05 to 0.5")
     return normalize(queries, dim=1) @ normalize(keys, dim=1).T / temperature
-
-
-class InfoNCE(nn.Module):
-    """InfoNCE with a temperature of its own, learnt or not.
-
-    Args:
-        temperature: What similarities are divided by, above 0.01.
-        learnable: Whether it is learnt, never down to 0.01; the logarithm of what is above that is then a parameter.
-        symmetric: Whether keys look for their queries as well.
-
-    Raises:
-        ValueError: If the temperature is not above 0.01.
-
-    Source:
-        Radford et al. (2021), section 2.5, for the learnt temperature and its bound.
-    """
-
-    log_excess: Tensor  # above the lowest temperature; clamped instead, it would have no gradient to come back by
-
-    def __init__(self, *, temperature: float = 0.1, learnable: bool = False, symmetric: bool = True) -> None:
-        super().__init__()
-        if not LOWEST_TEMPERATURE < temperature < math.inf:
-            raise ValueError(f"temperature={temperature}: must be above {LOWEST_TEMPERATURE}, usually 0.05 to 0.5")
-        self.symmetric = symmetric
-        start = torch.tensor(math.log(temperature - LOWEST_TEMPERATURE))
-        if learnable:
-            self.log_excess = nn.Parameter(start)
-        else:
-            self.register_buffer("log_excess", start)
-
-    @property
-    def temperature(self) -> Tensor:
-        """What similarities are divided by now, a scalar."""
-        return LOWEST_TEMPERATURE + self.log_excess.exp()
-
-    def forward(
-        self, queries: Tensor, keys: Tensor, *, mask: Tensor | None = None, negatives: Tensor | None = None
-    ) -> Tensor:
-        """The loss of a batch, arguments and result as of `info_nce`."""
-        return info_nce(
-            queries, keys, temperature=self.temperature, symmetric=self.symmetric, mask=mask, negatives=negatives
-        )
 
 
 def _found(logits: Tensor, wrong: Tensor) -> Tensor:

@@ -2,12 +2,10 @@
 
 Symbols: `x` m features of one domain, `y` n of the other; `k(a, b) = exp(-|a - b|^2 / (2 s^2))`, `s` the bandwidth.
 
-    biased      sum_ij k(x_i, x_j) / m^2 + sum_ij k(y_i, y_j) / n^2 - 2 sum_ij k(x_i, y_j) / (m n)
-    unbiased    the first two sums without i = j, over m (m - 1) and n (n - 1)
+    L = sum_ij k(x_i, x_j) / m^2 + sum_ij k(y_i, y_j) / n^2 - 2 sum_ij k(x_i, y_j) / (m n)
 
-Both estimate the squared discrepancy. The biased one is never below 0, and is 0 for equal clouds, so it makes a loss;
-the unbiased one lies around the truth, below 0 as well, so it makes a measurement. With several bandwidths the kernel
-is the mean of theirs.
+This estimate of the squared discrepancy is biased: it is never below 0, and is 0 for equal clouds, so it makes a loss.
+With several bandwidths the kernel is the mean of theirs.
 """
 
 from __future__ import annotations
@@ -43,34 +41,9 @@ def mmd_biased(
     Source:
         Gretton et al. (2012), A kernel two-sample test, JMLR 13, equation 5, squared.
     """
-    xx, yy, xy = _kernels(x, y, bandwidth, multiples, least=1)
+    xx, yy, xy = _kernels(x, y, bandwidth, multiples)
     # clouds that are nearly the same differ by rounding, which may lie below 0
     return (xx.mean() + yy.mean() - 2 * xy.mean()).clamp_min(0.0)
-
-
-@full_precision
-def mmd_unbiased(
-    x: Tensor, y: Tensor, *, bandwidth: Tensor | float | None = None, multiples: Sequence[float] = (1.0,)
-) -> Tensor:
-    """Squared discrepancy of two clouds, without bias for a bandwidth that was chosen without them.
-
-    Args:
-        x: Features (m, D), at least two.
-        y: Features (n, D), at least two.
-        bandwidth: As of `mmd_biased`.
-        multiples: As of `mmd_biased`.
-
-    Returns:
-        A scalar, which may be below 0.
-
-    Raises:
-        ValueError: As `mmd_biased`, or if a cloud has one feature only.
-
-    Source:
-        Gretton et al. (2012), equation 3.
-    """
-    xx, yy, xy = _kernels(x, y, bandwidth, multiples, least=2)
-    return _between(xx) + _between(yy) - 2 * xy.mean()
 
 
 def domain_mmd(
@@ -127,11 +100,11 @@ def median_distance(features: Tensor) -> Tensor:
 
 
 def _kernels(
-    x: Tensor, y: Tensor, bandwidth: Tensor | float | None, multiples: Sequence[float], *, least: int
+    x: Tensor, y: Tensor, bandwidth: Tensor | float | None, multiples: Sequence[float]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Kernels of all pairs within each cloud and between them."""
-    if min(len(x), len(y)) < least or x.shape[1:] != y.shape[1:]:
-        raise ValueError(f"x {tuple(x.shape)} and y {tuple(y.shape)}: give at least {least} of one width in each")
+    if not (len(x) and len(y)) or x.shape[1:] != y.shape[1:]:
+        raise ValueError(f"x {tuple(x.shape)} and y {tuple(y.shape)}: give at least 1 of one width in each")
     if not isinstance(bandwidth, Tensor | None) and not bandwidth > 0:
         raise ValueError(f"bandwidth={bandwidth}: must be above 0; None takes the median distance")
     both = torch.cat([x, y])
@@ -151,9 +124,3 @@ def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
     """Squared distances of all pairs (m, n), at least 0."""
     squares = a.square().sum(1)[:, None] + b.square().sum(1)
     return (squares - 2 * a @ b.T).clamp_min(0.0)
-
-
-def _between(kernel: Tensor) -> Tensor:
-    """Mean over pairs of two different features."""
-    n = len(kernel)
-    return (kernel.sum() - kernel.diagonal().sum()) / (n * (n - 1))

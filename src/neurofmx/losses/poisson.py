@@ -13,20 +13,12 @@ import torch
 from torch import Tensor
 
 from neurofmx.kernels.precision import full_precision
-from neurofmx.losses.masking import blanked, mean_where
+from neurofmx.losses.masking import blanked
 
 
 @full_precision
 def poisson_terms(log_rate: Tensor, counts: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Negative log likelihood of each count, nats; see `poisson_loss`."""
-    if log_rate.shape != counts.shape:
-        raise ValueError(f"log_rate has shape {tuple(log_rate.shape)}, counts {tuple(counts.shape)}: give one shape")
-    log_rate, counts = blanked(log_rate, mask), blanked(counts.to(log_rate), mask)
-    return log_rate.exp() - counts * log_rate + torch.lgamma(counts + 1)
-
-
-def poisson_loss(log_rate: Tensor, counts: Tensor, *, mask: Tensor | None = None) -> Tensor:
-    """Mean negative log likelihood of counts.
+    """Negative log likelihood of each count.
 
     Args:
         log_rate: Logarithm of the predicted counts in a bin (...), any number below 88, where the rate overflows.
@@ -34,7 +26,7 @@ def poisson_loss(log_rate: Tensor, counts: Tensor, *, mask: Tensor | None = None
         mask: Which entries count, bool, broadcasts to the same shape; behind False anything may stand. None for all.
 
     Returns:
-        A scalar, nats for an entry, at least 0 for whole counts; 0 where nothing counts.
+        A term for each entry (...), nats, at least 0 for whole counts; behind the mask that of no count at a rate of 1.
 
     Raises:
         ValueError: If shapes disagree or the mask is not bool.
@@ -44,7 +36,10 @@ def poisson_loss(log_rate: Tensor, counts: Tensor, *, mask: Tensor | None = None
         sequential auto-encoders.
 
     Example:
-        >>> round(poisson_loss(torch.tensor([0.0]), torch.tensor([3.0])).item(), 4)  # -log(exp(-1) / 3!)
+        >>> round(poisson_terms(torch.tensor([0.0]), torch.tensor([3.0])).item(), 4)  # -log(exp(-1) / 3!)
         2.7918
     """
-    return mean_where(poisson_terms(log_rate, counts, mask), mask)
+    if log_rate.shape != counts.shape:
+        raise ValueError(f"log_rate has shape {tuple(log_rate.shape)}, counts {tuple(counts.shape)}: give one shape")
+    log_rate, counts = blanked(log_rate, mask), blanked(counts.to(log_rate), mask)
+    return log_rate.exp() - counts * log_rate + torch.lgamma(counts + 1)

@@ -48,7 +48,7 @@ class UncertaintyWeights(Weighting):
         if negative:
             raise ValueError(
                 f"losses {negative} are below 0, where weighting by uncertainty has no optimum: use losses that are at "
-                "least 0, such as squared_error for gaussian_loss, or fixed weights"
+                "least 0, such as squared errors, or fixed weights"
             )
         terms = [loss * torch.exp(-self.log_variance[name]) + self.log_variance[name] for name, loss in losses.items()]
         return torch.stack(terms).sum() / 2

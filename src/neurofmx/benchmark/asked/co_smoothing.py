@@ -17,7 +17,7 @@ from scipy.special import xlogy
 
 from neurofmx.benchmark.drawn import Draws
 from neurofmx.benchmark.entry import entry
-from neurofmx.benchmark.metrics.bits_per_spike import LEAST_RATE, spike_metric_name
+from neurofmx.benchmark.metrics.bits_per_spike import bits_of, bits_terms, spike_metric_name
 
 FLOORS = (0.01, 0.05, 0.1, 0.2, 0.4)  # of a unit's mean rate, under which no predicted rate may fall
 
@@ -56,6 +56,7 @@ def co_smoothing(
     draws: Draws,
     *,
     bin_s: float,
+    shuffled: Sequence[np.ndarray] = (),
 ) -> dict[str, Any]:
     """The line of the score.
 
@@ -66,40 +67,18 @@ def co_smoothing(
         recording: Whose units a window's are, `(n,)`.
         draws: Of the blocks of these windows.
         bin_s: Width of a bin, s.
+        shuffled: Rates by the control readouts of some seeds, which learnt from other windows' counts.
     """
-    mine, theirs = (draws.drawn(bits_terms(counts, rates, recording), bits_of) for rates in (ours, [linear]))
+    given = {"model": ours, "linear": [linear]} | ({"shuffled": shuffled} if shuffled else {})
+    drawn = {name: draws.drawn(bits_terms(counts, rates, recording), bits_of) for name, rates in given.items()}
+    name = spike_metric_name("co_smoothing", bin_s=bin_s)
     line = entry(
-        spike_metric_name("co_smoothing", bin_s=bin_s), mine, linear=theirs, chance=0.0, metrics={"bits": mine.value}
+        name,
+        drawn["model"],
+        linear=drawn["linear"],
+        chance=0.0,
+        shuffled=drawn.get("shuffled"),
+        metrics={name: drawn["model"].value},
+        beside={which: {name: each.value} for which, each in drawn.items()} | {"chance": {name: 0.0}},
     )
     return line | {"share": None, "linear_share": None}  # no number of bits is perfect
-
-
-def bits_terms(counts: np.ndarray, rates: Sequence[np.ndarray], recording: np.ndarray) -> np.ndarray:
-    """What each window adds to bits per spike.
-
-    Args:
-        counts: Of the tested windows, `(n, T, units)`.
-        rates: The same shape for each seed, spikes a bin.
-        recording: Whose units a window's are, `(n,)`: the mean rate that a model must beat is each unit's own, over
-            all tested windows of its recording.
-
-    Returns:
-        Log likelihood gained and spikes, `(seeds, n, 2)`.
-    """
-    null = np.zeros_like(counts)
-    for each in np.unique(recording):
-        null[recording == each] = counts[recording == each].mean((0, 1))
-    spikes, nothing = counts.sum((1, 2)), _likelihood(counts, null)
-    return np.stack([np.stack([_likelihood(counts, each) - nothing, spikes], -1) for each in rates])
-
-
-def _likelihood(counts: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    """Log likelihood of each window's counts, without what all rates share, `(n,)`."""
-    rates = np.maximum(rates, LEAST_RATE)
-    return (xlogy(counts, rates) - rates).sum((1, 2))
-
-
-def bits_of(sums: np.ndarray) -> np.ndarray:
-    """Bits per spike: sums `(..., 2)` to `(...)`, NaN where there is no spike."""
-    gained, spikes = np.moveaxis(sums, -1, 0)
-    return np.where(spikes > 0, gained / np.maximum(spikes, 1) / np.log(2), np.nan)

@@ -89,10 +89,13 @@ def decoding(
     """
     task = material.windows.task
     ours, theirs, none = scores_of([answers, linear, chance], truth, block, material)
+    asked = {"linear": (linear, truth, block), "chance": (chance, truth, block)}
     control: dict[str, Any] = {}
     if shuffled is not None:
         found = scores_of([shuffled.answers, shuffled.chance], shuffled.truth, shuffled.block, material)
         control = dict(zip(("shuffled", "shuffled_chance"), found, strict=True))
+        asked["shuffled"] = shuffled.answers, shuffled.truth, shuffled.block
+    beside = {name: (_by_seed(said), *how) for name, (said, *how) in asked.items()}
     return entry(
         task.headline,
         ours,
@@ -101,11 +104,18 @@ def decoding(
         lower_is_better=task.lower_is_better,
         worthless=worthless(task),
         metrics=numbers(material, answers, truth, block),
+        beside={name: numbers(material, *each) for name, each in beside.items()},
         variables=variables(material, answers, truth, block),
+        variables_beside={name: variables(material, *each) for name, each in beside.items()},
         read_by=read_by,
         windows=len(truth),
         **control,
     )
+
+
+def _by_seed(answers: np.ndarray) -> np.ndarray:
+    """Answers of one or several seeds as `(seeds, n, width)`."""
+    return answers if answers.ndim == 3 else answers[None]
 
 
 def scores_of(
@@ -124,20 +134,25 @@ def worthless(task: Task) -> float | None:
 
 
 def numbers(material: Material, answers: np.ndarray, truth: np.ndarray, block: np.ndarray) -> dict[str, float]:
-    """All scores, means over seeds; of values also squared error and rank correlation, means over variables."""
+    """All scores, means over seeds; of values also errors and correlations, means over variables.
+
+    The p of a correlation is the largest over variables and seeds.
+    """
     task = material.windows.task
     found = [score(each, truth, task) for each in answers]
     named = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
     if each := variables(material, answers, truth, block):
-        for name in ("mse", "pearson", "spearman"):
+        for name in ("mse", "mae", "pearson", "spearman"):
             named[name] = float(np.mean([one[name] for one in each.values()]))
+        for name in ("pearson_p", "spearman_p"):
+            named[name] = float(np.max([one[name] for one in each.values()]))
     return named
 
 
 def variables(
     material: Material, answers: np.ndarray, truth: np.ndarray, block: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """R2, squared error and both correlations of each variable, means over seeds; of an angle, cosine and sine.
+    """R2, both errors and both correlations of each variable, means over seeds; of an angle, cosine and sine.
 
     The p of a correlation is the largest over seeds, and counts blocks as independent, not windows.
     """
@@ -150,12 +165,13 @@ def variables(
         (pearson(true, each, independent=independent), spearman(true, each, independent=independent))
         for each in answers
     ]
-    error = np.mean((answers - true) ** 2, axis=(0, 1))
+    error, distance = np.mean((answers - true) ** 2, axis=(0, 1)), np.mean(np.abs(answers - true), axis=(0, 1))
     spread = np.maximum(true.var(0), 1e-300)
     return {
         name: {
             "r2": float(1 - error[k] / spread[k]),
             "mse": float(error[k]),
+            "mae": float(distance[k]),
             "pearson": float(np.mean([one.r[k] for one, _ in by_seed])),
             "pearson_p": float(np.max([one.p[k] for one, _ in by_seed])),
             "spearman": float(np.mean([one.r[k] for _, one in by_seed])),

@@ -19,7 +19,7 @@ import numpy as np
 
 from neurofmx.benchmark.asked.latent import labels
 from neurofmx.benchmark.drawn import Draws, mean_of
-from neurofmx.benchmark.entry import entry
+from neurofmx.benchmark.entry import BESIDE, entry
 from neurofmx.benchmark.material import Material
 
 
@@ -132,10 +132,20 @@ def few_shot(material: Material, ours: Sequence[Sequence[Shot]], theirs: Sequenc
             chance=1 / number,
             shuffled=draws.drawn(*mean_of(mixed)),
             metrics={name: float(values.mean())},
+            beside={
+                "linear": {name: float(raw.mean())},
+                "chance": {name: 1 / number},
+                "shuffled": {name: float(mixed.mean())},
+            },
             shots=shots,
             ways=number,
             episodes=values.shape[1],
         )
     most = lines[max(options.shots)]
     every = {name: value for line in lines.values() for name, value in line["metrics"].items()}
-    return most | {"metrics": every, "by_shots": [lines[shots] for shots in sorted(lines)]}
+    beside = {
+        which: {name: value for line in lines.values() for name, value in line["beside"][which].items()}
+        for which in BESIDE
+    }
+    by_shots = [lines[shots] for shots in sorted(lines)]
+    return most | {"metrics": every, "beside": beside, "by_shots": by_shots}

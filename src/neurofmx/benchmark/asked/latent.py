@@ -31,13 +31,15 @@ class Space(NamedTuple):
     Args:
         silhouettes: Of each test window `(n,)`.
         shuffled: The same with other windows' labels.
-        numbers: Participation ratio and dimensionality, of the states and of each width shuffled by itself.
+        numbers: Participation ratio, dimensionality and width.
+        apart: The first two of each width shuffled by itself.
         explained: Share of variance that the first components hold `(COMPONENTS,)`, 1 behind the last.
     """
 
     silhouettes: np.ndarray
     shuffled: np.ndarray
     numbers: dict[str, float]
+    apart: dict[str, float]
     explained: np.ndarray
 
 
@@ -76,11 +78,10 @@ def space(material: Material, fold: int, states: States) -> Space:
         silhouettes(features, generator.permutation(groups)),
         {
             "participation_ratio": participation_ratio(rows),
-            "participation_ratio_shuffled": participation_ratio(apart),
             "dimensions_95": dimensions_for(rows),
-            "dimensions_95_shuffled": dimensions_for(apart),
             "width": rows.shape[1],
         },
+        {"participation_ratio": participation_ratio(apart), "dimensions_95": dimensions_for(apart)},
         np.pad(shares, (0, COMPONENTS - len(shares)), constant_values=1.0),
     )
 
@@ -102,16 +103,26 @@ def latent(
         return draws.drawn(*mean_of(values))
 
     every = [one for seed in ours for one in seed]
-    metrics = {name: float(np.mean([one.numbers[name] for one in every])) for name in every[0].numbers}
-    metrics |= {f"{name}_windows": float(np.mean([one.numbers[name] for one in theirs])) for name in every[0].numbers}
-    explained = np.mean([one.explained for one in every], axis=0)
-    metrics |= {"silhouette": drawn(ours, "silhouettes").value, "explained_variance_3": float(explained[2])}
+    scored, linear, shuffled = drawn(ours, "silhouettes"), drawn([theirs], "silhouettes"), drawn(ours, "shuffled")
+    explained, of_windows = (np.mean([one.explained for one in each], axis=0) for each in (every, theirs))
+    third = "explained_variance_3"
     return entry(
         "silhouette",
-        drawn(ours, "silhouettes"),
-        linear=drawn([theirs], "silhouettes"),
+        scored,
+        linear=linear,
         chance=0.0,
-        shuffled=drawn(ours, "shuffled"),
-        metrics=metrics,
+        shuffled=shuffled,
+        metrics=_mean(every, "numbers") | {"silhouette": scored.value, third: float(explained[2])},
+        beside={
+            "linear": _mean(theirs, "numbers") | {"silhouette": linear.value, third: float(of_windows[2])},
+            "chance": {"silhouette": 0.0},
+            "shuffled": _mean(every, "apart") | {"silhouette": shuffled.value},
+        },
         explained=[round(float(each), 6) for each in explained],
     )
+
+
+def _mean(found: Sequence[Space], part: str) -> dict[str, float]:
+    """Means of named numbers over folds and seeds."""
+    each = [getattr(one, part) for one in found]
+    return {name: float(np.mean([one[name] for one in each])) for name in each[0]}

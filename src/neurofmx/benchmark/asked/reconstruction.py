@@ -32,19 +32,31 @@ from neurofmx.tokenizers.tokens import Sample
 WIDEST = 4000  # numbers of neighbouring patches that the linear model reads at most
 
 
+class Control(NamedTuple):
+    """What readouts say that learnt from windows with each other's channels, `(n, T, hidden channels)`.
+
+    Args:
+        values: In standardised units.
+        rates: Spikes a bin; None where the channels are no counts.
+    """
+
+    values: np.ndarray
+    rates: np.ndarray | None
+
+
 class Read(NamedTuple):
     """What was read back of the test windows of a fold, `(n, T, hidden channels)`.
 
     Args:
         values: In standardised units.
         rates: Spikes a bin; None where the channels are no counts.
-        shuffled: As `values`, by a readout that learnt from windows with each other's channels; None where none was.
+        shuffled: The same two by readouts that learnt from windows with each other's channels; None where none did.
         own: Without a readout; None of a model that has no reconstruction.
     """
 
     values: np.ndarray
     rates: np.ndarray | None
-    shuffled: np.ndarray | None
+    shuffled: Control | None = None
     own: Own | None = None
 
 
@@ -135,16 +147,29 @@ def _learnt(material: Material, fold: int, inputs: Sequence[Sequence[np.ndarray]
     def best(truth: Sequence[np.ndarray]) -> Told:
         return min((_ridge(material, fold, each, truth) for each in inputs), key=lambda told: told.error)
 
-    truth = [windows.scaled(fold, index)[..., hidden].astype(np.float64) for index in parts]
-    counts, rates, shuffled = material.counts, None, None
-    if counts is not None:
-        counted = [counts[index][..., hidden] for index in parts]
+    def rates_of(counted: Sequence[np.ndarray]) -> np.ndarray:
         told = best(counted)
-        rates = positive(told.validation, told.test, counted, material.recordings(fold))
-    if shuffle:
-        others = [material.generator("others", fold, part).permutation(truth[part]) for part in (0, 1)]
-        shuffled = best([*others, truth[2]]).test
-    return Read(best(truth).test, rates, shuffled)
+        return positive(told.validation, told.test, counted, material.recordings(fold))
+
+    truth = [windows.scaled(fold, index)[..., hidden].astype(np.float64) for index in parts]
+    counts = material.counts
+    counted = None if counts is None else [counts[index][..., hidden] for index in parts]
+    read = Read(best(truth).test, None if counted is None else rates_of(counted))
+    if not shuffle:
+        return read
+    rates = None if counted is None else rates_of(_exchanged(material, fold, counted))
+    return read._replace(shuffled=Control(best(_exchanged(material, fold, truth)).test, rates))
+
+
+def _exchanged(material: Material, fold: int, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Training and validation windows with each other's channels, within a recording; the tested ones as they are."""
+    mixed = list(values)
+    for part, recording in enumerate(material.recordings(fold)[:2]):
+        generator, order = material.generator("others", fold, part), np.arange(len(recording))
+        for each in np.unique(recording):
+            order[recording == each] = generator.permutation(order[recording == each])
+        mixed[part] = values[part][order]
+    return mixed
 
 
 def _ridge(material: Material, fold: int, inputs: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> Told:
@@ -190,30 +215,37 @@ def reconstruction(
         draws: Of the blocks of `material.tested`.
     """
     mixed = [[read.shuffled for read in seed if read.shuffled is not None] for seed in ours]
-    controls = [np.concatenate(each) for each in mixed if each]
-    shuffled = draws.drawn(r2_terms(_truth(material), controls), r2_of) if controls else None
-    line = _entry(material, ours, linear, draws, shuffled=shuffled, hidden=int(material.hidden.sum()))
+    line = _entry(material, ours, linear, draws, mixed=[each for each in mixed if each])
+    line |= {"hidden": int(material.hidden.sum())}
     own = [[read.own for read in seed if read.own is not None] for seed in ours]
     none = absent("the model has no reconstruction of its own")
     return line | {"own": _entry(material, own, linear, draws) if all(own) else none}
 
 
 def _entry(
-    material: Material, ours: Sequence[Sequence[Read | Own]], linear: Sequence[Read], draws: Draws, **more: Any
+    material: Material,
+    ours: Sequence[Sequence[Read | Own]],
+    linear: Sequence[Read],
+    draws: Draws,
+    *,
+    mixed: Sequence[Sequence[Control]] = (),
 ) -> dict[str, Any]:
-    """The line of a readout, or of what a model says itself."""
+    """The line of a readout with its controls of some seeds, or of what a model says itself."""
     truth = _truth(material)
-    answers = [np.concatenate([read.values for read in seed]) for seed in ours]
-    theirs = np.concatenate([read.values for read in linear])
+    answers, controls = ([np.concatenate([each.values for each in seed]) for seed in part] for part in (ours, mixed))
+    beside = {"linear": [np.concatenate([read.values for read in linear])], "chance": [np.zeros_like(truth)]}
+    beside |= {"shuffled": controls} if controls else {}
+    drawn = {name: draws.drawn(r2_terms(truth, each), r2_of) for name, each in beside.items()}
     return entry(
         "r2",
         draws.drawn(r2_terms(truth, answers), r2_of),
-        linear=draws.drawn(r2_terms(truth, [theirs]), r2_of),
-        chance=draws.drawn(r2_terms(truth, [np.zeros_like(truth)]), r2_of).value,
+        linear=drawn["linear"],
+        chance=drawn["chance"].value,
+        shuffled=drawn.get("shuffled"),
         worthless=0.0,
         metrics=_numbers(truth, answers, draws.blocks),
-        co_smoothing=_spikes(material, ours, linear, draws),
-        **more,
+        beside={name: _numbers(truth, each, draws.blocks) for name, each in beside.items()},
+        co_smoothing=_spikes(material, ours, linear, draws, mixed=mixed),
     )
 
 
@@ -238,9 +270,14 @@ def _numbers(truth: np.ndarray, answers: Sequence[np.ndarray], blocks: int) -> d
 
 
 def _spikes(
-    material: Material, ours: Sequence[Sequence[Read | Own]], linear: Sequence[Read], draws: Draws
+    material: Material,
+    ours: Sequence[Sequence[Read | Own]],
+    linear: Sequence[Read],
+    draws: Draws,
+    *,
+    mixed: Sequence[Sequence[Control]],
 ) -> dict[str, Any]:
-    """The line of the counts of spikes."""
+    """The line of the counts of spikes, with the controls of some seeds."""
     rates = [[read.rates for read in seed if read.rates is not None] for seed in (*ours, linear)]
     if material.counts is None or not all(rates):
         spikes = material.windows.modality == "spikes"
@@ -249,4 +286,5 @@ def _spikes(
     windows, tested = material.windows, material.tested
     recording = windows.group[tested] if windows.montage == "own" else np.zeros(len(tested), int)
     truth = material.counts[tested][..., material.hidden]
-    return co_smoothing(truth, mine, theirs, recording, draws, bin_s=1 / windows.rate)
+    controls = [np.concatenate([each.rates for each in seed if each.rates is not None]) for seed in mixed]
+    return co_smoothing(truth, mine, theirs, recording, draws, bin_s=1 / windows.rate, shuffled=controls)

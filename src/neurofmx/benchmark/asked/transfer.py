@@ -10,13 +10,14 @@ asked about that one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from neurofmx.benchmark.asked.decoding import scores_of, worthless
 from neurofmx.benchmark.drawn import Drawn
-from neurofmx.benchmark.entry import absent, entry
+from neurofmx.benchmark.entry import BESIDE, absent, entry
 from neurofmx.benchmark.material import Material
 from neurofmx.benchmark.probe import fit_probe
 from neurofmx.benchmark.reading import Reading
@@ -32,12 +33,12 @@ class Learnt(NamedTuple):
 
     Args:
         by_number: Number of training windows to answers `(n, width)`; None where nothing could be learnt from so few.
-        shuffled: Learnt from all windows with each other's answers; None where that was not asked.
+        shuffled: The same, learnt from windows with each other's answers; empty where that was not asked.
         elsewhere: Each window by a readout that knew no window of its recording, NaN where there is none; or None.
     """
 
     by_number: Mapping[int, np.ndarray | None]
-    shuffled: np.ndarray | None = None
+    shuffled: Mapping[int, np.ndarray | None] = MappingProxyType({})
     elsewhere: np.ndarray | None = None
 
 
@@ -84,11 +85,11 @@ def probe_few(material: Material, reading: Reading, *, again: Reading | None = N
         probe = fit_probe(rows[train], y[0], held[validation], y[1], of.task, strengths=material.options.strengths)
         return probe.readout(test)
 
-    by_number = {
-        n: _tried(learn, reading, windows, *chosen(material, reading.fold, n))
-        for n in numbers_of(material, reading.fold)
-    }
-    control = None if again is None else learn(again, material.shuffled, *chosen(material, reading.fold, 0))
+    numbers = {n: chosen(material, reading.fold, n) for n in numbers_of(material, reading.fold)}
+    by_number = {n: _tried(learn, reading, windows, *each) for n, each in numbers.items()}
+    control: dict[int, np.ndarray | None] = {}
+    if again is not None:  # few windows may lack a class where they have each other's answers
+        control = {n: _tried(learn, again, material.shuffled, *each) for n, each in numbers.items()}
 
     def left_out(train: np.ndarray, validation: np.ndarray) -> np.ndarray:
         return learn(reading, windows, train, validation)
@@ -155,27 +156,38 @@ def transfer(
     scores = {n: _at(n, ours, linear, chance, truth, block, material) for n in numbers_of(material, 0)}
     if scores[0] is None:
         return absent("a probe could not be learnt from the training windows; see that every class is among them")
-    mixed = [[each.shuffled for each in seed if each.shuffled is not None] for seed in ours]
-    controls = [np.concatenate(each) for each in mixed if each]
-    control: dict[str, Any] = {}
-    if controls:
-        found = scores_of([np.stack(controls), shuffled_chance], material.shuffled.y[tested], block, material)
-        control = dict(zip(("shuffled", "shuffled_chance"), found, strict=True))
+    control = {n: _control(n, ours, shuffled_chance, material) for n in scores}
     guess = worthless(windows.task)
-    curve = [_point(n or _most(material), *each, guess) for n, each in scores.items() if each is not None]
+    curve = [_point(n or _most(material), *each, guess, **control[n]) for n, each in scores.items() if each is not None]
     mine, theirs, none = scores[0]
+    named = {f"{windows.task.headline}_of_{point['n_train']}_windows": point for point in curve}
     return entry(
         windows.task.headline,
         mine,
         linear=theirs,
         chance=none.value,
         worthless=worthless(windows.task),
-        metrics={f"{windows.task.headline}_of_{point['n_train']}_windows": point["score"] for point in curve},
+        metrics={name: point["score"] for name, point in named.items()},
+        beside={
+            which: {name: point[which] for name, point in named.items() if point[which] is not None} for which in BESIDE
+        },
         n_train=_most(material),
         curve=curve,
         across_recordings=_across(material, ours, linear, chance),
-        **control,
+        **control[0],
     )
+
+
+def _control(number: int, ours: Sequence[Sequence[Learnt]], chance: np.ndarray, material: Material) -> dict[str, Any]:
+    """Scores of probe and chance where windows have each other's answers; none where a fold has no such probe."""
+    mixed = [[each.shuffled[number] for each in seed] for seed in ours if all(number in each.shuffled for each in seed)]
+    controls = [[each for each in seed if each is not None] for seed in mixed]
+    if not controls or any(len(each) < len(seed) for each, seed in zip(controls, mixed, strict=True)):
+        return {}
+    answers = np.stack([np.concatenate(each) for each in controls])
+    tested = material.tested
+    found = scores_of([answers, chance], material.shuffled.y[tested], material.windows.block[tested], material)
+    return dict(zip(("shuffled", "shuffled_chance"), found, strict=True))
 
 
 def _most(material: Material) -> int:
@@ -205,10 +217,12 @@ def _at(
     return probe, reference, none
 
 
-def _point(number: int, ours: Drawn, linear: Drawn | None, chance: Drawn, guess: float | None) -> dict[str, Any]:
-    """One point of the curve."""
-    line = entry("", ours, linear=linear, chance=chance.value, worthless=guess, metrics={})
-    kept = ("score", "low", "high", "share", "chance", "linear", "difference", "verdict")
+def _point(
+    number: int, ours: Drawn, linear: Drawn | None, chance: Drawn, guess: float | None, **control: Any
+) -> dict[str, Any]:
+    """One point of the curve. Whether its control is a leak is left to the point of all windows, which is one test."""
+    line = entry("", ours, linear=linear, chance=chance.value, worthless=guess, metrics={}, beside={}, **control)
+    kept = ("score", "low", "high", "share", "chance", "shuffled", "linear", "difference", "verdict")
     return {"n_train": number, **{name: line[name] for name in kept}, "linear_share": line.get("linear_share")}
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurofmx.benchmark.across import LINEAR
+from neurofmx.benchmark.across import GATE, LINEAR
 from neurofmx.benchmark.outputs.rows import notices
 from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE
 
@@ -50,7 +50,7 @@ def figure(facts: Mapping[str, Any]) -> bytes:
         _latent(panels[1, 0], facts, looks)
         _few_labels(panels[1, 1], facts, looks)
         handles = [Line2D([], [], color=c, marker=m, linewidth=1.8, label=plain(n)) for n, (c, m) in looks.items()]
-        handles.append(Line2D([], [], color=GREY, linestyle="--", linewidth=1.2, label="linear, or the windows"))
+        handles.append(Line2D([], [], color=GREY, linestyle="--", linewidth=1.2, label=f"{GATE}, or the windows"))
         drawn.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 7), frameon=False)
         drawn.supxlabel(plain(notices(facts)[0]), fontsize=8.5, color=GREY)
         page = BytesIO()
@@ -81,10 +81,12 @@ def _of(facts: Mapping[str, Any], dataset: str, part: str) -> dict[str, Mapping[
 
 
 def _decoding(panel: Axes, facts: Mapping[str, Any], datasets: Sequence[str], looks: Looks) -> None:
-    """Each dataset's differences to the linear model, as shares of the way from chance to perfect."""
+    """Each dataset's differences to the gate, as shares of the way from chance to perfect."""
     rows = []
     for name in datasets:
-        lines = {m: line for m, line in _of(facts, name, "decoding").items() if line["difference"] and m != LINEAR}
+        lines = {m: line for m, line in _of(facts, name, "decoding").items() if line["difference"]}
+        if LINEAR in lines and not any(lines[LINEAR]["difference"].values()):  # the gate against itself
+            del lines[LINEAR]
         rows += [(name, lines)] if lines else []
     for height, (_, lines) in enumerate(rows):
         for place, name in enumerate(looks):
@@ -103,7 +105,7 @@ def _decoding(panel: Axes, facts: Mapping[str, Any], datasets: Sequence[str], lo
     _name(
         panel,
         "A  Behaviour decoding",
-        "share of the way to perfect, less the linear model's (right is better)",
+        "share of the way to perfect, less the gate's (right is better)",
         axis="x",
     )
     _empty(panel, rows)
@@ -123,7 +125,7 @@ def _share_ends(line: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _reconstruction(panel: Axes, facts: Mapping[str, Any], looks: Looks) -> None:
-    """R2 of hidden channels, by modality: datasets as marks, means as bars, the linear model dashed."""
+    """R2 of hidden channels, by modality: datasets as marks, means as bars, the gate dashed."""
     modality = {name: each["modality"] for name, each in facts["datasets"].items()}
     found = {name: _of(facts, name, "reconstruction") for name in modality}
     kinds = sorted({modality[name] for name, lines in found.items() if lines})

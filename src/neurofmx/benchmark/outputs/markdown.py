@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from neurofmx.benchmark.across import GATE
 from neurofmx.benchmark.one import PARTS
 from neurofmx.benchmark.outputs.rows import (
     ABSENT,
@@ -13,10 +14,13 @@ from neurofmx.benchmark.outputs.rows import (
     NUMBERS,
     OVER,
     TITLES,
+    WHOSE,
+    by_modality_rows,
     in_order,
     left_out,
     modality_rows,
     notices,
+    number_rows,
     over_rows,
     part_rows,
     stream_rows,
@@ -41,7 +45,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"# Benchmark {facts['suite']}\n"
     yield from (f"- {said}" for said in notices(facts))
     yield f"\nIntervals hold {confidence:g} % of a bootstrap over blocks and seeds; `share of the way` is from chance"
-    yield "to perfect, mean over datasets; `shuffled` is the score where windows have each other's answers.\n"
+    yield "to perfect, mean over datasets; `shuffled` is the score where windows have each other's answers."
+    yield f"`{GATE}` is the tuned linear model on the same windows, or the windows themselves.\n"
     for part in PARTS:
         rows = in_order(part_rows(facts, part))
         if rows:
@@ -54,6 +59,12 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
             if kinds := modality_rows(facts, part):
                 yield "Shares of the way by modality:\n"
                 yield table(kinds, tuple(kinds[0]))
+            if means := by_modality_rows(facts, part):
+                yield f"Means over datasets by modality, {' / '.join(WHOSE)}:\n"
+                yield table(means, tuple(means[0]))
+            for numbers in number_rows(facts, part):
+                yield f"Other numbers, {' / '.join(WHOSE)}:\n"
+                yield table(numbers, tuple(numbers[0]))
     if rows := stream_rows(facts):
         yield "## Streaming\n\nSamples in, predictions out, one thread.\n"
         yield table(rows, tuple(rows[0]))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from neurofmx.benchmark.across import GATE
 from neurofmx.benchmark.one import PARTS
 from neurofmx.benchmark.outputs.rows import (
     ABSENT,
@@ -17,6 +18,8 @@ from neurofmx.benchmark.outputs.rows import (
     COLUMNS,
     OVER,
     TITLES,
+    WHOSE,
+    by_modality_rows,
     in_order,
     left_out,
     modality_rows,
@@ -170,8 +173,9 @@ def _legend(facts: Mapping[str, Any]) -> str:
     confidence = f"{100 * facts['options']['confidence']:g}"
     return (
         f"<p>Intervals hold {confidence} % of a bootstrap over blocks of time and seeds. <b>chance</b> looks at "
-        "nothing, <b>shuffled</b> learnt from windows with each other's answers, <b>linear</b> is the tuned linear "
-        "model on the same windows, and <b>difference</b> the model's score less that, with the interval of the "
+        "nothing, <b>shuffled</b> learnt from windows with each other's answers, "
+        f"<b>{GATE}</b> is the tuned linear model on the same windows, or the windows themselves, whatever model is "
+        "asked under the name linear, and <b>difference</b> the model's score less that, with the interval of the "
         "difference: <b>ties</b> means that it holds 0. The <b>share of the way</b> is from chance to perfect. A click "
         "on a column sorts by it.</p>"
     )
@@ -185,6 +189,9 @@ def _part(facts: Mapping[str, Any], part: str) -> Iterator[str]:
         yield f"<p>{escape(said)}</p>"
     if kinds := modality_rows(facts, part):
         yield "<h3>Shares of the way by modality</h3>" + table(kinds, tuple(kinds[0]))
+    if means := by_modality_rows(facts, part):
+        who = escape(" / ".join(WHOSE))
+        yield f"<h3>Means over datasets by modality: {who}</h3>" + table(means, tuple(means[0]))
     yield "<h3>Each dataset</h3>" + table(in_order(part_rows(facts, part)), COLUMNS)
     if part == "decoding" and (rows := variable_rows(facts)):
         yield _folded("Each variable", rows)
