@@ -54,7 +54,7 @@ def leave(suite: str, suites: Iterable[str]) -> None:
     """Copy what a suite without variants has made of it so far, while the copy of before is there."""
     before = read_tree(BEFORE / "params.yaml")
     part = _copied(after(suite), suites)
-    write_json(part / "params.json", variant_tree(before, suite) | {"suites": before["suites"]})
+    write_json(part / "params.json", _as_run(before, suite, None, read_tree()))
     shutil.rmtree(after(suite), ignore_errors=True)
     part.replace(after(suite))
 
@@ -96,9 +96,9 @@ def recover(suites: Iterable[str]) -> None:
         ValueError: If params.yaml is neither as it was nor as one of the suites or their variants runs with it: it was
             edited since.
     """
-    before, now = read_tree(BEFORE / "params.yaml"), json.dumps(read_tree(), sort_keys=True)
-    untouched = now == json.dumps(before, sort_keys=True)
-    ran = next((run for run, tree in _runs(before) if now == json.dumps(tree, sort_keys=True)), None)
+    before, now = read_tree(BEFORE / "params.yaml"), read_tree()
+    untouched = _same(now, before)
+    ran = next((run for run, tree in _runs(before, now) if _same(now, tree)), None)
     if not untouched and ran is None:
         raise ValueError(
             f"a suite was cut off and params.yaml was edited since: {BEFORE} holds it as it was, with dvc.lock and "
@@ -118,11 +118,25 @@ def _unstage() -> None:
     subprocess.run(["git", "reset", "--quiet", "--", *paths], capture_output=True, check=False)
 
 
-def _runs(before: dict[str, Any]) -> Iterable[tuple[tuple[str, str | None], dict[str, Any]]]:
+def _runs(before: dict[str, Any], now: dict[str, Any]) -> Iterable[tuple[tuple[str, str | None], dict[str, Any]]]:
     """Every suite with each of its variants, or none, and what `dvc exp run` makes of params.yaml for it."""
     for suite, section in (before.get("suites") or {}).items():
         for variant in section.get("variants") or (None,):
-            yield (suite, variant), variant_tree(before, suite, variant) | {"suites": before["suites"]}
+            yield (suite, variant), _as_run(before, suite, variant, now)
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two trees hold the same, lists and tuples alike."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _as_run(before: dict[str, Any], suite: str, variant: str | None, now: dict[str, Any]) -> dict[str, Any]:
+    """params.yaml of a suite, or of a variant, with the models named beside its own (`suite.py --also`)."""
+    tree = variant_tree(before, suite, variant) | {"suites": before["suites"]}
+    own, there = list(tree["run"]["compare"]), list(now["run"]["compare"])
+    if variant is None and there[: len(own)] == own:
+        tree["run"] = {**tree["run"], "compare": there}
+    return tree
 
 
 def _copied(folder: Path, suites: Iterable[str]) -> Path:

@@ -14,6 +14,7 @@ stages have written, and of texts samples of what its networks write.
 """
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import _workspace as workspace
@@ -23,20 +24,27 @@ from _single import run_single
 from _stage import Params, run
 from _study import Study
 from neurofmx.params import check_params, check_suite, load_params, read_tree
+from neurofmx.plan import Suite
+from neurofmx.tables import pick
 from neurofmx.training.lock import locked
 from neurofmx.variants import changes_of, override, variant_tree
 
 
-def main(params: Params, suite: str, dry_run: bool, table: bool, sizes: bool) -> None:
+def main(params: Params, suite: str, dry_run: bool, table: bool, sizes: bool, also: str) -> None:
     """Run, or only print, one `dvc exp run` for the suite or for each of its variants."""
     chosen = params.suite(suite)
+    more = others_of(params, chosen, also)
     if sizes:
         return sizes_of(params, suite)
     if table:
         return study_of(params, suite).report() if chosen.variants else scoreboard_of(params, suite)
     if dry_run:
         check_suite(read_tree(), suite, source="params.yaml")
-        return study_of(params, suite).show() if chosen.variants else print(shlex.join(command_of(params, suite)))
+        return (
+            study_of(params, suite).show()
+            if chosen.variants
+            else print(shlex.join(command_of(params, suite, also=more)))
+        )
     with locked(SUITES):
         if workspace.BEFORE.is_dir():  # params.yaml may be that of a run, which this suite need not fit
             workspace.recover(params.suites)
@@ -44,9 +52,19 @@ def main(params: Params, suite: str, dry_run: bool, table: bool, sizes: bool) ->
         check_suite(read_tree(), suite, source="params.yaml")
         if chosen.variants:
             return study_of(params, suite).run()
-        command = command_of(params, suite)
+        command = command_of(params, suite, also=more)
         print(shlex.join(command), flush=True)
         return run_single(params, suite, command)
+
+
+def others_of(params: Params, suite: Suite, also: str) -> tuple[str, ...]:
+    """Models that a call names beside those of the suite; raises ValueError for one that params.yaml does not have."""
+    names = tuple(dict.fromkeys(name.strip() for name in also.split(",") if name.strip()))
+    if names and suite.variants:
+        raise ValueError("--also is for suites without variants; name models to compare variants with under `compare`")
+    for name in names:
+        pick(params.models, name, "model of params.yaml")
+    return tuple(name for name in names if name not in suite.compare)
 
 
 def sizes_of(params: Params, name: str) -> None:
@@ -73,8 +91,8 @@ def study_of(params: Params, name: str) -> Study:
     return Study(params, name, {variant: command_of(params, name, variant) for variant in params.suite(name).variants})
 
 
-def command_of(params: Params, name: str, variant: str | None = None) -> list[str]:
-    """The command that builds a suite, or one of its variants, from these params."""
+def command_of(params: Params, name: str, variant: str | None = None, also: Sequence[str] = ()) -> list[str]:
+    """The command that builds a suite with other models beside its own, or one of its variants, from these params."""
     suite = params.suite(name)
     baseline = variant in (None, next(iter(suite.variants), None))
     named = ["-m", f"suite {name}"] if variant is None else ["-n", f"{name}-{variant}"]
@@ -84,7 +102,7 @@ def command_of(params: Params, name: str, variant: str | None = None) -> list[st
             new = "" if dataset in params.run.datasets else "+"
             command += ["-S", f"{new}run.datasets.{dataset}={{kind: {item.kind}, modality: {item.modality}}}"]
     # the models to compare with are the same for all variants: the baseline brings them
-    command += ["-S", f"run.compare=[{','.join(suite.compare if baseline else ())}]"]
+    command += ["-S", f"run.compare=[{','.join((*suite.compare, *also) if baseline else ())}]"]
     command += ["-S", f"evaluate.seeds=[{','.join(map(str, suite.seeds))}]"]
     for key, value in changes_of(read_tree(Path("params.yaml"))["suites"][name], variant).items():
         command += ["-S", override(key, value)]
@@ -102,6 +120,12 @@ if __name__ == "__main__":
         main,
         flags={
             "dry_run": {"action": "store_true", "help": "print the commands and run nothing"},
+            "also": {
+                "default": "",
+                "metavar": "MODELS",
+                "help": "models of params.yaml, with commas, to train and score beside the suite's own, whose table "
+                "stays as it is: for pipeline/benchmark.py",
+            },
             "sizes": {"action": "store_true", "help": "print sizes at which its networks are equal, and run nothing"},
             "table": {
                 "action": "store_true",

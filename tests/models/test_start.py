@@ -181,7 +181,7 @@ def test_another_build_is_refused(change: dict[str, Any], message: str) -> None:
 def test_a_fit_begins_there_and_refuses_sessions_that_were_pretrained_on(tmp_path: Path) -> None:
     weights, facts = pretrained()
     save_pretrained(
-        of_seed(tmp_path / "base", 0), Finished(Pretrained(dict(weights), dict(weights), [], 0, {}), facts, 0.0)
+        of_seed(tmp_path / "base", 0), Finished(Pretrained(dict(weights), dict(weights), [], 0, {}, 0.1), facts, 0.0)
     )
     options = TrainOptions(num_epochs=1, batch_size=16, learning_rate=1e-9, weight_decay=0.0, mixed_precision=False)
     for windows, seen in ((LATE, False), (mice("late", "c", "b", "d", subjects=("tom", "tom", "tom")), True)):
@@ -205,7 +205,7 @@ def test_a_fit_begins_there_and_refuses_sessions_that_were_pretrained_on(tmp_pat
 def test_every_start_is_given_the_same_rows_and_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights, facts = pretrained()
     save_pretrained(
-        of_seed(tmp_path / "base", 7), Finished(Pretrained(dict(weights), dict(weights), [], 0, {}), facts, 0.0)
+        of_seed(tmp_path / "base", 7), Finished(Pretrained(dict(weights), dict(weights), [], 0, {}, 0.1), facts, 0.0)
     )
     LATE.save(tmp_path / "w.h5")
     given: list[tuple[Batches, TrainOptions, int]] = []
@@ -243,7 +243,7 @@ def test_a_seed_begins_with_the_weights_of_its_own_pretraining(tmp_path: Path) -
     keys = []
     for seed in (1, 2):
         other = {key: value + seed if key == f"model.{name}" else value for key, value in weights.items()}
-        save_pretrained(of_seed(tmp_path / "b", seed), Finished(Pretrained(other, other, [], 0, {}), facts, 0.0))
+        save_pretrained(of_seed(tmp_path / "b", seed), Finished(Pretrained(other, other, [], 0, {}, 0.1), facts, 0.0))
         keys.append(recipe.key())
         fit_on(LATE, recipe, 0, seed, tmp_path / f"home{seed}")
         begun[seed] = load_checkpoint(tmp_path / f"home{seed}" / "last.safetensors")[0][f"backbone.{name}"]

@@ -268,6 +268,12 @@ def test_suites_without_variants_do_not_see_each_other(toy: Checkout, monkeypatc
     assert (toy.root / "data/checkpoints/scitos/lstm/cost.json").is_file(), "data/ is the suite's"
     table = (toy.root / "metrics/first/comparison.md").read_bytes()
 
+    toy.run("python", "pipeline/suite.py", "first", "--also", "pca")
+    trained = {line for line in ran(toy) if line.startswith("train")}
+    assert trained == {f"train {dataset} pca" for dataset in ("digits", "haxby2001", "scitos")}, "nothing else anew"
+    assert (toy.root / "metrics/first/comparison.md").read_bytes() == table, "the suite's own models"
+    assert workspace.params_of("first", load_params()).run.compare == ("lstm", "pca"), "whoever reads it finds both"
+
     toy.run("python", "pipeline/suite.py", "second")
     assert "train digits model" in ran(toy)
     assert trained_with(toy) == in_workspace(toy, "second"), "with nothing of the first one's settings"
