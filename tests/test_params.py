@@ -494,3 +494,20 @@ def test_a_suite_may_read_datasets_beside_each_other() -> None:
 def test_a_value_in_a_list_is_named_without_the_names_of_pydantic() -> None:
     problems = problems_of(("evaluate", "robustness"), Robustness, {"silenced": [0]})
     assert [each.split(": ")[0] for each in problems] == ["evaluate.robustness.silenced.0=0"] * 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("model.num_layers", True, "model.num_layers=true: must be a number"),
+        ("model.num_layers", "2", "model.num_layers=2: must be a number"),
+        ("model.learn_beta", 0, "model.learn_beta=0: must be true or false"),
+        ("train.num_epochs", True, "train.num_epochs=true: must be a number"),
+        ("evaluate.seeds", [True], "evaluate.seeds.0=true: must be a number"),
+        ("datasets.digits.tokenize.patch", True, "datasets.digits.tokenize.patch=true: must be a number"),
+        ("suites.core_v1.seeds", ["42"], "suites.core_v1.seeds.0=42: must be a number"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(key: str, value: Any, said: str) -> None:
+    with pytest.raises(ParamsError, match=re.escape(said)):
+        check_params(changed(key, value))

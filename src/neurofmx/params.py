@@ -22,7 +22,7 @@ from neurofmx.plan import FROZEN, Benchmark, Block, Download, Evaluate, Item, Ru
 from neurofmx.plan_foundation import KnownTruth, Multimodal, Pretrain, Transfer
 from neurofmx.prepared import Prepared, check_beside, check_prepared
 from neurofmx.preprocessing import PREPROCESS
-from neurofmx.sections import ParamsError, build, mapping, problems_of, say
+from neurofmx.sections import ParamsError, build, mapping, problems_of, say, taken_for
 from neurofmx.tables import pick
 from neurofmx.tokenizers.cutting.cut import CutOptions
 from neurofmx.training.options import TrainOptions
@@ -296,7 +296,7 @@ def check_params(tree: Any, *, source: str = "params") -> Params:
         except ValidationError as error:
             problems = [say((), Params, problem) for problem in error.errors()]
         else:
-            problems = list(name_problems(tree))
+            problems = [*taken_for((), tree, params), *name_problems(tree)]
             if not problems:
                 return params
     raise ParamsError(f"{source}:\n" + "\n".join(f"  {problem}" for problem in problems))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -33,10 +33,10 @@ def problems_of(key: tuple[str, ...], section: type[BaseModel], values: Any) -> 
     if not isinstance(values, Mapping | None):
         return [f"{'.'.join(key)}={values}: must hold keys and values"]
     try:
-        section(**mapping(values))
+        made = section(**mapping(values))
     except ValidationError as error:
         return [say(key, section, problem) for problem in error.errors()]
-    return []
+    return list(taken_for(key, mapping(values), made))
 
 
 def build(key: tuple[str, ...], section: type[Section], values: Any) -> Section:
@@ -45,6 +45,31 @@ def build(key: tuple[str, ...], section: type[Section], values: Any) -> Section:
     if problems:
         raise ValueError("\n  ".join(problems))
     return section(**mapping(values))
+
+
+def taken_for(key: tuple[str, ...], given: Any, made: Any) -> Iterator[str]:
+    """Values that a class took for another kind than they are: pydantic makes 1 of `true`, and a number of a text.
+
+    Args:
+        key: Where they stand, from the root.
+        given: What stands there.
+        made: What the class made of it.
+
+    Yields:
+        A sentence a key.
+    """
+    if isinstance(made, BaseModel):
+        made = {name: getattr(made, name) for name in type(made).model_fields}
+    if isinstance(given, Mapping) and isinstance(made, Mapping):
+        for name in given.keys() & made.keys():
+            yield from taken_for((*key, str(name)), given[name], made[name])
+    elif isinstance(given, Sequence) and isinstance(made, list | tuple):
+        for place, pair in enumerate(zip(given, made, strict=False)):
+            yield from taken_for((*key, str(place)), *pair)
+    elif isinstance(made, bool) and not isinstance(given, bool):
+        yield f"{'.'.join(key)}={given}: must be true or false"
+    elif isinstance(made, int | float) and isinstance(given, bool | str) and not isinstance(made, bool):
+        yield f"{'.'.join(key)}={str(given).lower()}: must be a number"
 
 
 def say(key: tuple[str, ...], section: type[BaseModel], problem: Any) -> str:

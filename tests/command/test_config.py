@@ -138,6 +138,7 @@ def test_set_makes_the_sections_it_needs(params: Path) -> None:
         ("liquid_unit=5", r"liquid_unit: unknown key; did you mean 'liquid_units'\?"),
         ("train.learningrate=1", r"did you mean 'train.learning_rate'\?"),
         ("model.num_layers=-1", r"stays as it was:\s+model.num_layers=-1: .*greater than or equal to 1"),
+        ("model.num_layers=true", r"stays as it was:\s+model.num_layers=true: must be a number"),
         ("model.num_gate_heads=5", r"num_gate_heads=5 must divide hidden_dim=64; allowed up to 64: 1, 2, 4"),
         ("model.integration_mode=paralel", r"did you mean 'parallel'\?"),
         ("vocab_size=300", r"vocab_size is datasets.<name>.preprocess.size, and each dataset has its own"),

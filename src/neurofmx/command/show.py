@@ -90,7 +90,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "
         old, new = before.get(key), after.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             lines += changes(old, new, f"{prefix}{key}.")
-        elif key not in before or key not in after or old != new:
+        elif key not in before or key not in after or (old, type(old) is bool) != (new, type(new) is bool):
             was, now = (as_yaml(tree[key]) if key in tree else "(default)" for tree in (before, after))
             lines.append(f"{prefix}{key}: {was} -> {now}")
     return lines
