@@ -33,7 +33,7 @@ def size(model: Model) -> int:
     return backbone_parameters(model.family, model.config)
 
 
-@pytest.mark.parametrize("suite", ["modes_v1", "text_v1"])
+@pytest.mark.parametrize("suite", ["context_v1", "memory_v1", "modes_v1", "text_v1"])
 def test_all_read_as_many_tokens(suite: str) -> None:
     for variant in TREE["suites"][suite].get("variants") or (None,):
         params = check_params(variant_tree(TREE, suite, variant))
