@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from losses.nan_checks import assert_blind
 from neurofmx.losses.info_nce import has_negatives, info_nce
-from neurofmx.losses.learnt_temperature import LOWEST, LearntTemperature
+from neurofmx.losses.temperature import LOWEST, Temperature
 from neurofmx.losses.temporal_contrastive import apart_in_time, temporal_contrastive
 from neurofmx.losses.tri_modal import tri_modal_contrastive
 from reference import info_nce_naive, temporal_contrastive_naive
@@ -54,10 +54,10 @@ def test_log_n_less_the_loss_is_the_information_shared_and_never_above_log_n() -
 
 def test_the_temperature_is_learnt_and_stays_above_its_bound() -> None:
     q, k = embeddings(), embeddings(seed=1)
-    warm = LearntTemperature(0.3)()
+    warm = Temperature(0.3, learnt=True)()
     torch.testing.assert_close(info_nce(q, k, temperature=warm), info_nce(q, k, temperature=0.3), rtol=1e-6, atol=0)
     for direction, pairs in ((1, (q, k)), (-1, (q, q))):  # what cannot be told apart wants it warmer, what can, colder
-        learnt = LearntTemperature(0.3)
+        learnt = Temperature(0.3, learnt=True)
         optimizer = torch.optim.SGD(learnt.parameters(), lr=1.0)
         for _ in range(60):
             optimizer.zero_grad()
@@ -66,7 +66,7 @@ def test_the_temperature_is_learnt_and_stays_above_its_bound() -> None:
         assert direction * (learnt().item() - 0.3) > 0.05
         assert learnt().item() > LOWEST
     with pytest.raises(ValueError, match=r"start=0.01: .*must be above"):
-        LearntTemperature(0.01)
+        Temperature(0.01, learnt=True)
 
 
 def test_pairs_left_out_are_nobodys_negatives() -> None:

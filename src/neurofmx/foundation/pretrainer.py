@@ -24,8 +24,8 @@ from neurofmx.foundation.options import JUDGED, LOSSES, PretrainOptions
 from neurofmx.foundation.roles import by_role
 from neurofmx.foundation.self_supervision import SELF_SUPERVISION, Step
 from neurofmx.layers.gradient_reversal import reversal_strength
-from neurofmx.losses.learnt_temperature import LearntTemperature
 from neurofmx.losses.multi_task import MultiTaskLossManager
+from neurofmx.losses.temperature import Temperature
 from neurofmx.models.foundation.assembled import Assembled
 from neurofmx.models.neurofmx import NeuralStates
 from neurofmx.tokenizers.masking import Masked
@@ -135,10 +135,9 @@ class Pretrainer:
         device = next(network.parameters()).device
         self.manager = MultiTaskLossManager(list(options.losses), weighting=options.weighting, **_weighting(options))
         self.manager.to(device)
-        self.temperature = LearntTemperature(options.temperature).to(device) if options.temperature_learnt else None
+        self.temperature = Temperature(options.temperature, learnt=options.temperature_learnt).to(device)
         decay, plain = decayed(network)
-        plain = [*plain, *self.manager.parameters()]
-        plain += [] if self.temperature is None else self.temperature.parameters()
+        plain = [*plain, *self.manager.parameters(), *self.temperature.parameters()]
         groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
         self.total = options.num_epochs * len(feed)
@@ -163,7 +162,8 @@ class Pretrainer:
                 self._save()
                 self.on_epoch(self.progress)
         points = [Point(**point) for point in self.progress.curve]
-        ended = self.options.temperature if self.temperature is None else float(self.temperature().detach())
+        with torch.no_grad():
+            ended = float(self.temperature())
         return Pretrained(self.best, self._weights(), points, self.progress.best_epoch, self.manager.weights(), ended)
 
     def _epoch(self) -> Point:
@@ -211,7 +211,7 @@ class Pretrainer:
             reversal_strength(done, gamma=self.options.reversal_gamma),
             self.feed.counts,
             self.options.stimuli,
-            self.options.temperature if self.temperature is None else self.temperature(),
+            self.temperature(),
             self.options.forecast_discount,
             self.options.mmd_bandwidths,
         )
@@ -295,8 +295,7 @@ class Pretrainer:
         tensors = {f"last/{name}": value for name, value in self._weights().items()}
         tensors |= {f"best/{name}": value for name, value in self.best.items()}
         tensors |= {f"manager/{name}": value for name, value in self.manager.state_dict().items()}
-        if self.temperature is not None:
-            tensors |= {f"temperature/{name}": value for name, value in self.temperature.state_dict().items()}
+        tensors |= {f"temperature/{name}": value for name, value in self.temperature.state_dict().items()}
         save_checkpoint(
             self.folder / "state.safetensors", tensors | optimizer_tensors(self.optimizer), **vars(self.progress)
         )
@@ -310,8 +309,7 @@ class Pretrainer:
         self.progress = PretrainProgress(**facts)
         self.network.load_state_dict(under(tensors, "last/"))
         self.manager.load_state_dict(under(tensors, "manager/"))
-        if self.temperature is not None:
-            self.temperature.load_state_dict(under(tensors, "temperature/"))
+        self.temperature.load_state_dict(under(tensors, "temperature/"))
         self.best = under(tensors, "best/")
         load_optimizer(self.optimizer, tensors)
 
