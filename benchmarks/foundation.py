@@ -129,11 +129,10 @@ def write(rows: Sequence[dict[str, Any]], facts: dict[str, Any], folder: Path) -
         folder: Where to; it is made if it is missing.
     """
     asked = facts["asked"]
-    where = f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, load {facts['load']}"
     how = f"{asked['batch']} rows of {asked['duration']:g} s, {asked['precision']}, {asked['threads']} threads"
     text = [
         "# foundation\n",
-        f"{where}, {facts['time']}; revision {facts['revision']}; device {facts['device']}; {how}.\n",
+        f"{machine.where(facts)}; device {facts['device']}; {how}.\n",
         line(HEADS),
         line(RULES),
         *(line(cells(row, asked["batch"])) for row in rows),

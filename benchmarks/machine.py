@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,12 @@ def facts(*packages: str) -> dict[str, Any]:
         "load": round(os.getloadavg()[0], 1),
         "time": time.strftime("%Y-%m-%d %H:%M %Z"),
     }
+
+
+def where(known: Mapping[str, Any]) -> str:
+    """What a page of times begins with, from what `facts` returned; without a full stop."""
+    machine = f"{known['processor']}, {known['cores']} cores, {known['memory_gib']} GiB, load {known['load']}"
+    return f"{machine}, {known['time']}; revision {known['revision']}"
 
 
 def revision() -> str:

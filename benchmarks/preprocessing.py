@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import ROOT, facts
+from benchmarks.machine import ROOT, facts, where
 from benchmarks.memory import give_back, peak
 from benchmarks.recordings import CASES, MIB
 from neurofmx.atomic import atomic
@@ -131,8 +131,7 @@ def table(rows: Sequence[Measured]) -> str:
 def write(rows: Sequence[Measured], folder: Path, *, name: str = "preprocessing") -> None:
     """Writes `NAME.md` and `NAME.json`."""
     known = facts("mne", "scipy", "h5py")
-    machine = f"{known['processor']}, {known['cores']} cores, {known['memory_gib']} GiB, load {known['load']}"
-    head = f"# {name.replace('_', ' ')}\n\n{machine}, {known['time']}; revision {known['revision']}."
+    head = f"# {name.replace('_', ' ')}\n\n{where(known)}."
     with atomic(folder / f"{name}.md") as part:
         part.write_text(f"{head}\n\n{table(rows)}\n{METHOD}")
     with atomic(folder / f"{name}.json") as part:

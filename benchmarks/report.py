@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import where
 from neurofmx.atomic import atomic
 
 
@@ -172,8 +173,7 @@ def write(results: Results, facts: dict[str, Any], folder: Path, method: str = M
     able = ", ".join(f"{name} {number(value)}" for name, value in results.machine.items())
     text = [
         f"# {results.name}\n",
-        f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, load {facts['load']}, "
-        f"{facts['time']}; revision {facts['revision']}; Python {facts['python']}, {versions}.\n",
+        f"{where(facts)}; Python {facts['python']}, {versions}.\n",
         table(results.rows),
         *(f"- {sentence}" for sentence in below(results)),
         *([f"- This machine on one thread: {able}."] if able else []),
