@@ -21,8 +21,9 @@ from neurofmx.benchmark.across import GATE, across
 from neurofmx.benchmark.by_modality import by_modality
 from neurofmx.benchmark.outputs.figure import figure
 from neurofmx.benchmark.outputs.markdown import markdown
+from neurofmx.benchmark.outputs.number_rows import by_modality_rows, other_rows, variable_rows
 from neurofmx.benchmark.outputs.page import page
-from neurofmx.benchmark.outputs.rows import by_modality_rows, other_rows, unranked, variable_rows
+from neurofmx.benchmark.outputs.rows import unranked
 from neurofmx.benchmark.outputs.write import FILES, write
 from neurofmx.benchmark.suite import FrozenSuite, deviations, freeze, frozen, load_suite
 from neurofmx.foundation.held_out import sessions_of
@@ -344,7 +345,7 @@ def test_means_by_modality_are_over_the_datasets_that_all_models_answered() -> N
     values = {"a": (0.1, 0.3, 0.6), "b": (0.2, 0.2, 0.9)}
     results = [one(model, f"d{k}", each) for model, of in values.items() for k, each in enumerate(of)]
     results.append(one("a", "d3", 100.0))  # lfp like d2, and not answered by the other
-    means = by_modality(results, "reconstruction")
+    means = by_modality(results)
     assert {kind: each["datasets"] for kind, each in means.items()} == {"lfp": 1, "spikes": 2}
     spikes = means["spikes"]["models"]
     assert spikes["a"]["metrics"] == pytest.approx(dict.fromkeys(("mse", "mae", "r2", "pearson"), 0.2))

@@ -1,4 +1,4 @@
-"""Means of a part's numbers over the datasets of each modality, of every model with what stands beside it.
+"""Means of the reconstruction over the datasets of each modality, of every model with what stands beside it.
 
 A mean over other datasets could not be held against another model's, so they are those that all ranked models answered.
 """
@@ -13,44 +13,40 @@ import numpy as np
 from neurofmx.benchmark.across import GATE, shares
 from neurofmx.benchmark.entry import BESIDE
 
-RECONSTRUCTION = ("mse", "mae", "r2", "pearson")  # metrics of hidden channels that have a mean
+METRICS = ("mse", "mae", "r2", "pearson")  # of hidden channels, those that have a mean
 
 
-def by_modality(
-    results: Sequence[Mapping[str, Any]], part: str, *, metrics: Sequence[str] = RECONSTRUCTION
-) -> dict[str, Any]:
-    """Mean numbers of a part by modality.
+def by_modality(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean numbers of the reconstruction by modality.
 
     Args:
         results: Lines of all models and datasets.
-        part: Which part.
-        metrics: Of its numbers, those that means are taken of.
 
     Returns:
         By modality: `datasets`, how many; `models`, of each one its `metrics` and those `beside` it, by name.
     """
-    table = shares(results, part)
+    table = shares(results, "reconstruction")
     names = [name for name in table["scores"] if name != GATE]
-    lines = {(line["model"], line["dataset"]): line["parts"][part] for line in results}
+    lines = {(line["model"], line["dataset"]): line["parts"]["reconstruction"] for line in results}
     kinds = {line["dataset"]: line["modality"] for line in results if line["dataset"] in table["datasets"]}
     made: dict[str, Any] = {}
     for kind in sorted(set(kinds.values())):
         inside = [name for name in table["datasets"] if kinds[name] == kind]
         made[kind] = {
             "datasets": len(inside),
-            "models": {name: _means([lines[name, each] for each in inside], metrics) for name in names},
+            "models": {name: _means([lines[name, each] for each in inside]) for name in names},
         }
     return made
 
 
-def _means(lines: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> dict[str, Any]:
+def _means(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Means over datasets; of what stands beside only where all have it."""
     return {
-        "metrics": {name: float(np.mean([line["metrics"][name] for line in lines])) for name in metrics},
+        "metrics": {name: float(np.mean([line["metrics"][name] for line in lines])) for name in METRICS},
         "beside": {
             which: {
                 name: float(np.mean([line["beside"][which][name] for line in lines]))
-                for name in metrics
+                for name in METRICS
                 if all(name in line["beside"][which] for line in lines)
             }
             for which in BESIDE

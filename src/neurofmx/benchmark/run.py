@@ -138,7 +138,7 @@ class NeuroFMXBenchmark:
             "pretraining": unsure,
             "beyond": beyond,
             "results": results,
-            "by_modality": {"reconstruction": by_modality(results, "reconstruction")},
+            "by_modality": {"reconstruction": by_modality(results)},
             "across": {
                 part: across(results, part, draws=options.draws, confidence=options.confidence) for part in PARTS
             },

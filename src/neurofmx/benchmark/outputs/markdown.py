@@ -7,6 +7,7 @@ from typing import Any
 
 from neurofmx.benchmark.across import GATE
 from neurofmx.benchmark.one import PARTS
+from neurofmx.benchmark.outputs.number_rows import WHOSE, by_modality_rows, number_rows
 from neurofmx.benchmark.outputs.rows import (
     ABSENT,
     ASKED,
@@ -14,13 +15,10 @@ from neurofmx.benchmark.outputs.rows import (
     NUMBERS,
     OVER,
     TITLES,
-    WHOSE,
-    by_modality_rows,
     in_order,
     left_out,
     modality_rows,
     notices,
-    number_rows,
     over_rows,
     part_rows,
     stream_rows,

@@ -12,24 +12,21 @@ from typing import Any
 
 from neurofmx.benchmark.across import GATE
 from neurofmx.benchmark.one import PARTS
+from neurofmx.benchmark.outputs.number_rows import WHOSE, by_modality_rows, other_rows, variable_rows
 from neurofmx.benchmark.outputs.rows import (
     ABSENT,
     ASKED,
     COLUMNS,
     OVER,
     TITLES,
-    WHOSE,
-    by_modality_rows,
     in_order,
     left_out,
     modality_rows,
     notices,
-    other_rows,
     over_rows,
     part_rows,
     stream_rows,
     unranked,
-    variable_rows,
 )
 
 FEW = 8  # notices that are shown unfolded
