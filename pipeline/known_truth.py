@@ -55,17 +55,17 @@ def scored(params: Params, made: Any, homes: dict[str, dict[int, Path]]) -> dict
 
     section, config = params.known_truth, params.named("neurofmx").config
     assert isinstance(config, NeurofmxConfig)
-    how = {"draws": params.evaluate.draws, "confidence": params.evaluate.confidence}
-    draws = draws_of(made.tested, seeds=len(params.evaluate.seeds), **how)
+    asked = params.evaluate
+    draws = draws_of(made.tested, seeds=len(asked.seeds), draws=asked.draws, confidence=asked.confidence)
     networks = {
         what: [read_network(home, made, config) for home in by_seed.values()] for what, by_seed in homes.items()
     }
     first, second = (Inquiry(networks[what], draws) for what in (PLAIN, BRANCH))
-    how = {"particles": section.particles, "seed": section.seeds[0]}
-    decoded, beside = first.decoding(**how), second.decoding(**how, only_whole=True)
+    bayes = {"particles": section.particles, "seed": section.seeds[0]}
+    decoded, beside = first.decoding(**bayes), second.decoding(**bayes, only_whole=True)
     ahead = section.pretraining(params.pretrain, branch=False).ahead_s
     lines = [*first.reconstruction(), *first.forecast(ahead), *decoded]
-    states = {what: np.stack([one.means(made.tested) for one in asked]) for what, asked in networks.items()}
+    states = {what: np.stack([one.means(made.tested) for one in each]) for what, each in networks.items()}
     domains = domain_lines(made.tested, states | {"the known latents": true_states(made, made.tested)}, draws)
     # what a branch takes from the states must not be the heading
     domains[0]["heading"], domains[1]["heading"] = decoded[0]["model"], beside[0]["model"]

@@ -40,11 +40,9 @@ def main(params: Params, suite: str, dry_run: bool, table: bool, sizes: bool, al
         return study_of(params, suite).report() if chosen.variants else scoreboard_of(params, suite)
     if dry_run:
         check_suite(read_tree(), suite, source="params.yaml")
-        return (
-            study_of(params, suite).show()
-            if chosen.variants
-            else print(shlex.join(command_of(params, suite, also=more)))
-        )
+        if chosen.variants:
+            return study_of(params, suite).show()
+        return print(shlex.join(command_of(params, suite, also=more)))
     with locked(SUITES):
         if workspace.BEFORE.is_dir():  # params.yaml may be that of a run, which this suite need not fit
             workspace.recover(params.suites)

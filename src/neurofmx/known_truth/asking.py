@@ -1,8 +1,8 @@
 """The networks, the linear model and the truth, all asked the same about the tested rows.
 
 Networks differ in their seed alone; the linear model and the bound are one. Every function returns lines of the result.
-Spikes get two: R2 of the counts, and bits per spike of the rates, which are
-the answers held above a share of each unit's mean that suits the validation rows.
+Spikes get two: R2 of the counts, and bits per spike of the rates, which are the answers held above a share of each
+unit's mean that suits the validation rows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One line of the result: a score beside the linear model, what looks at nothing, and what the known truth allows.
 
 Every score is a function of sums over rows, and all models of a line share the draws of blocks; where networks of
-several seeds were trained, seeds are drawn as well. So differences and
-shares have intervals of their own, which are narrower than those of the scores.
+several seeds were trained, seeds are drawn as well. So differences and shares have intervals of their own, which are
+narrower than those of the scores.
 
     share = (score - nothing) / (bound - nothing)
 
