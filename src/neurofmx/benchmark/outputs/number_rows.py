@@ -1,4 +1,4 @@
-"""The rows of numbers without an interval: the model's, and beside them the gate's, those of chance and of shuffling."""
+"""Rows of numbers without an interval: the model's, and beside them the gate's, those of chance and of shuffling."""
 
 from __future__ import annotations
 
