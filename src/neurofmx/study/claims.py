@@ -54,7 +54,7 @@ class Claim(NamedTuple):
         return "holds" if low >= self.low else "refuted" if high < self.low else "undecided"
 
 
-# as section 2 of the mission's list of systems has them; precision and fusion are not defined there, so they are held
+# what was said of such systems before anything was measured; precision and fusion were not defined, so they are held
 # against the headline score, which both would have to show in. Time is that of a training step: that of a whole
 # training also depends on when each one stops, and on what else the machine did that day.
 FOUR_WAY = (
