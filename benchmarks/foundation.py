@@ -129,7 +129,7 @@ def write(rows: Sequence[dict[str, Any]], facts: dict[str, Any], folder: Path) -
         folder: Where to; it is made if it is missing.
     """
     asked = facts["asked"]
-    how = f"{asked['batch']} rows of {asked['duration']:g} s, {asked['precision']}, {asked['threads']} threads"
+    how = f"{asked['batch']} rows of {asked['duration']:g} s, {asked['precision']}, threads: {asked['threads']}"
     text = [
         "# foundation\n",
         f"{machine.where(facts)}; device {facts['device']}; {how}.\n",
