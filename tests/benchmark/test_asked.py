@@ -15,10 +15,10 @@ from known_models import SMALL, Forwards, Leaking, Plain, material, with_samples
 from neurofmx.benchmark import one
 from neurofmx.benchmark.asked import reconstruction
 from neurofmx.benchmark.asked.co_smoothing import positive
-from neurofmx.benchmark.asked.few_shot import accuracies, episodes, shots_of
+from neurofmx.benchmark.asked.few_shot import Shot, episodes, few_shot, hits, shots_of
 from neurofmx.benchmark.asked.latent import labels, space
 from neurofmx.benchmark.asked.transfer import chosen, numbers_of
-from neurofmx.benchmark.drawn import Draws, mean_of, r2_of, r2_terms
+from neurofmx.benchmark.drawn import Draws, mean_of, r2_of, r2_terms, share_of
 from neurofmx.benchmark.material import Material
 from neurofmx.benchmark.metrics.bits_per_spike import bits_of, bits_terms
 from neurofmx.benchmark.metrics.silhouette import silhouettes
@@ -245,9 +245,29 @@ def test_few_shot_is_perfect_on_separate_states_and_at_chance_on_noise_and_shuff
     perfect = [np.eye(2)[given.windows.y[index]] for index in (part.train, part.test)]
     noise = [np.random.default_rng(k).normal(size=(len(index), 3)) for k, index in enumerate((part.train, part.test))]
     for right, mixed in shots_of(given, 0, *perfect).values():
-        assert (right == 1).all()
-        assert mixed.mean() == pytest.approx(0.5, abs=0.12)
-    assert accuracies(*noise, episodes(given, 0, 3)).mean() == pytest.approx(0.5, abs=0.08)
+        np.testing.assert_array_equal(right[:, 0], right[:, 1])
+        assert share_of(mixed.sum(0)) == pytest.approx(0.5, abs=0.12)
+    drawn = episodes(given, 0, 3)
+    assert share_of(hits(*noise, drawn).sum(0)) == pytest.approx(0.5, abs=0.08)
+    np.testing.assert_array_equal(hits(*noise, drawn)[:, 1], np.bincount(np.ravel([e.query for e in drawn])))
+
+
+def test_more_episodes_say_nothing_about_other_windows_and_noise_ties_with_noise() -> None:
+    """The interval of few-shot is that of the windows: it does not close with the number of episodes."""
+
+    def line(seed: int, count: int) -> dict[str, Any]:
+        given = material(episodes=count)
+        rng, part = np.random.default_rng(seed), given.parts[0]
+
+        def noise() -> Shot:
+            return shots_of(given, 0, *(rng.normal(size=(len(index), 3)) for index in (part.train, part.test)))
+
+        draws = Draws(given.windows.block[given.tested], draws=300)
+        return few_shot(given, [[noise()]], [noise()], draws)
+
+    few, many = ((each["high"] - each["low"]) for each in (line(0, 200), line(0, 2000)))
+    assert few / 1.5 < many < few * 1.5
+    assert sum(line(seed, 200)["verdict"] != "ties" for seed in range(20)) <= 4  # 1 of 20 is expected
 
 
 def test_support_is_of_the_training_windows_and_queries_are_of_the_test_windows() -> None:

@@ -94,7 +94,12 @@ def _ends(values: np.ndarray, confidence: float) -> tuple[float, float]:
 
 def mean_of(values: np.ndarray) -> tuple[np.ndarray, Score]:
     """Terms and score of a plain mean over windows; values `(S, n)`."""
-    return np.stack([values, np.ones_like(values)], -1), lambda sums: sums[..., 0] / sums[..., 1]
+    return np.stack([values, np.ones_like(values)], -1), share_of
+
+
+def share_of(sums: np.ndarray) -> np.ndarray:
+    """The first of two sums by the second `(..., 2)`; NaN where that is 0."""
+    return np.divide(sums[..., 0], sums[..., 1], out=np.full(sums.shape[:-1], np.nan), where=sums[..., 1] > 0)
 
 
 def r2_terms(truth: np.ndarray, answers: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:

@@ -74,7 +74,7 @@ class Asked:
             "decoding": self._decoding,
             "latent": lambda: latent(material, self._found["latent"], self._reference.space, self._draws()),
             "transfer": self._transfer,
-            "few_shot": lambda: few_shot(material, self._found["few_shot"], self._reference.shots),
+            "few_shot": lambda: few_shot(material, self._found["few_shot"], self._reference.shots, self._draws()),
         }
 
     def _facts(self) -> dict[str, Any]:
@@ -146,7 +146,7 @@ class Asked:
         return probed(self._material, reading) if learnt is None else learnt
 
     def _probe(self, number: int) -> Learnt | None:
-        """What the part before learnt on this fold; where it has failed the last there is would be another fold's."""
+        """What transfer learnt on this fold; where that failed nothing, as the last one kept is another fold's."""
         return None if "transfer" in self._failed else self._found["transfer"][number][-1]
 
     def _control(self, again: Reading) -> np.ndarray:

@@ -29,7 +29,7 @@ class BenchmarkOptions(BaseModel):
     shots: tuple[PositiveInt, ...] = Field(default=(1, 5), min_length=1, description="Labelled windows of a class.")
     queries: int = Field(default=10, ge=1, description="Windows asked of each class in an episode.")
     episodes: int = Field(
-        default=200, ge=10, description="Episodes for each number of shots, over all folds and seeds."
+        default=200, ge=10, description="Episodes for each number of shots, over all folds; each seed answers them all."
     )
     held_out: float = Field(default=0.2, gt=0, lt=1, description="Share of the channels that are hidden and read back.")
     steps: int = Field(

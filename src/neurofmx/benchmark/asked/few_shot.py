@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurofmx.benchmark.asked.latent import labels
-from neurofmx.benchmark.drawn import Draws, mean_of
+from neurofmx.benchmark.drawn import Draws, share_of
 from neurofmx.benchmark.entry import BESIDE, entry
 from neurofmx.benchmark.material import Material
 
@@ -58,6 +58,11 @@ def ways(material: Material) -> int:
     return min(material.options.ways, there[fold])
 
 
+def by_fold(material: Material) -> int:
+    """How many episodes a fold has."""
+    return max(1, material.options.episodes // len(material.folds))
+
+
 def episodes(material: Material, fold: int, shots: int) -> list[Episode]:
     """The episodes of a fold, the same for all models and seeds; raises ValueError as `ways`."""
     classes, part, options, number = labels(material, fold), material.parts[fold], material.options, ways(material)
@@ -66,7 +71,7 @@ def episodes(material: Material, fold: int, shots: int) -> list[Episode]:
     generator = material.generator("episodes", fold, shots)
     queries = min(options.queries, *(int(np.sum(test == k)) for k in fit))
     drawn = []
-    for _ in range(max(1, options.episodes // len(material.folds))):
+    for _ in range(by_fold(material)):
         of = generator.choice(fit, number, replace=False)
         support = np.stack([generator.choice(np.flatnonzero(train == k), shots, replace=False) for k in of])
         query = np.stack([generator.choice(np.flatnonzero(test == k), queries, replace=False) for k in of])
@@ -74,72 +79,78 @@ def episodes(material: Material, fold: int, shots: int) -> list[Episode]:
     return drawn
 
 
-def accuracies(train: np.ndarray, test: np.ndarray, drawn: Sequence[Episode], *, mixed: bool = False) -> np.ndarray:
-    """Share of the queries of each episode that are nearest to the mean of their own class.
+def hits(train: np.ndarray, test: np.ndarray, drawn: Sequence[Episode], *, mixed: bool = False) -> np.ndarray:
+    """How often each test window was nearest to the mean of its own class.
 
     Args:
-        train: Features of the training windows `(n, features)`.
-        test: Features of the test windows.
+        train: Features of the training windows `(n_train, features)`.
+        test: Features of the test windows `(n, features)`.
         drawn: The episodes.
         mixed: Whether labels of the support windows are shuffled.
 
     Returns:
-        Shape `(episodes,)`, 0 to 1.
+        Of each test window how often it was right, and how often it was asked `(n, 2)`.
     """
     mean, std = train.mean(0), train.std(0)
     scale = np.where(std > 1e-9, std, 1.0)
     train, test = (train - mean) / scale, (test - mean) / scale
-    right = []
+    found = np.zeros((len(test), 2))
     for episode in drawn:
         centre = train[episode.mixed if mixed else episode.support].mean(1)
-        query = test[episode.query]
-        distance = (centre**2).sum(-1) - 2 * query @ centre.T
-        right.append(np.mean(distance.argmin(-1) == np.arange(len(centre))[:, None]))
-    return np.array(right)
-
-
-Shot = dict[int, tuple[np.ndarray, np.ndarray]]  # shots to accuracies and those of the control, each (episodes,)
-
-
-def shots_of(material: Material, fold: int, train: np.ndarray, test: np.ndarray) -> Shot:
-    """Accuracies of a fold's episodes for each number of shots."""
-    found = {}
-    for shots in material.options.shots:
-        drawn = episodes(material, fold, shots)
-        found[shots] = accuracies(train, test, drawn), accuracies(train, test, drawn, mixed=True)
+        distance = (centre**2).sum(-1) - 2 * test[episode.query] @ centre.T
+        right = distance.argmin(-1) == np.arange(len(centre))[:, None]
+        np.add.at(found, episode.query, np.stack([right, np.ones_like(right)], -1))
     return found
 
 
-def few_shot(material: Material, ours: Sequence[Sequence[Shot]], theirs: Sequence[Shot]) -> dict[str, Any]:
+Shot = dict[int, tuple[np.ndarray, np.ndarray]]  # shots to hits and those of the control, each (n, 2)
+
+
+def shots_of(material: Material, fold: int, train: np.ndarray, test: np.ndarray) -> Shot:
+    """Hits of a fold's test windows for each number of shots."""
+    found = {}
+    for shots in material.options.shots:
+        drawn = episodes(material, fold, shots)
+        found[shots] = hits(train, test, drawn), hits(train, test, drawn, mixed=True)
+    return found
+
+
+def few_shot(
+    material: Material, ours: Sequence[Sequence[Shot]], theirs: Sequence[Shot], draws: Draws
+) -> dict[str, Any]:
     """The line of the part, for the most shots; the others stand in `by_shots`.
+
+    Episodes share the test windows, so it is windows that are drawn, by their blocks: more episodes say more about the
+    windows there are, and nothing about others.
 
     Args:
         material: The dataset.
-        ours: Accuracies of each seed by fold.
+        ours: Hits of each seed by fold.
         theirs: Those of the windows themselves, by fold.
+        draws: Of the tested windows and the seeds.
     """
     options, number = material.options, ways(material)
     lines = {}
     for shots in options.shots:
         values, mixed = (np.stack([np.concatenate([f[shots][k] for f in seed]) for seed in ours]) for k in (0, 1))
         raw = np.concatenate([fold[shots][0] for fold in theirs])[None]
-        draws = Draws(np.arange(values.shape[1]), seeds=len(values), draws=options.draws, confidence=options.confidence)
+        model, linear, control = (draws.drawn(each, share_of) for each in (values, raw, mixed))
         name = f"accuracy_{number}way_{shots}shot"
         lines[shots] = entry(
             name,
-            draws.drawn(*mean_of(values)),
-            linear=draws.drawn(*mean_of(raw)),
+            model,
+            linear=linear,
             chance=1 / number,
-            shuffled=draws.drawn(*mean_of(mixed)),
-            metrics={name: float(values.mean())},
+            shuffled=control,
+            metrics={name: model.value},
             beside={
-                "linear": {name: float(raw.mean())},
+                "linear": {name: linear.value},
                 "chance": {name: 1 / number},
-                "shuffled": {name: float(mixed.mean())},
+                "shuffled": {name: control.value},
             },
             shots=shots,
             ways=number,
-            episodes=values.shape[1],
+            episodes=by_fold(material) * len(material.folds),
         )
     most = lines[max(options.shots)]
     every = {name: value for line in lines.values() for name, value in line["metrics"].items()}
