@@ -55,7 +55,8 @@ def leave(suite: str, suites: Iterable[str]) -> None:
     before = read_tree(BEFORE / "params.yaml")
     part = _copied(after(suite), suites)
     write_json(part / "params.json", _as_run(before, suite, None, read_tree()))
-    shutil.rmtree(after(suite), ignore_errors=True)
+    if after(suite).is_dir():
+        _drop(after(suite))
     part.replace(after(suite))
 
 
@@ -73,7 +74,7 @@ def put_back_params() -> None:
 def put_back_files(suites: Iterable[str]) -> None:
     """All of it as it was, and data/ left alone; the copy is gone afterwards."""
     _bring(BEFORE, FILES, suites)
-    shutil.rmtree(BEFORE)
+    _drop(BEFORE)
 
 
 def put_back(suites: Iterable[str]) -> None:
@@ -147,6 +148,14 @@ def _copied(folder: Path, suites: Iterable[str]) -> Path:
         (part / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, part / path)
     return part
+
+
+def _drop(folder: Path) -> None:
+    """Delete a copy: at once by its name, so that no call that is cut off leaves half of it to be brought back."""
+    gone = folder.with_name(f"{folder.name}.gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    folder.rename(gone)
+    shutil.rmtree(gone)
 
 
 def _bring(folder: Path, files: Iterable[Path], suites: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -237,6 +238,33 @@ def test_params_that_were_edited_since_are_not_overwritten(tmp_path: Path, monke
     assert not (tmp_path / "metrics/new").exists()
     assert (tmp_path / "metrics/toy/comparison.md").exists()
     assert not workspace.BEFORE.exists()
+
+
+def test_half_a_copy_is_never_brought_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    YAML().dump({"run": {"datasets": ITEMS, "compare": []}, "suites": {"toy": SUITE}}, tmp_path / "params.yaml")
+    (tmp_path / "metrics").mkdir()
+    for path in ("dvc.lock", "metrics/comparison.md"):
+        (tmp_path / path).write_text("before")
+    workspace.keep(["toy"])
+    delete = shutil.rmtree
+
+    def killed(folder: Path, **how: Any) -> None:
+        if Path(folder).exists():
+            (Path(folder) / "dvc.lock").unlink()
+            raise KeyboardInterrupt
+        delete(folder, **how)
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        workspace.put_back_files(["toy"])
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert not workspace.BEFORE.exists(), "the next call has nothing to recover"
+    assert (tmp_path / "dvc.lock").read_text() == "before"
+    workspace.keep(["toy"])
+    workspace.put_back_files(["toy"])
+    assert not list(workspace.BEFORE.parent.iterdir()), "what was cut off is tidied up"
 
 
 def in_workspace(checkout: Checkout, suite: str) -> dict[str, Any]:
