@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks.foundation import LFP, UNITS, built, config_of, later, main, parser, rows_of, timed
+from benchmarks.foundation import LFP, UNITS, built, config_of, later, main, parser, rise, rows_of, timed, work_of
 
 from neurofmx.models.foundation.config import NeurofmxConfig
 
@@ -28,6 +28,17 @@ def test_the_smallest_size_is_measured_and_written_down(tmp_path: Path, capsys: 
     page = (tmp_path / "results/foundation.md").read_text().splitlines()
     assert line in page
     assert head in page
+
+
+def test_memory_of_training_counts_gradients_and_moments() -> None:
+    """Each parameter has a gradient and two moments of 4 bytes, whatever else a step holds."""
+    asked = vars(parser().parse_args(["tiny", "--batch", "1", "--duration", "0.1"]))
+    work_of(NeurofmxConfig(size="tiny"), asked).train()
+    work, device = work_of(NeurofmxConfig(size="tiny", hidden_dim=512), asked), torch.device("cpu")
+    least = 12 * work.parameters / 2**20
+    first, second = rise(work.train, device), rise(work.train, device)
+    assert first > 0.9 * least > 100
+    assert second < 0.5 * least, "the second makes no more of them"
 
 
 @pytest.mark.parametrize(
