@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurofmx.atomic import atomic
-from neurofmx.evaluation.figures import COLOURS, DPI, STYLE
+from neurofmx.evaluation.canvas import COLOURS, MARKS, canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Series = Mapping[str, Sequence[tuple[int, float, float | None]]]
-_MARKS = ("o", "s", "^", "D", "v", "P")
 
 
 def length_figure(models: Series, path: Path) -> None:
@@ -23,18 +21,12 @@ def length_figure(models: Series, path: Path) -> None:
         models: Model to (length, tokens a second, peak MiB or `None`), by length.
         path: PNG to write.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.5, 3.4), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
+    with canvas(path, size=(9.5, 3.4)) as figure:
         speed, memory = figure.subplots(1, 2)
         for number, (name, points) in enumerate(models.items()):
             style: dict[str, Any] = {
                 "color": COLOURS[number % len(COLOURS)],
-                "marker": _MARKS[number % len(_MARKS)],
+                "marker": MARKS[number % len(MARKS)],
                 "markersize": 5,
                 "label": name,
             }
@@ -45,8 +37,6 @@ def length_figure(models: Series, path: Path) -> None:
         _finish(speed, "Tokens per second in training", lengths)
         _finish(memory, "Peak memory of a step (MiB)", lengths)
         memory.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
-        with atomic(path) as part:
-            figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
 
 
 def _finish(panel: Axes, title: str, lengths: Sequence[int]) -> None:

@@ -1,6 +1,9 @@
 """Figures: the same bytes twice, what is drawn is what was given, and nothing is cut off."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +12,8 @@ from matplotlib.image import imread
 from matplotlib.lines import Line2D
 
 from neurofmx.evaluation import figures
-from neurofmx.evaluation.figures import COLOURS, comparison_figure, curves_figure
+from neurofmx.evaluation.canvas import COLOURS, canvas
+from neurofmx.evaluation.figures import comparison_figure, curves_figure
 
 CURVES = {
     ("haxby", "lstm"): [(1, 2.0, 2.1), (2, 1.0, 1.5), (3, 0.5, 1.4)],
@@ -22,8 +26,14 @@ CURVES = {
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """Figures that were saved during the test."""
     kept: list[Figure] = []
-    save = figures.save_figure
-    monkeypatch.setattr(figures, "save_figure", lambda figure, path: (kept.append(figure), save(figure, path))[1])
+
+    @contextmanager
+    def kept_canvas(to: Path, **how: Any) -> Iterator[Figure]:
+        with canvas(to, **how) as figure:
+            yield figure
+            kept.append(figure)
+
+    monkeypatch.setattr(figures, "canvas", kept_canvas)
     return kept
 
 

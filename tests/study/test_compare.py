@@ -48,9 +48,9 @@ def test_over_datasets_the_ratio_is_the_geometric_mean_of_theirs() -> None:
         assert whole["value"] == pytest.approx(np.exp(np.mean(np.log(own))), abs=1e-5)
         assert (whole["low"] > 1) is better
         assert (whole["high"] < 1) is not better
-        assert whole["p"] == pytest.approx(wilcoxon(np.log(own)).pvalue, abs=1e-6)
-        assert whole["p"] == pytest.approx(2 / 2**6)  # all six on one side
-        assert whole["p_holm"] == pytest.approx(2 * whole["p"])
+        assert whole["p"] == pytest.approx(wilcoxon(np.log(own)).pvalue, rel=5e-3)  # three digits are kept
+        assert whole["p"] == pytest.approx(2 / 2**6, rel=5e-3)  # all six on one side
+        assert whole["p_holm"] == pytest.approx(2 * whole["p"], rel=5e-3)
         vision = [r["ratios"]["score"]["value"] for r in result["rows"] if (r["name"], r["domain"]) == (name, "vision")]
         part = rows(result, name, "vision")["ratios"]["score"]
         assert part["value"] == pytest.approx(np.exp(np.mean(np.log(vision))), abs=1e-5)

@@ -10,6 +10,7 @@ import numpy as np
 from neurofmx.benchmark.drawn import Drawn
 
 BESIDE = ("linear", "chance", "shuffled")  # what every number of a model can stand beside
+PERFECT = 1.0  # the best score of all that has a share, perplexity among them
 SURE = 0.999  # of the interval of a control that must lie above chance before a leak is cried
 
 
@@ -22,7 +23,6 @@ def entry(
     shuffled: Drawn | None = None,
     shuffled_chance: Drawn | None = None,
     lower_is_better: bool = False,
-    perfect: float = 1.0,
     worthless: float | None = None,
     metrics: Mapping[str, Any],
     beside: Mapping[str, Mapping[str, Any]],
@@ -38,7 +38,6 @@ def entry(
         shuffled: The model's score where windows have each other's answers.
         shuffled_chance: Chance there, on the same draws; above it is a leak.
         lower_is_better: Whether the better score is the lower one.
-        perfect: The best score there is.
         worthless: The score of guessing, below which chance does not count; None for chance as it is.
         metrics: All numbers.
         beside: The same numbers of what stands beside the model: some of `BESIDE`, each with those that it has.
@@ -51,13 +50,13 @@ def entry(
     line: dict[str, Any] = {"absent": "", "metric": metric, "score": value, "low": low, "high": high, "chance": chance}
     # pooled over folds chance ends a little below what it is worth: what is usual in training the test has less of
     floor = chance if worthless is None else max(chance, worthless)
-    line |= {"share": share(value, floor, perfect, lower_is_better), "lower_is_better": lower_is_better}
+    line |= {"share": share(value, floor, PERFECT, lower_is_better), "lower_is_better": lower_is_better}
     line |= {"linear": None, "difference": None, "verdict": "no linear model"}
     if linear is not None:
         difference = ours.less(linear, lower_is_better=lower_is_better)
         line |= {
             "linear": linear.value,
-            "linear_share": share(linear.value, floor, perfect, lower_is_better),
+            "linear_share": share(linear.value, floor, PERFECT, lower_is_better),
             "difference": {name: getattr(difference, name) for name in ("value", "low", "high")},
             "verdict": difference.verdict,
         }

@@ -12,11 +12,11 @@ from zlib import crc32
 import numpy as np
 
 from neurofmx.benchmark.settings import BenchmarkOptions
+from neurofmx.foundation.roles import BY_MODALITY
 from neurofmx.parts import TEST, TRAIN, VALIDATION
 from neurofmx.tokenizers.cutting.windows import Fold, Windows
 
 WHOLE = 1e-3  # how far from a whole number a count may lie, as the square of a root in float32
-NEURAL = ("calcium", "ecog", "eeg", "emg", "fmri", "ieeg", "lfp", "spikes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class Material:
     @property
     def neural(self) -> bool:
         """Whether it was recorded from nerves or muscles."""
-        return self.windows.modality in NEURAL
+        return BY_MODALITY[self.windows.modality] == "neural"
 
     @cached_property
     def parts(self) -> tuple[Fold, ...]:

@@ -1,28 +1,17 @@
-"""Figures: every model beside the linear one, and how training went. The same input draws the same bytes."""
+"""Figures of a run: every model beside the linear one, and how training went. The same input draws the same bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurofmx.atomic import atomic
+from neurofmx.evaluation.canvas import COLOURS, GREY, WIDTH, canvas
 from neurofmx.evaluation.table import best_first
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-# Okabe and Ito's colours, told apart by people with any kind of colour vision; yellow is left out on white
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-GREY = "#555555"
-WIDTH, DPI = 7.5, 150
-STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "font.family": "DejaVu Sans",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 
 Points = Sequence[tuple[int, float, float]]
 
@@ -45,10 +34,9 @@ def comparison_figure(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
         sorted((r for r in reports if r["dataset"] == name), key=lambda r: (-best_first(r), r["model"]))
         for name in datasets
     ]
-    figure, panels = _panels([0.9 + 0.34 * len(group) for group in groups])
-    for panel, group in zip(panels, groups, strict=True):
-        _compare(panel, group, colours)
-    save_figure(figure, path)
+    with _panels(path, [0.9 + 0.34 * len(group) for group in groups]) as panels:
+        for panel, group in zip(panels, groups, strict=True):
+            _compare(panel, group, colours)
 
 
 def curves_figure(curves: Mapping[tuple[str, str], Points], path: Path, *, models: Iterable[str] = ()) -> None:
@@ -64,13 +52,12 @@ def curves_figure(curves: Mapping[tuple[str, str], Points], path: Path, *, model
     """
     datasets = sorted({dataset for dataset, _ in curves})
     colours = _colours([*models, *(model for _, model in curves)])
-    figure, panels = _panels([2.6] * len(datasets) or [0.8])
-    for panel, name in zip(panels, datasets or [None], strict=True):
-        if name is None:
-            _say(panel, "No model was trained by gradient descent.")
-        else:
-            _learn(panel, name, {m: points for (d, m), points in sorted(curves.items()) if d == name}, colours)
-    save_figure(figure, path)
+    with _panels(path, [2.6] * len(datasets) or [0.8]) as panels:
+        for panel, name in zip(panels, datasets or [None], strict=True):
+            if name is None:
+                _say(panel, "No model was trained by gradient descent.")
+            else:
+                _learn(panel, name, {m: points for (d, m), points in sorted(curves.items()) if d == name}, colours)
 
 
 def _compare(panel: Axes, group: Sequence[Mapping[str, Any]], colours: Mapping[str, str]) -> None:
@@ -120,17 +107,11 @@ def _colours(models: Iterable[str]) -> dict[str, str]:
     return {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(sorted(set(models)))}
 
 
-def _panels(heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
-    """Panels above each other, heights in inches; drawn without a display."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, sum(heights)), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=list(heights))
-    return figure, list(axes[:, 0])
+@contextmanager
+def _panels(path: Path, heights: Sequence[float]) -> Iterator[list[Axes]]:
+    """Panels above each other, heights in inches, of a figure that is written."""
+    with canvas(path, size=(WIDTH, sum(heights))) as figure:
+        yield list(figure.subplots(len(heights), 1, squeeze=False, height_ratios=list(heights))[:, 0])
 
 
 def _name(panel: Axes, title: str, axis: str) -> None:
@@ -144,9 +125,3 @@ def _name(panel: Axes, title: str, axis: str) -> None:
 def _legend(panel: Axes) -> None:
     """A legend beside the panel, where it hides nothing."""
     panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write without date or version, never half a file."""
-    with atomic(path) as part:
-        figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})

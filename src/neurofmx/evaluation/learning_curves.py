@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE, WIDTH, save_figure
+from neurofmx.evaluation.canvas import COLOURS, GREY, WIDTH, canvas
 from neurofmx.evaluation.gate import interval, paired_difference
 from neurofmx.foundation.starts import SCRATCH, Start
 from neurofmx.recordings.task import Task
@@ -132,13 +132,7 @@ def curves_plot(points: Sequence[Mapping[str, Any]], path: Path, *, headline: st
         headline: Name of the score.
         title: Above the panel.
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH * 0.7, 3.6), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
+    with canvas(path, size=(WIDTH * 0.7, 3.6)) as figure:
         panel = figure.subplots()
         looks = looks_of(list(dict.fromkeys(point["start"] for point in points)))
         for start, (colour, line) in looks.items():
@@ -151,7 +145,6 @@ def curves_plot(points: Sequence[Mapping[str, Any]], path: Path, *, headline: st
         panel.set_ylabel(headline)
         panel.set_xticks(sorted({point["share"] for point in points}))
         panel.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
-        save_figure(figure, path)
 
 
 def looks_of(starts: Sequence[str]) -> dict[str, tuple[str, str]]:

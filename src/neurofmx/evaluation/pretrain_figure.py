@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE, WIDTH, save_figure
+from neurofmx.evaluation.canvas import COLOURS, GREY, WIDTH, canvas
 from neurofmx.foundation.pretrainer import Point, loss_names
 
 
@@ -21,14 +21,8 @@ def pretrain_figure(curve: Sequence[Point], path: Path) -> None:
     """
     if not curve:
         raise ValueError("curve is empty: give at least one epoch")
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     epochs = range(1, len(curve) + 1)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 3.0), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
+    with canvas(path, size=(WIDTH, 3.0)) as figure:
         whole, each = figure.subplots(1, 2)
         whole.plot(epochs, [point.train_loss for point in curve], color=GREY, linewidth=1, label="training")
         whole.plot(epochs, [p.validation_loss for p in curve], color=COLOURS[0], linewidth=2, label="validation")
@@ -40,4 +34,3 @@ def pretrain_figure(curve: Sequence[Point], path: Path) -> None:
             panel.set_xlabel("epoch")
             panel.xaxis.get_major_locator().set_params(integer=True)
             panel.legend(frameon=False, fontsize=8)
-        save_figure(figure, path)

@@ -53,6 +53,17 @@ def silenced_name(asked: float) -> str:
     return f"silenced_{asked:g}"
 
 
+def kind_of(condition: str) -> str:
+    """What was done to a model in a condition, by its name.
+
+    Example:
+        >>> [kind_of(name) for name in (noise_name(0.5), silenced_name(8), silenced_name(0.25))]
+        ['noise', 'silenced', 'silenced_share']
+    """
+    kind, _, amount = condition.partition("_")
+    return f"{kind}_share" if kind == "silenced" and float(amount) < 1 else kind
+
+
 def silenced_count(asked: float, of: int) -> int:
     """How many are silenced where a number or a share is asked for: of a share at least one.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from neurofmx.atomic import atomic
+from neurofmx.evaluation.canvas import WIDTH, canvas
 from neurofmx.layers.liquid import CIRCUITS, CircuitCell, circuit
 from neurofmx.layers.wiring import Wiring, neural_circuit
 from neurofmx.models.hybrid.block_parts import wiring as wiring_of
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 LAYERS = ("sensory", "inter", "command", "motor")
 SIGNS = {1: ("excitatory", "#0072B2"), -1: ("inhibitory", "#D55E00")}
 ANY_SIGN = "of any sign; within a layer all are connected", "#555555"
-_WIDTH, _DPI = 7.5, 150
 _BEND = 0.28  # how far synapses within a layer reach out of it, in distances between layers
 
 
@@ -84,22 +83,14 @@ def wiring_figure(wiring: Wiring, path: Path, *, cell: CircuitCell = "ltc") -> N
         cell: What is wired. Closed-form cells make nothing of signs, and connect all neurons of a layer to each other
             whatever the wiring says; of theirs the synapses between layers are drawn, in one colour.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     sizes = {"sensory": len(wiring.sensory)} | {name: place.stop - place.start for name, place in _slices(wiring)}
     height = min(max(3.0, 0.16 * max(sizes.values())), 12.0)
     drawn = _by_kind(wiring, cell)
-    with mpl.rc_context({"font.size": 10, "font.family": "DejaVu Sans"}):
-        figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, layout="constrained")
-        FigureCanvasAgg(figure)
+    with canvas(path, size=(WIDTH, height), style={"font.size": 10, "font.family": "DejaVu Sans"}) as figure:
         panel = figure.subplots()
         _draw_synapses(panel, drawn, sizes)
         _draw_neurons(panel, sizes)
         _legend(panel, drawn)
-    with atomic(path) as part:
-        figure.savefig(part, format="png", dpi=_DPI, metadata={"Software": None})
 
 
 def _by_kind(wiring: Wiring, cell: CircuitCell) -> dict[tuple[str, str], list[Synapse]]:

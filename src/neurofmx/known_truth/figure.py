@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE, WIDTH, save_figure
+from neurofmx.evaluation.canvas import COLOURS, GREY, WIDTH, canvas
 
 TITLES = {
     "reconstruction": "reconstruction",
@@ -28,24 +28,17 @@ def known_truth_figure(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
     Raises:
         ValueError: If no line is left.
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     groups = {part: [each for each in lines if each["part"] == part and each["share"]] for part in TITLES}
     groups = {part: members for part, members in groups.items() if members}
     if not groups:
         raise ValueError("lines is empty: give at least one of which the truth allows something")
     heights = [0.7 + 0.2 * len(members) for members in groups.values()]
-    with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, sum(heights)), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
+    with canvas(path, size=(WIDTH, sum(heights))) as figure:
         panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights, sharex=True)[:, 0]
         for panel, (part, members) in zip(panels, groups.items(), strict=True):
             _draw(panel, TITLES[part], members)
         panels[0].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
         panels[-1].set_xlabel("share of what the known truth allows")
-        save_figure(figure, path)
 
 
 def _draw(panel: Any, title: str, members: Sequence[Mapping[str, Any]]) -> None:

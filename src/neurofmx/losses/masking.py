@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 
-def blanked(x: Tensor, mask: Tensor | None, *, filler: float = 0.0) -> Tensor:
-    """The same entries with a harmless number wherever they do not count.
+def blanked(x: Tensor, mask: Tensor | None) -> Tensor:
+    """The same entries with 0 wherever they do not count.
 
     Args:
         x: Entries (...).
         mask: True where an entry counts, of a shape that broadcasts to that of `x`; None for everywhere.
-        filler: The number.
 
     Returns:
         Entries (...); those that do not count have a gradient of 0, whatever they hold.
@@ -29,7 +28,7 @@ def blanked(x: Tensor, mask: Tensor | None, *, filler: float = 0.0) -> Tensor:
     """
     if mask is None:
         return x
-    return torch.where(fitted(mask, x), x, torch.full((), filler, dtype=x.dtype, device=x.device))
+    return torch.where(fitted(mask, x), x, torch.zeros((), dtype=x.dtype, device=x.device))
 
 
 def mean_where(terms: Tensor, mask: Tensor | None, *, weight: Tensor | None = None) -> Tensor:

@@ -19,7 +19,7 @@ class Claim(NamedTuple):
 
     Args:
         variant: Name of the variant in the suite.
-        measure: What the ratio is of: a key of `neurofmx.study.ratios.MEASURES`, or a benefit by another name.
+        measure: What the ratio is of: one that `neurofmx.study.ratios` has, or a benefit by another name.
         low: Lower end of the ratio claimed.
         high: Its upper end.
         text: The claim in words.

@@ -133,11 +133,9 @@ def _together(each: Sequence[Ratio | None], ends: Any) -> dict[str, Any] | None:
 
 def _signed_rank(logs: np.ndarray) -> float | None:
     """Two-sided probability of such signs and ranks if runs and baseline were alike; None for too few datasets."""
-    from scipy.stats import wilcoxon
+    from neurofmx.benchmark.metrics.over_datasets import signed_rank
 
-    if np.count_nonzero(logs) < LEAST:
-        return None
-    return float(wilcoxon(logs)[1])  # type: ignore[arg-type]
+    return signed_rank(logs, np.zeros_like(logs)).p if np.count_nonzero(logs) >= LEAST else None
 
 
 def _correct(rows: Sequence[dict[str, Any]], measures: Sequence[str]) -> None:

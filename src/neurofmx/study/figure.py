@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from neurofmx.atomic import atomic
-from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE
+from neurofmx.evaluation.canvas import COLOURS, GREY, MARKS, canvas
 from neurofmx.study.compare import ALL
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ TITLES = {
     "bytes": "bytes of weights (left of 1: less)",
     "inference": "time of an answer (left of 1: less)",
 }
-MARKS = ("o", "s", "^", "D", "v", "P", "X")  # beside the colours, for those who print in grey
 WIDTH, ROW, AROUND, LEAST = 10.0, 0.11, 0.9, 0.3  # inches: figure, a run's line, a panel's titles, least of a dataset
 
 
@@ -40,9 +38,6 @@ def study_figure(result: Mapping[str, Any], path: Path) -> None:
         result: What `neurofmx.study.compare.compare` returned.
         path: PNG to write.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
     names = list(dict.fromkeys(row["name"] for row in result["overall"]))
@@ -53,9 +48,7 @@ def study_figure(result: Mapping[str, Any], path: Path) -> None:
     across = 2 if len(measures) > 1 else 1
     down = max(1, -(-len(measures) // across))
     tall = AROUND + len(lines) * max(LEAST, ROW * (len(names) + 1))
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, down * tall + 0.5), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
+    with canvas(path, size=(WIDTH, down * tall + 0.5)) as figure:
         axes = list(figure.subplots(down, across, squeeze=False).flat)
         for place, (panel, measure) in enumerate(zip(axes, measures, strict=False)):
             _panel(panel, measure, lines, names, result["claims"], named=place % across == 0)
@@ -67,8 +60,6 @@ def study_figure(result: Mapping[str, Any], path: Path) -> None:
         if result["claims"]:
             handles, labels = [*handles, Patch(color=GREY, alpha=0.2)], [*labels, "claimed, in the run's colour"]
         figure.legend(handles, labels, loc="outside upper center", ncols=max(1, min(len(labels), 4)), frameon=False)
-        with atomic(path) as part:
-            figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
 
 
 class _Line(NamedTuple):

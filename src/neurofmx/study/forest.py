@@ -6,15 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurofmx.atomic import atomic
-from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE
+from neurofmx.evaluation.canvas import COLOURS, GREY, MARKS, canvas
 from neurofmx.recordings.task import LOWER_IS_BETTER
 from neurofmx.study.scoreboard import Report, rows_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MARKS = ("o", "s", "^", "D", "v", "P")  # beside the colours, for those who print in grey
 WIDTH, LINE, AROUND = 7.5, 0.42, 1.4  # inches
 # lines of the grid and what stands below them: far from 0 they lie too close for a label each
 TICKS = {-1: "-1", -0.5: "", -0.2: "", -0.1: "-0.1", -0.05: "-0.05", 0: "linear", 0.05: "+0.05", 0.1: "+0.1"}
@@ -36,22 +34,14 @@ def forest(reports: Iterable[Report], path: Path, *, datasets: Mapping[str, str]
     Raises:
         ValueError: If a report is missing.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = rows_of(reports, datasets=datasets, models=models)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, AROUND + LINE * len(rows)), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
+    with canvas(path, size=(WIDTH, AROUND + LINE * len(rows))) as figure:
         panel = figure.subplots()
         panel.axvline(0, color=GREY, linewidth=1.2)
         for height, row in enumerate(rows.values()):
             _line(panel, height, [row[model] for model in models])
         _frame(panel, [f"{dataset} ({modality})" for dataset, modality in datasets.items()])
         figure.legend(*panel.get_legend_handles_labels(), loc="outside upper center", ncols=len(models), frameon=False)
-        with atomic(path) as part:
-            figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
 
 
 def _line(panel: Axes, height: int, reports: Sequence[Report]) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from neurofmx.evaluation.table import ABSENT, number
+from neurofmx.recordings.task import LOWER_IS_BETTER
 from neurofmx.study.markdown import table
 
-LOWER_IS_BETTER = ("perplexity",)
 Score = Mapping[str, float]  # `value`, `low`, `high`
 
 

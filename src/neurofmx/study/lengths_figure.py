@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurofmx.atomic import atomic
-from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE
-from neurofmx.study.figure import MARKS
-from neurofmx.study.lengths import LOWER_IS_BETTER, rising
+from neurofmx.evaluation.canvas import COLOURS, GREY, MARKS, canvas
+from neurofmx.recordings.task import LOWER_IS_BETTER
+from neurofmx.study.lengths import rising
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,25 +27,17 @@ def lengths_figure(result: Mapping[str, Any], path: Path) -> None:
     Raises:
         ValueError: If no dataset has scores by length.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = [row for row in result["rows"] if row["by_length"]]
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
     if not datasets:
         raise ValueError("no dataset has scores by length: set evaluate.text_lengths, or take windows of several")
     names = list(dict.fromkeys(row["name"] for row in rows))
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH * len(datasets), HEIGHT), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
+    with canvas(path, size=(WIDTH * len(datasets), HEIGHT)) as figure:
         panels = list(figure.subplots(1, len(datasets), squeeze=False).flat)
         for panel, dataset in zip(panels, datasets, strict=True):
             _panel(panel, [row for row in rows if row["dataset"] == dataset], names)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 4), frameon=False)
-        with atomic(path) as part:
-            figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
 
 
 def _panel(panel: Axes, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:

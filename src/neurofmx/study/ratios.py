@@ -30,12 +30,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurofmx.evaluation.gate import drawn_scores
-from neurofmx.evaluation.robustness import kept
+from neurofmx.evaluation.robustness import kept, kind_of
 from neurofmx.study.entry import Entry, Truth
 
 COSTS = ("time", "step", "memory", "parameters", "bytes", "inference")
 KEPT = ("noise", "silenced", "silenced_share")
-MEASURES = ("score", *KEPT, *COSTS)
 FLOOR = 0.05
 # a study of what is trained once has no costs of training; the others answer in one precision
 PRECISION = ("score", *KEPT, "bytes", "inference")
@@ -71,7 +70,7 @@ def ratios(entry: Entry, baseline: Entry, *, draws: int, seed: int) -> dict[str,
         seed: Of the draws.
 
     Returns:
-        One for each of `MEASURES`.
+        One for the score, and for each of `KEPT` and `COSTS`.
 
     Raises:
         ValueError: If the two did not answer the same windows.
@@ -95,17 +94,6 @@ def kept_shares(entry: Entry, kind: str, *, draws: int, seed: int) -> Ratio | No
     """Share of the score above chance that a run keeps, mean over its conditions of a kind, one of `KEPT`."""
     names = sorted(name for name in entry.harmed if kind_of(name) == kind)
     return _shares(entry, names, draws, seed) if names else None
-
-
-def kind_of(condition: str) -> str:
-    """Which of `KEPT` a condition counts for.
-
-    Example:
-        >>> [kind_of(name) for name in ("noise_0.5", "silenced_8", "silenced_0.25")]
-        ['noise', 'silenced', 'silenced_share']
-    """
-    kind, level = condition.split("_")
-    return "silenced_share" if kind == "silenced" and float(level) < 1 else kind
 
 
 class _Scores:

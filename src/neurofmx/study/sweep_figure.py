@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurofmx.atomic import atomic
-from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE
-from neurofmx.study.figure import MARKS, ticks
+from neurofmx.evaluation.canvas import COLOURS, GREY, MARKS, canvas
+from neurofmx.study.figure import ticks
 from neurofmx.study.sweep import Ranked, rank_by_loss
 
 if TYPE_CHECKING:
@@ -28,24 +27,16 @@ def sweep_figure(result: Mapping[str, Any], path: Path) -> None:
     Raises:
         ValueError: If there is no dataset on which all settings have a validation loss.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     ranked = rank_by_loss(result)
     if not ranked:
         raise ValueError("no dataset on which all settings have a validation loss: run the suite again, it goes on")
     datasets = list(dict.fromkeys(row["dataset"] for row in result["rows"]))
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, AROUND + LINE * len(ranked)), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
+    with canvas(path, size=(WIDTH, AROUND + LINE * len(ranked))) as figure:
         panel = figure.subplots()
         _draw(panel, ranked, datasets)
         _frame(panel, ranked, result["baseline"])
         handles, labels = panel.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
-        with atomic(path) as part:
-            figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
 
 
 def _draw(panel: Axes, ranked: Sequence[Ranked], datasets: Sequence[str]) -> None:

@@ -15,7 +15,6 @@ from neurofmx.benchmark.adapters.stored import stored_answers
 from neurofmx.benchmark.protocol import NotTrainedError
 from neurofmx.evaluation.trained_network import trained_network
 from neurofmx.models.decoding.decoder import Decoder
-from neurofmx.models.table import MODELS
 from neurofmx.tokenizers.cutting.windows import Windows
 from neurofmx.tokenizers.tokens import Sample, Tokens
 
@@ -96,8 +95,3 @@ class TrainedNetwork:
     def stored_answers(self, windows: Windows) -> np.ndarray | None:
         """Answers that the evaluate stage kept."""
         return stored_answers(self.scores, windows, self.name, seeds=len(self.seeds))
-
-
-def is_network(family: str) -> bool:
-    """Whether a family is trained by gradient descent."""
-    return not MODELS[family].classical

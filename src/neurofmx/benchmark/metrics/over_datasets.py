@@ -4,7 +4,8 @@ Scores of one dataset say nothing about another, so a dataset is one observation
 on it. The test asks whether those differences lie around zero, by their signs and the ranks of their sizes.
 
 Scores of different metrics have no common unit, and ranks of their differences would compare an R2 with a perplexity.
-Give scores of one scale, such as shares of the way from chance to perfect, or use a sign test's reading: `better`.
+Give scores of one scale, such as shares of the way from chance to perfect; of others read `better` alone, on how many
+datasets the first model scored higher.
 """
 
 from __future__ import annotations

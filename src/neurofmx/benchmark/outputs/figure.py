@@ -14,12 +14,11 @@ import numpy as np
 
 from neurofmx.benchmark.across import GATE, LINEAR
 from neurofmx.benchmark.outputs.rows import notices
-from neurofmx.evaluation.figures import COLOURS, DPI, GREY, STYLE
+from neurofmx.evaluation.canvas import COLOURS, GREY, MARKS, canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MARKS = "osD^vP"
 WIDTH = 12.5
 
 
@@ -32,18 +31,14 @@ def figure(facts: Mapping[str, Any]) -> bytes:
     Returns:
         A PNG.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     datasets = [name for name in facts["datasets"] if any(_of(facts, name, "decoding").values())]
     models = list(facts["models"])
     looks = {name: (COLOURS[k % len(COLOURS)], MARKS[k % len(MARKS)]) for k, name in enumerate(models)}
-    with mpl.rc_context(STYLE):
-        tall = max(3.4, 0.9 + 0.105 * (len(models) + 1) * max(len(datasets), 1))
-        drawn = Figure(figsize=(WIDTH, tall + 4.4), dpi=DPI, layout="constrained")
-        FigureCanvasAgg(drawn)
+    tall = max(3.4, 0.9 + 0.105 * (len(models) + 1) * max(len(datasets), 1))
+    page = BytesIO()
+    with canvas(page, size=(WIDTH, tall + 4.4)) as drawn:
         panels = drawn.subplots(2, 2, height_ratios=[tall, 4.0])
         _decoding(panels[0, 0], facts, datasets, looks)
         _reconstruction(panels[0, 1], facts, looks)
@@ -53,8 +48,6 @@ def figure(facts: Mapping[str, Any]) -> bytes:
         handles.append(Line2D([], [], color=GREY, linestyle="--", linewidth=1.2, label=f"{GATE}, or the windows"))
         drawn.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 7), frameon=False)
         drawn.supxlabel(plain(notices(facts)[0]), fontsize=8.5, color=GREY)
-        page = BytesIO()
-        drawn.savefig(page, format="png", dpi=DPI, metadata={"Software": None})
     return page.getvalue()
 
 
