@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).parents[1] / "benchmarks/results"
+QUICK = Path(tempfile.gettempdir()) / "neurofmx-benchmarks"  # where quick runs write, whose numbers mean nothing
 CLEANING = "preprocessing"  # measured by itself, without peers
 EPILOG = """\
 examples:
@@ -56,9 +58,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="PART",
         help="leave out: memory (peaks), machine (bandwidth, exponentials, products), start (cold and warm starts)",
     )
-    made.add_argument(
-        "--out", type=Path, default=ROOT / "benchmarks/results", help="results folder (default: benchmarks/results)"
-    )
+    made.add_argument("--out", type=Path, help=f"results folder (default: benchmarks/results, of a quick run {QUICK})")
     return made
 
 
@@ -72,6 +72,7 @@ def main(words: Sequence[str] | None = None) -> int:
         The exit code.
     """
     chosen = parser().parse_args(words)
+    chosen.out = chosen.out or (QUICK if chosen.quick else RESULTS)
     if CLEANING in chosen.only:
         from benchmarks.preprocessing import run_all
         from benchmarks.preprocessing import table as table_of_cleaning
@@ -84,12 +85,17 @@ def main(words: Sequence[str] | None = None) -> int:
     if not threads:
         print(f"--threads {chosen.threads}: this machine has {os.cpu_count()} cores", file=sys.stderr)
         return 2
-
-    from benchmarks.case import ALLOCATORS
+    from benchmarks.case import ALLOCATORS, benchmark
     from benchmarks.machine import facts
     from benchmarks.measure import Bench, Effort, steps
     from benchmarks.report import below, table, write
 
+    peers = dict.fromkeys(case.peer for name in chosen.only for case in benchmark(name).cases)
+    if unknown := [name for name in chosen.peers if name not in peers]:
+        print(
+            f"--peers {' '.join(unknown)}: no side of these benchmarks; there are {', '.join(peers)}", file=sys.stderr
+        )
+        return 2
     seconds = chosen.seconds if chosen.seconds is not None else 0.1 if chosen.quick else 8.0
     parts = [part not in chosen.skip for part in ("memory", "start")]
     effort = Effort(threads, seconds, chosen.quick, *parts, peers=chosen.peers)
@@ -100,7 +106,8 @@ def main(words: Sequence[str] | None = None) -> int:
         able = bench.able() if machine else {}
         for name in chosen.only:
             results = bench.run(name, able)
-            write(results, known, chosen.out)
+            if results.rows or not chosen.peers:  # nothing beside these peers is no reason to lose the table of all
+                write(results, known, chosen.out)
             figure = _figure(name)
             if figure and results.rows:
                 figure(results.rows, chosen.out / f"{name}.png")

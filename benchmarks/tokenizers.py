@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def trained(params: Params, model: Model, windows: Windows, *, folds: int, seed: int) -> Iterator[Trained]:
-    """Train the first folds as the pipeline does."""
+    """Train the first folds with the settings of the pipeline; seconds hold what is compiled at first use."""
     head, options = params.head_of(windows.dataset), params.train_of(windows.dataset)
     for fold in range(min(folds, windows.folds)):
         began = time.process_time()
@@ -71,6 +71,7 @@ def trained(params: Params, model: Model, windows: Windows, *, folds: int, seed:
             batch_size=options.batch_size,
             device=torch.device("cpu"),
             min_batches=options.min_batches,
+            max_batches=options.max_batches,
         )
         with tempfile.TemporaryDirectory() as folder:
             fitted = Trainer(

@@ -64,6 +64,13 @@ class Study:
                 f"command goes on there:\n{missing}"
             )
 
+    def again(self) -> None:
+        """Make table and figure of what is kept, and say which of it other code or params have made."""
+        self.report()
+        tree = read_tree()
+        if stale := [variant for variant in self._commands if not self._finished(variant, self._key(tree, variant))]:
+            print(f"not of this code and these params: {', '.join(stale)}; without --table they are made anew")
+
     def report(self) -> None:
         """Make metrics/SUITE/comparison.{json,md,png} from what is kept; raises ValueError if that is nothing."""
         out = Path("metrics") / self._name

@@ -37,7 +37,7 @@ def main(params: Params, suite: str, dry_run: bool, table: bool, sizes: bool, al
     if sizes:
         return sizes_of(params, suite)
     if table:
-        return study_of(params, suite).report() if chosen.variants else scoreboard_of(params, suite)
+        return study_of(params, suite).again() if chosen.variants else scoreboard_of(params, suite)
     if dry_run:
         check_suite(read_tree(), suite, source="params.yaml")
         if chosen.variants:

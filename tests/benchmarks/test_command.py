@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from benchmarks.__main__ import main
+from benchmarks.__main__ import QUICK, RESULTS, main
 from benchmarks.case import ALLOCATORS
 from benchmarks.compare import checkout
 from benchmarks.compare import main as compare
@@ -46,6 +46,16 @@ def test_help_and_wrong_words(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["--only", "scam"])
     assert main(["--threads", "0"]) == 2
+    capsys.readouterr()
+    assert main(["--only", "scan", "--peers", "mambapi"]) == 2
+    assert "--peers mambapi: no side of these benchmarks; there are mambapy" in capsys.readouterr().err
+
+
+def test_a_quick_run_leaves_the_results_alone(capsys):
+    before = {path: path.read_bytes() for path in RESULTS.iterdir()}
+    assert main(["--quick", "--only", "lif", "--peers", "snntorch", "--threads", "1", "--skip", "memory", "start"]) == 0
+    assert {path: path.read_bytes() for path in RESULTS.iterdir()} == before
+    assert f"written to {QUICK}" in capsys.readouterr().out
 
 
 def test_comparing_the_working_tree_with_itself(capsys):

@@ -203,6 +203,14 @@ def test_variants_are_run_one_by_one_and_gone_on_with(toy: Checkout, monkeypatch
     assert "toy: variant 2 of 2, patient, 0:00:00 so far: finished before, nothing of it has changed" in third.stdout
     assert not (toy.root / "ran.log").exists(), "not even DVC is asked"
 
+    stale = "not of this code and these params: "
+    assert stale not in toy.run("python", "pipeline/suite.py", "toy", "--table").stdout
+    edited = params.replace(b"batch_size: 64", b"batch_size: 32", 1)
+    assert edited != params
+    (toy.root / "params.yaml").write_bytes(edited)
+    assert f"{stale}whole, patient;" in toy.run("python", "pipeline/suite.py", "toy", "--table").stdout
+    (toy.root / "params.yaml").write_bytes(params)
+
 
 def cut_off(checkout: Checkout, variant: str) -> None:
     """Leave the workspace as a call does that is killed while it runs a variant."""
