@@ -137,4 +137,7 @@ def test_states_with_gaps_are_those_of_rows_without_the_streams(small: Material)
 def test_a_forecast_beyond_the_window_is_refused() -> None:
     with pytest.raises(ValueError, match=r"pretrain.ahead_s=0.4: .* give at most 0.25 s"):
         forecast_bins(0.4)
+    for between in (0.12, 0.02):
+        with pytest.raises(ValueError, match=rf"pretrain.ahead_s={between}: no bin begins there.* multiple of 0.05 s"):
+            forecast_bins(between)
     assert len(MIDDLE) == 10

@@ -9,7 +9,8 @@ Symbols: n rows, b bins, B samples of a bin, U units, C channels.
     between   the true latents before and after a hidden stretch: the mean of what may have happened
 
 A mean has the least squared error of all answers, so the score of these answers bounds that of every model. They know
-the latents exactly, where a model must tell them from noisy channels: they may lie beyond reach, and never below it.
+the latents exactly, where a model must tell them from noisy channels: no model can pass these bounds, and the best may
+stay below them.
 Two of them are near the mean and not it: fluorescence in `between` is the best linear answer from both ends and the
 true rates; the mean of EMG's logarithm is taken to the second order of the latent's course within a bin.
 """

@@ -23,6 +23,7 @@ from neurofmx.tokenizers.multi_sample import MultiSample
 TURNS = 3  # in which all units are hidden
 MIDDLE = np.arange(5, 15)  # bins
 STRETCH = np.arange(8, 12)  # bins: 0.2 s
+TOLERANCE = 1e-6  # of a bin: rounding
 STEP = 0.7  # s from the begin of a window: the end of the step that forecasts
 
 
@@ -103,9 +104,14 @@ def forecast_bins(ahead: float) -> tuple[int, int]:
         ahead: How far, s, from the end of the one to the begin of the other.
 
     Raises:
-        ValueError: If the bin lies behind the window.
+        ValueError: If no bin begins there, or it lies behind the window.
     """
     last = round(STEP * BINS) - 1
+    if abs(ahead * BINS - round(ahead * BINS)) > TOLERANCE:
+        raise ValueError(
+            f"pretrain.ahead_s={ahead:g}: no bin begins there, and a forecast is held against one; give a multiple of "
+            f"{1 / BINS:g} s"
+        )
     bin_ = last + 1 + round(ahead * BINS)
     if not last < bin_ < TIME:
         raise ValueError(

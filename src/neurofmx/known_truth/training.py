@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from neurofmx.known_truth.material import FOLD, Material
 from neurofmx.known_truth.network import Asked
 from neurofmx.models.foundation.assembled import assemble
 from neurofmx.models.foundation.config import NeurofmxConfig
+from neurofmx.training.jobs import end_with_parent
 from neurofmx.training.pretrained import WEIGHTS, load_pretrained
 
 
@@ -68,16 +69,17 @@ def pretrain_each(
             for each in asked:
                 _pretrain(*each)
             return found
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            jobs = [pool.submit(_pretrain, *each) for each in asked]
-            try:
-                for job in jobs:
-                    job.result()
-            except BrokenProcessPool as error:
-                raise RuntimeError(
-                    "a pretraining process died (out of memory?). Finished work is kept; run the stage again, with "
-                    "known_truth.workers=1 if memory is short."
-                ) from error
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), end_with_parent)
+        try:
+            for job in as_completed([pool.submit(_pretrain, *each) for each in asked]):
+                job.result()
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                "a pretraining process died (out of memory?). Finished work is kept; run the stage again, with "
+                "known_truth.workers=1 if memory is short."
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
     return found
 
 
