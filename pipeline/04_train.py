@@ -68,10 +68,10 @@ def train(params: Params, model: Model, dataset: str, name: str, out: Path) -> N
             shutil.copy(out / "curve.csv", made(Path("metrics/curves") / dataset) / "model.csv")
         seconds = sum(job.seconds for job in done) / len(params.evaluate.seeds)
         write_cost(out, seconds, max(job.peak_memory_mib for job in done), jobs=[job.cost for job in done])
-    if name == "model" and getattr(model.config, "liquid_backbone", "") == "ncp":
-        from neurofmx.evaluation.wiring_figure import network_figure
+        if name == "model" and getattr(model.config, "liquid_backbone", "") == "ncp":
+            from neurofmx.evaluation.wiring_figure import network_figure
 
-        network_figure(model.config, out / "wiring.png")
+            network_figure(model.config, out / "wiring.png")
 
 
 def made(folder: Path) -> Path:

@@ -1,7 +1,8 @@
 """Answer a task from several modalities at once, and from each alone; then take modalities away at test time."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from neurofmx.tokenizers.joining import join
 
 def main(params: Params, name: str) -> None:
     """Write metrics/multimodal/NAME.json and .md."""
-    section, evaluate, out = params.multimodal, params.evaluate, Path("metrics/multimodal")
+    section = params.multimodal
     if name not in section.sets:
         raise ValueError(f"multimodal.sets: no set {name!r}; there are {', '.join(section.sets) or 'none'}")
     items = params.run.datasets
@@ -27,8 +28,13 @@ def main(params: Params, name: str) -> None:
         raise ValueError(f"multimodal.sets.{name}: two datasets are one stream, {', '.join(files)}; name each once")
     streams = {stream: load_windows(path) for stream, path in files.items()}
     joined = join(streams, tolerance=section.tolerance).complete()
-    told = [chance_told(joined), *linears(params, joined), *networks(params, name, joined, files)]
-    rows = tested(joined)
+    with networks(params, name, joined, files) as said:  # what was trained is kept until it is scored
+        write(params, name, joined, [chance_told(joined), *linears(params, joined), *said])
+
+
+def write(params: Params, name: str, joined: Joined, told: Sequence[Told]) -> None:
+    """Score what was said, and write metrics/multimodal/NAME.json and .md."""
+    evaluate, out, rows = params.evaluate, Path("metrics/multimodal"), tested(joined)
     points = joint_report(
         told,
         joined.y[rows],
@@ -66,8 +72,9 @@ def asked_with(learnt: tuple[str, ...], joined: Joined) -> list[tuple[str, ...]]
     return without_some(learnt) if learnt == tuple(joined.streams) else [learnt]
 
 
-def networks(params: Params, name: str, joined: Joined, files: dict[str, Path]) -> list[Told]:
-    """The multimodal model, trained with all streams and with each alone."""
+@contextmanager
+def networks(params: Params, name: str, joined: Joined, files: dict[str, Path]) -> Iterator[list[Told]]:
+    """The multimodal model, trained with all streams and with each alone; trainings are forgotten if all ends well."""
     from neurofmx.foundation.joint import JointRecipe, train_joint
 
     dataset = params.multimodal.sets[name][0]
@@ -83,9 +90,9 @@ def networks(params: Params, name: str, joined: Joined, files: dict[str, Path]) 
             Told("neurofmx", learnt, read, said_by(made, joined, seeds=seeds, read=read))
             for read in asked_with(learnt, joined)
         ]
+    yield told
     for recipe in recipes:
         shutil.rmtree(keep / recipe.key())
-    return told
 
 
 def said_by(

@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from _stage import Params, kept, run, write_json
 from neurofmx.evaluation.answers import load_answers, out_of_fold, save_answers
@@ -54,7 +55,6 @@ def linear(params: Params, windows: Windows, out: Path) -> None:
 
 def network(params: Params, windows: Windows, tokens: Path, *, start: str, share: int, out: Path) -> None:
     """Train every fold and seed, and score them beside chance and the linear model."""
-    from neurofmx.evaluation.networks import network_answers
     from neurofmx.training.checkpoints.settings import Settings, save_settings
     from neurofmx.training.jobs import train_all
     from neurofmx.training.recipe import Beginning, Recipe
@@ -79,7 +79,40 @@ def network(params: Params, windows: Windows, tokens: Path, *, start: str, share
                 )
         save_settings(out, Settings("neurofmx", config, head))
         seconds, peak = sum(job.seconds for job in done), max(job.peak_memory_mib for job in done)
-    how = {"context": asked.text_context, "precision": asked.precision, "robustness": asked.robustness}
+        facts = {"start": start, "share": share, "windows": learnt_from(windows), "learning_rate": rate}
+        cost = (round(seconds / len(asked.seeds), 2), round(peak, 1))
+        # what was trained is kept until it is scored
+        score(params, windows, tokens, out=out, facts=facts, threads=options.threads, cost=cost)
+
+
+def score(
+    params: Params,
+    windows: Windows,
+    tokens: Path,
+    *,
+    out: Path,
+    facts: dict[str, Any],
+    threads: int,
+    cost: tuple[float, float],
+) -> None:
+    """Answer the tested windows and write answers and report beside the weights.
+
+    Args:
+        params: All sections.
+        windows: Those that were trained on, and are answered.
+        tokens: Their file.
+        out: Where the weights are.
+        facts: What the report says of the training.
+        threads: Threads of torch, on which the bits of an answer may depend.
+        cost: Seconds of one seed, and the highest resident memory, MiB.
+    """
+    import torch
+
+    from neurofmx.evaluation.networks import network_answers
+
+    asked, dataset = params.evaluate, tokens.stem
+    torch.set_num_threads(threads)
+    how = {"context": asked.text_context, "precision": asked.precision}
     answered = network_answers(windows, out, seeds=asked.seeds, **how)
     save_answers(out / "answers.h5", answered.outputs)
     full = report(
@@ -87,11 +120,11 @@ def network(params: Params, windows: Windows, tokens: Path, *, start: str, share
         windows.truth,
         windows.block[windows.tested],
         windows.task,
-        linear=load_answers(OUT / dataset / f"linear-{share}" / "answers.h5"),
+        linear=load_answers(OUT / dataset / f"linear-{facts['share']}" / "answers.h5"),
         chance=out_of_fold(windows, lambda fold: chance_outputs(windows, fold)),
         provenance=Provenance(
             dataset=dataset,
-            model=f"neurofmx {start}",
+            model=f"neurofmx {facts['start']}",
             split=windows.split_name,
             sha256=hashlib.sha256(tokens.read_bytes()).hexdigest(),
             window=answered.window(windows, asked.text_context),
@@ -100,16 +133,16 @@ def network(params: Params, windows: Windows, tokens: Path, *, start: str, share
             tokenizer=answered.tokenizer,
             precision=answered.precision,
         ),
-        cost=Cost(answered.parameters, round(seconds / len(asked.seeds), 2), round(peak, 1)),
+        cost=Cost(answered.parameters, *cost),
         draws=asked.draws,
         confidence=asked.confidence,
     )
-    facts = {"start": start, "share": share, "windows": learnt_from(windows), "learning_rate": rate}
-    facts["validation_loss"] = round(answered.validation_loss, 6)  # by which rates are chosen, never by the score
+    # by the validation loss rates are chosen, never by the score
+    facts = facts | {"validation_loss": round(answered.validation_loss, 6)}
     write_json(out / "report.json", json.loads(json.dumps(full)) | facts)
     print(
-        f"{dataset} {start}, {share} % of the windows: {full['headline']} {full['score']:.3f}, validation loss "
-        f"{answered.validation_loss:.4f}"
+        f"{dataset} {facts['start']}, {facts['share']} % of the windows: {full['headline']} {full['score']:.3f}, "
+        f"validation loss {answered.validation_loss:.4f}"
     )
 
 

@@ -56,6 +56,18 @@ def both() -> Joined:
     return join(streams, tolerance=0.05).complete()
 
 
+def test_of_a_limited_epoch_validation_is_an_even_share_as_large() -> None:
+    joined, streams = both(), ("rat/spikes", "rat/lfp")
+    part, options = joined.fold(0), OPTIONS.model_copy(update={"max_batches": 2})
+    limited = JointBatches(joined, 0, options, only=streams, device=torch.device("cpu"))
+    share = 2 * OPTIONS.batch_size / len(part.train)
+    assert share < 0.5
+    assert len(limited.rows_validation) == len(limited.y_validation) == round(share * len(part.validation))
+    assert len(JointBatches(joined, 0, OPTIONS, only=streams, device=torch.device("cpu")).y_validation) == len(
+        part.validation
+    )
+
+
 def test_together_the_linear_model_knows_what_neither_knows_alone() -> None:
     joined, config = both(), LinearConfig(strengths=(1.0,))
     choices = [("rat/spikes", "rat/lfp"), ("rat/spikes",), ("rat/lfp",)]

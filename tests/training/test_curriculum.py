@@ -38,6 +38,24 @@ def test_a_stage_ends_without_gain_or_when_its_time_is_up() -> None:
     assert not stage_is_over(TrainOptions(), **over, epoch=9, best_epoch=0)
 
 
+@pytest.mark.parametrize(("epochs", "start"), [(2, 0.25), (5, 0.05), (8, 0.05)])
+def test_everything_is_whole_from_half_way_on_however_few_the_epochs(tmp_path: Path, epochs: int, start: float) -> None:
+    shares = list[float]()
+    made = trainer(
+        tmp_path, curriculum="length", curriculum_start=start, curriculum_patience=epochs, num_epochs=epochs, patience=9
+    )
+    step = made._epoch
+
+    def noted() -> float:
+        shares.append(made.stages[made.progress.stage].length)
+        return step()
+
+    made._epoch = noted  # type: ignore[method-assign]
+    made.fit()
+    assert shares[0] == start
+    assert all(share == 1 for share in shares[-(-epochs // 2) :]), shares
+
+
 def test_beginnings_keep_whole_tokens_and_the_answers_that_belong_to_them() -> None:
     x, label = torch.randn(5, 12, 3), torch.arange(5)
     short, y = beginnings(Sample(x, length=torch.tensor([12, 2, 5, 7, 1])), label, share=0.4, unit=4)

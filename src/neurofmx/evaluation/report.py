@@ -14,6 +14,8 @@ from neurofmx.headline import headline
 from neurofmx.recordings.task import Task
 
 DIGITS = 6
+# what says how unlikely or how nearly equal something is, where 0 would say more than was found
+SMALL = frozenset({"p", "p_holm", "corrected", "least_p", "pearson_p", "spearman_p", "largest_difference"})
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Cost:
 
     Args:
         parameters: Trained numbers.
-        train_seconds: Wall-clock time of training, all folds of one seed, s.
+        train_seconds: Wall-clock time of training, s: the sum over the folds of one seed, which may train side by side.
         peak_memory_mib: Highest resident memory in training, MiB.
         spikes_per_neuron_per_step: Mean spikes of a neuron in a time step, 0 to 1; None for a model without spikes.
         weight_bytes: Weights and buffers of a network in the precision it answered in; None for a model that is none.
@@ -149,9 +151,19 @@ def _spread(outputs: np.ndarray, y: np.ndarray, task: Task) -> float | None:
 
 
 def rounded(value: object) -> object:
-    """The same, with floats rounded and tuples as lists, as JSON has them."""
+    """The same, with floats rounded and tuples as lists, as JSON has them; of what is `SMALL` three digits stay.
+
+    Example:
+        >>> rounded({"r2": 0.12345678, "p": 1.49012e-08})
+        {'r2': 0.123457, 'p': 1.49e-08}
+    """
     if isinstance(value, Mapping):
-        return {name: rounded(v) for name, v in value.items()}
+        return {name: _digits(v) if name in SMALL else rounded(v) for name, v in value.items()}
     if isinstance(value, (tuple, list)):
         return [rounded(v) for v in value]
     return round(value, DIGITS) if isinstance(value, float) else value
+
+
+def _digits(value: object) -> object:
+    """A float in three digits however small it is; anything else as `rounded` has it."""
+    return float(f"{value:.3g}") if isinstance(value, float) else rounded(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.tokenizers.cutting.windows import load_windows
 from neurofmx.tokenizers.joined import Joined
 from neurofmx.tokenizers.joining import together
+from neurofmx.training.bits import fix_the_bits
 from neurofmx.training.checkpoints.checkpoint import save_checkpoint
 from neurofmx.training.key import key_of
 from neurofmx.training.lock import locked
@@ -77,7 +77,7 @@ def pretrain(recipe: PretrainRecipe, *, keep: Path, label: str) -> Iterator[Fini
     """
     folder = keep / recipe.key()
     with locked(folder):
-        _fix_the_bits(recipe.options.threads)
+        fix_the_bits(recipe.options.threads)
         sets, fold = _sets(recipe), recipe.options.fold or 0
         torch.manual_seed(recipe.seed)
         network, known = assemble(recipe.config, sets)
@@ -164,13 +164,6 @@ def _sets(recipe: PretrainRecipe) -> list[Joined]:
                 "that all datasets have, or null"
             )
     return sets
-
-
-def _fix_the_bits(threads: int) -> None:
-    """Fix what the bits depend on."""
-    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
 
 
 def _device(name: str) -> torch.device:

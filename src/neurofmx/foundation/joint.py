@@ -18,7 +18,8 @@ from neurofmx.models.foundation.config import NeurofmxConfig
 from neurofmx.models.foundation.joint import JointDecoder, build_joint
 from neurofmx.tokenizers.joined import Joined
 from neurofmx.tokenizers.multi_sample import MultiSample
-from neurofmx.training.batches import corrupt
+from neurofmx.training.batches import Epochs, corrupt
+from neurofmx.training.bits import fix_the_bits
 from neurofmx.training.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from neurofmx.training.key import key_of
 from neurofmx.training.lock import locked
@@ -51,25 +52,23 @@ class JointBatches:
         parts = joined.fold(fold)
         kind = torch.int64 if joined.task.kind == "classification" else torch.float32
         self.batch_size = options.batch_size
-        self.passes = -(-options.min_batches * options.batch_size // len(parts.train))
-        whole = self.passes * len(parts.train)
-        most = options.max_batches
-        self.windows = whole if most is None else min(whole, most * options.batch_size)
+        limits = {"min_batches": options.min_batches, "max_batches": options.max_batches}
+        self.epochs = Epochs(len(parts.train), batch_size=options.batch_size, **limits)
+        self.windows, held = self.epochs.windows, self.epochs.held(parts.validation)
         self.rows, self.rows_validation = (
-            rows_of(joined, fold, index, only=only).to(device) for index in (parts.train, parts.validation)
+            rows_of(joined, fold, index, only=only).to(device) for index in (parts.train, held)
         )
         self.y, self.y_validation = (
-            torch.as_tensor(joined.y[index], dtype=kind, device=device) for index in (parts.train, parts.validation)
+            torch.as_tensor(joined.y[index], dtype=kind, device=device) for index in (parts.train, held)
         )
 
     def __len__(self) -> int:
         """Batches an epoch."""
-        return -(-self.windows // self.batch_size)
+        return len(self.epochs)
 
     def epoch(self, generator: torch.Generator) -> Iterator[tuple[MultiSample, Tensor]]:
         """Training rows and answers, in an order drawn from `generator`."""
-        order = torch.cat([torch.randperm(len(self.rows), generator=generator) for _ in range(self.passes)])
-        for index in order[: self.windows].split(self.batch_size):
+        for index in self.epochs.batches(generator):
             yield self.rows[index], self.y[index]
 
     def validation(self) -> Iterator[tuple[MultiSample, Tensor]]:
@@ -176,8 +175,7 @@ def train_joint(
     Raises:
         RuntimeError: If another process trains the same recipe.
     """
-    torch.set_num_threads(recipe.options.threads)
-    torch.use_deterministic_algorithms(True)
+    fix_the_bits(recipe.options.threads)
     folder, jobs = keep / recipe.key(), [(fold, seed) for seed in seeds for fold in range(joined.folds)]
     with locked(folder), tqdm(total=len(jobs), desc=label, unit="fold", dynamic_ncols=True) as bar:
         made = {}

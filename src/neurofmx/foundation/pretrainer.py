@@ -47,7 +47,7 @@ class Point:
 
 
 def loss_names(curve: Sequence[Point]) -> list[str]:
-    """The losses that a curve holds, in the order of `LOSSES`: that of a point is lost when a training is resumed."""
+    """The losses that a curve holds, in the order of `LOSSES`, which a curve that was read from a file has lost."""
     held = {name for point in curve for name in point.losses}
     return [name for name in LOSSES if name in held]
 

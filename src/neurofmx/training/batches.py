@@ -14,6 +14,41 @@ from neurofmx.tokenizers.tokens import Sample
 from neurofmx.training.curriculum import shortest
 
 
+class Epochs:
+    """How many training windows an epoch reads, and in which order.
+
+    Args:
+        train: Training windows.
+        batch_size: Windows a batch holds.
+        min_batches: Least batches of an epoch; fewer windows are passed over several times.
+        max_batches: Most batches of an epoch; of more windows an epoch draws some. None for all.
+
+    Attributes:
+        windows: Windows of an epoch.
+    """
+
+    def __init__(self, train: int, *, batch_size: int, min_batches: int = 1, max_batches: int | None = None) -> None:
+        self.train, self.batch_size = train, batch_size
+        self.passes = -(-min_batches * batch_size // train)
+        whole = self.passes * train
+        self.windows = whole if max_batches is None else min(whole, max_batches * batch_size)
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        return -(-self.windows // self.batch_size)
+
+    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Places of the training windows of each batch, in an order drawn from `generator`."""
+        order = torch.cat([torch.randperm(self.train, generator=generator) for _ in range(self.passes)])
+        yield from order[: self.windows].split(self.batch_size)
+
+    def held(self, validation: np.ndarray) -> np.ndarray:
+        """As large a share of the validation windows as an epoch has of the training windows, evenly chosen."""
+        share = min(1.0, self.windows / self.train)
+        places = np.linspace(0, len(validation), max(1, round(share * len(validation))), endpoint=False)
+        return validation[places.astype(int)]
+
+
 class Batches:
     """The training and validation windows of one fold as tensors on a device; `windows` of them make an epoch.
 
@@ -22,9 +57,8 @@ class Batches:
         fold: Which fold.
         batch_size: Windows a batch holds.
         device: Where the tensors live.
-        min_batches: Least batches of an epoch; fewer windows are passed over several times.
-        max_batches: Most batches of an epoch; of more windows an epoch draws some, and validation keeps an even share
-            as large. None for all.
+        min_batches: Least batches of an epoch, as of `Epochs`.
+        max_batches: Most of them; validation keeps an even share as large.
         use_cache: Keep all standardised windows; False makes those of a batch anew each time, from what `windows.x`
             reads, which may be a file.
 
@@ -46,10 +80,9 @@ class Batches:
         parts = windows.fold(fold)
         kind = torch.int64 if windows.task.kind in ("classification", "next_token") else torch.float32
         self.batch_size, self.unit = batch_size, shortest(windows)
-        self.passes = -(-min_batches * batch_size // len(parts.train))
-        whole = self.passes * len(parts.train)
-        self.windows = whole if max_batches is None else min(whole, max_batches * batch_size)
-        held = _share(parts.validation, min(1.0, self.windows / len(parts.train)))
+        limits = {"min_batches": min_batches, "max_batches": max_batches}
+        self.epochs = Epochs(len(parts.train), batch_size=batch_size, **limits)
+        self.windows, held = self.epochs.windows, self.epochs.held(parts.validation)
         self.sample, self.sample_validation = (
             Sample.of(windows, fold, i).to(device) if use_cache else Uncached(windows, fold, i, device)
             for i in (parts.train, held)
@@ -60,12 +93,11 @@ class Batches:
 
     def __len__(self) -> int:
         """Batches an epoch."""
-        return -(-self.windows // self.batch_size)
+        return len(self.epochs)
 
     def epoch(self, generator: torch.Generator) -> Iterator[tuple[Sample, Tensor]]:
         """Training batches and answers, in an order drawn from `generator`."""
-        order = torch.cat([torch.randperm(len(self.sample), generator=generator) for _ in range(self.passes)])
-        for index in order[: self.windows].split(self.batch_size):
+        for index in self.epochs.batches(generator):
             yield self.sample[index.to(self.y.device)], self.y[index]
 
     def validation(self) -> Iterator[tuple[Sample, Tensor]]:
@@ -97,11 +129,6 @@ class Uncached:
     def __getitem__(self, chosen: Tensor) -> Sample:
         """Some of them, by a tensor of indices."""
         return Sample.of(self.windows, self.fold, self.index[chosen.cpu().numpy()]).to(self.device)
-
-
-def _share(index: np.ndarray, share: float) -> np.ndarray:
-    """An even share of some windows, at least one."""
-    return index[np.linspace(0, len(index), max(1, round(share * len(index))), endpoint=False).astype(int)]
 
 
 def corrupted(sample: Sample, *, noise: float, dropout: float, generator: torch.Generator) -> Sample:

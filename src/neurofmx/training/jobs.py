@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from neurofmx.training.activity import Activity
 
 
+POLL = 0.1  # s between two looks for news of the workers
+
+
 class Trained(NamedTuple):
     """A trained fold: the folder with `best.safetensors` and `last.safetensors`, and what it took.
 
@@ -86,7 +89,8 @@ def _run(recipe: Recipe, jobs: list[tuple[int, int]], folder: Path, label: str) 
     context.set_forkserver_preload(_worker_modules(recipe.family))
     epochs = context.SimpleQueue()
     bar = tqdm(total=len(jobs) * recipe.options.num_epochs, desc=label, unit="epoch", dynamic_ncols=True)
-    watcher = threading.Thread(target=_follow, args=(epochs, bar), daemon=True)
+    over = threading.Event()
+    watcher = threading.Thread(target=_follow, args=(epochs, bar, over), daemon=True)
     watcher.start()
     pool = ProcessPoolExecutor(workers, context, _prepare_worker, (epochs, recipe.options.threads))
     try:
@@ -99,8 +103,8 @@ def _run(recipe: Recipe, jobs: list[tuple[int, int]], folder: Path, label: str) 
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        epochs.put(None)
-        watcher.join()
+        over.set()
+        watcher.join(timeout=5)  # a worker that was killed while it wrote has left half of its news
         bar.close()
 
 
@@ -133,11 +137,16 @@ def _tell(home: Path, epoch: int) -> None:
         _epochs.put((home.name, epoch))
 
 
-def _follow(epochs: Any, bar: tqdm[Any]) -> None:
-    """Move the bar to the sum of all jobs' epochs until None arrives."""
+def _follow(epochs: Any, bar: tqdm[Any], over: threading.Event) -> None:
+    """Move the bar to the sum of all jobs' epochs until it is over.
+
+    Nothing is put into the queue to end this: a worker that was killed while it wrote holds the queue's lock for ever.
+    """
     reached: dict[str, int] = {}
-    while (news := epochs.get()) is not None:
-        name, epoch = news
+    while not (epochs.empty() and over.wait(POLL)):
+        if epochs.empty():
+            continue
+        name, epoch = epochs.get()
         reached[name] = max(epoch, reached.get(name, 0))
         bar.n = sum(reached.values())
         bar.refresh()
@@ -146,12 +155,15 @@ def _follow(epochs: Any, bar: tqdm[Any]) -> None:
 def _prepare_worker(epochs: Any, threads: int) -> None:
     """Fix what the bits depend on, and end with the parent: an orphan would go on writing."""
     global _epochs
-    import torch
+    from neurofmx.training.bits import fix_the_bits
 
     _epochs = epochs
-    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    fix_the_bits(threads)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it ends, however that comes about."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

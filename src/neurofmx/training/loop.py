@@ -212,9 +212,9 @@ class Trainer:
         self._raise_difficulty()
 
     def _raise_difficulty(self) -> None:
-        """Begin the next stage of the curriculum if this one is over."""
+        """Begin the next stage of the curriculum if this one is over; several where epochs are fewer than stages."""
         done = self.progress
-        if stage_is_over(
+        while stage_is_over(
             self.options, stage=done.stage, epoch=done.epoch, since=done.stage_since, best_epoch=done.best_epoch
         ):
             done.stage, done.stage_since = done.stage + 1, done.epoch

@@ -117,7 +117,8 @@ class TrainOptions(BaseModel):
     use_cache: bool = Field(
         default=True,
         description="Keep all standardised windows in memory; false reads those of a batch from the file, for data "
-        "larger than memory. The weights are the same to the last bit.",
+        "larger than the memory of a training. The weights are the same to the last bit. The linear model and the "
+        "scoring read all windows at once, whatever this says.",
         json_schema_extra=TRAINING,
     )
     threads: int = Field(
@@ -129,6 +130,7 @@ class TrainOptions(BaseModel):
     workers: int = Field(
         default=0,
         ge=0,
-        description="Trainings at once, each in a process; 0 for one a CPU core.",
+        description="Trainings at once, each in a process; 0 for as many as there are CPU cores for their `threads`. "
+        "Decoders of several modalities are trained one after the other.",
         json_schema_extra=COMPUTATION,
     )

@@ -197,7 +197,10 @@ class HybridConfig(BaseModel):
         True, description="False leaves the spiking and the liquid path alone.", json_schema_extra={"group": "mamba"}
     )
     integration_mode: Literal["sequential", "parallel", "bidirectional"] = Field(
-        "bidirectional", description="How the liquid and the Mamba path meet.", json_schema_extra={"group": "mamba"}
+        "bidirectional",
+        description="How the liquid and the Mamba path meet: one behind the other, side by side and merged by a gate, "
+        "or side by side with exchange and cross-attention between them.",
+        json_schema_extra={"group": "mamba"},
     )
     mamba_d_state: int = Field(
         16, ge=1, description="States per channel of the Mamba block.", json_schema_extra={"group": "mamba"}
@@ -233,7 +236,10 @@ class HybridConfig(BaseModel):
         json_schema_extra={"group": "mamba"},
     )
     spike_to_mamba_method: Literal["rate", "temporal", "potential"] = Field(
-        "temporal", description="How spikes are read back into tokens.", json_schema_extra={"group": "mamba"}
+        "temporal",
+        description="How spikes are read back into tokens: the share of a token's steps with one, a mean over all "
+        "earlier steps in which recent ones weigh more, or membrane potentials in their place.",
+        json_schema_extra={"group": "mamba"},
     )
     spike_temporal_tau: float = Field(
         20.0,
@@ -249,10 +255,16 @@ class HybridConfig(BaseModel):
         json_schema_extra={"group": "mamba"},
     )
     use_adaptive_gating: bool = Field(
-        True, description="False takes the plain mean of the paths.", json_schema_extra={"group": "mamba"}
+        True,
+        description="False takes the plain mean of the paths. In sequential mode there is nothing to merge, and both "
+        "values do the same.",
+        json_schema_extra={"group": "mamba"},
     )
     num_gate_heads: int = Field(
-        4, ge=1, description="Heads of the gate; must divide hidden_dim.", json_schema_extra={"group": "mamba"}
+        4,
+        ge=1,
+        description="Heads of the gate; must divide hidden_dim. In sequential mode there is no gate.",
+        json_schema_extra={"group": "mamba"},
     )
     gate_temperature: float = Field(
         1.0, gt=0, description="Softness of the gate's choice.", json_schema_extra={"group": "mamba"}
@@ -265,7 +277,8 @@ class HybridConfig(BaseModel):
     )
     attention_type: Literal["bidirectional", "liquid_to_mamba", "mamba_to_liquid"] = Field(
         "bidirectional",
-        description="Which way cross-attention carries information: both, or one; for spikes as for Mamba.",
+        description="Which way cross-attention carries information: both, or one. Of use_cross_modal_attention the "
+        "spikes stand where the names say mamba.",
         json_schema_extra={"group": "attention"},
     )
     cross_attn_heads: int = Field(
@@ -275,7 +288,11 @@ class HybridConfig(BaseModel):
         json_schema_extra={"group": "mamba"},
     )
     cross_attn_window: int | None = Field(
-        128, ge=1, description="Tokens it sees; null for all earlier ones.", json_schema_extra={"group": "mamba"}
+        128,
+        ge=1,
+        description="Tokens that cross-attention sees, between the paths as well as to the spikes; null for all "
+        "that came before.",
+        json_schema_extra={"group": "mamba"},
     )
     attention_dropout: float = Field(
         0.1,
@@ -292,7 +309,7 @@ class HybridConfig(BaseModel):
     num_attention_heads: int = Field(
         8,
         ge=1,
-        description="Heads of that attention; must divide liquid_units and spiking_units.",
+        description="Heads of that attention; where it is used they must divide liquid_units and spiking_units.",
         json_schema_extra={"group": "attention"},
     )
     temporal_attention: bool = Field(
@@ -337,7 +354,8 @@ class HybridConfig(BaseModel):
     )
     kernels: Literal["auto", "reference", "library", "numba", "cuda"] = Field(
         "auto",
-        description="Computation of the recurrences; library is snnTorch, ncps and, on CUDA, mamba-ssm.",
+        description="Computation of recurrences, convolutions and attention; library is snnTorch, ncps and, on CUDA, "
+        "mamba-ssm.",
         json_schema_extra={"group": "computation"},
     )
 
