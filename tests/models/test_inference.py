@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args, get_origin
+
 import pytest
 import torch
 from tests.models.test_hybrid import MODES, SMALL
@@ -53,7 +55,9 @@ def stream(model, x):
 
 
 def flat(state):
-    """All tensors of a state."""
+    """All tensors of a state; a network without spikes has None in the place of theirs."""
+    if state is None:
+        return []
     if isinstance(state, torch.Tensor):
         return [state]
     return [tensor for part in (state.values() if isinstance(state, dict) else state) for tensor in flat(part)]
@@ -107,16 +111,27 @@ POPULATION = {"use_population_coding": True, "spike_to_mamba_method": "temporal"
 OPTIONS = [
     {"temporal_attention": True, "temporal_scales": (1, 3), "use_cross_modal_attention": True},
     {"mamba_scales": 3, "moe_experts": 3},
-    *(POPULATION | {"encoding_scheme": scheme} for scheme in ("rate", "temporal")),
+    *(POPULATION | {"encoding_scheme": scheme} for scheme in ("rate", "temporal", "hybrid")),
+    *(POPULATION | {"threshold_distribution": kind} for kind in ("gaussian", "logarithmic")),
     {"synaptic_tau": 3.0, "threshold_adaptation": 1.8},
+    {"reset": "zero"},
+    *({"spike_to_mamba_method": method} for method in ("rate", "potential")),
+    {"cross_attn_window": None, "use_cross_modal_attention": True},
+    *({"attention_type": way, "use_cross_modal_attention": True} for way in ("liquid_to_mamba", "mamba_to_liquid")),
+    *({f"use_{part}": False} for part in ("state_exchange", "cross_attention", "adaptive_gating")),
+    *({f"use_{part}": False} for part in ("spikes", "mamba", "liquid")),
+    *({"use_spikes": False, f"use_{path}": False} for path in ("mamba", "liquid")),
 ]
+ELSEWHERE = {"integration_mode", "liquid_backbone"}  # in the test above
+PLAIN_LOOPS = {"kernels", "cfc_mode", "ncp_cell"}  # whose rounding may depend on how a stream is cut
+OF_TRAINING = {"surrogate", "learn_beta", "learn_threshold"}
 
 
 @pytest.mark.parametrize("prepare", [exact_rows, PRECISIONS["int8"]], ids=["float32", "int8"])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @torch.inference_mode()
 def test_so_does_one_with_every_option(options, prepare):
-    model, x = hybrid(**UNEVEN, **options, num_attention_heads=2, kernels="numba")
+    model, x = hybrid(**(UNEVEN | options), num_attention_heads=2, kernels="numba")
     assert_a_stream_has_the_bits_of_one_pass(prepare(trained(model)), x)
 
 
@@ -125,6 +140,15 @@ def test_so_does_one_with_every_option(options, prepare):
 def test_so_does_a_plain_mamba_stack(prepare):
     model, x = backbone("mamba", width=10)
     assert_a_stream_has_the_bits_of_one_pass(prepare(trained(model)), x)
+
+
+def test_every_choice_of_the_network_is_among_the_options():
+    missing = {}
+    for name, field in HybridConfig.model_fields.items():
+        choices = {True, False} if field.annotation is bool else set(get_args(field.annotation))
+        if (field.annotation is bool or get_origin(field.annotation) is Literal) and name not in ELSEWHERE:
+            missing[name] = choices - {field.default} - {options.get(name) for options in OPTIONS}
+    assert {name for name, choices in missing.items() if choices} == PLAIN_LOOPS | OF_TRAINING
 
 
 @pytest.mark.parametrize("mode", MODES)
