@@ -224,26 +224,64 @@ def test_a_step_takes_one_token():
         model.step(x)
 
 
+class Step(torch.nn.Module):
+    """A network whose call is its step."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, token, state):
+        return self.model.step(token, state)
+
+
+def exported(module, given):
+    """The module as a program, traced on what is given."""
+    return torch.export.export(module, given).module()
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 @torch.no_grad()
 def test_a_step_is_exported_and_computes_the_same_bits(precision):
     model, x = hybrid(num_layers=1)
     in_precision(model, precision)
     _, state = model(x[:, :5])
-
-    class Step(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.model = model
-
-        def forward(self, token, state):
-            return self.model.step(token, state)
-
-    exported = torch.export.export(Step(), (x[:, 5], state)).module()
-    y, after = exported(x[:, 5], state)
+    y, after = exported(Step(model), (x[:, 5], state))(x[:, 5], state)
     wanted, last = model.step(x[:, 5], state)
     assert torch.equal(y, wanted)
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(flat(after), flat(last), strict=True))
+
+
+TRACED = [
+    {"integration_mode": "sequential"} | POPULATION | {"encoding_scheme": "hybrid"},
+    {"integration_mode": "parallel", "use_cross_modal_attention": True, "moe_experts": 3},
+    {"integration_mode": "bidirectional"},
+]
+
+
+def compiled(module, given):
+    """The module as one graph, traced on what is given."""
+    torch.compiler.reset()
+    graph = torch.compile(module, backend="eager", fullgraph=True)
+    graph(*given)
+    return graph
+
+
+@pytest.mark.parametrize("trace", [compiled, exported])
+@pytest.mark.parametrize("options", TRACED, ids=str)
+@torch.no_grad()
+def test_a_pass_and_a_step_are_traced_as_a_whole_and_compute_the_same_on_other_tokens(options, trace):
+    model, x = hybrid(num_layers=1, num_attention_heads=1, **options)
+    trained(model)
+    _, other = model(-x[:, :5])
+    _, state = model(x[:, :5])
+    for module, first, given in (
+        (model, (-x,), (x,)),
+        (Step(model), (-x[:, 5], other), (x[:, 5], state)),
+    ):
+        y, after = trace(module, first)(*given)
+        wanted, last = module(*given)
+        torch.testing.assert_close([y, *flat(after)], [wanted, *flat(last)], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("liquid", ["cfc", "ltc", "ncp"])
