@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reference import attention_naive, gradients
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from neurofmx.kernels import window_attention as kernel
 from neurofmx.layers.attention import DIRECTIONS, CrossAttentionModule, CrossModalAttention
 from neurofmx.layers.attention_meter import AttentionMeter
 
@@ -94,18 +97,34 @@ def test_is_the_multihead_attention_of_torch_with_its_weights(window, path):
     torch.testing.assert_close(module.entropy(query, context), torch.special.entr(weights).sum(-1).mean().detach())
 
 
+class Called(TorchDispatchMode):
+    """Counts the calls of every operation, of torch and of ours, by its name."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = Counter()
+
+    def __torch_dispatch__(self, operation, types, arguments=(), named=None):
+        self.names[operation.name().partition(".")[0]] += 1
+        return operation(*arguments, **(named or {}))
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_a_meter_reports_what_the_pass_measured_and_computes_nothing_twice(training, monkeypatch):
     torch.manual_seed(0)
     attention = CrossModalAttention(8, 6, 2, dropout=0.3, window=3).double().train(training)
     liquid, spike = torch.randn(2, 7, 8).double(), torch.randn(2, 7, 6).double()
     torch.manual_seed(1)
-    plain = attention(liquid, spike)[:2]
+    with Called() as without:
+        plain = attention(liquid, spike)[:2]
     direct = attention.entropies(liquid, spike)
-    monkeypatch.setattr(attention, "entropies", None)  # whoever calls it fails
+    for whole, name in ((attention, "entropies"), (kernel, "_weights")):
+        monkeypatch.setattr(whole, name, None)  # whoever calls it fails
     torch.manual_seed(1)
-    with AttentionMeter(attention) as meter:
+    with AttentionMeter(attention) as meter, Called() as called:
         *paths, info = attention(liquid, spike)
+    assert called.names["neurofmx::window_attention"] == len(attention.directions)
+    assert not {"aten::mm", "aten::bmm", "aten::_softmax"} & set(called.names - without.names)
     assert info.entropy == direct  # to the bit, also beside dropout
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(paths, plain, strict=True))
     assert meter.entropies == {f"directions.{name}": float(value) for name, value in direct.items()}
