@@ -24,7 +24,7 @@ SMALL |= {
 SMALL |= {"cross_attn_window": 4, "temporal_scales": (1, 4)}
 EXTRAS = {"mamba_scales": 3, "moe_experts": 3, "use_cross_modal_attention": True, "temporal_attention": True}
 VARIANTS = [{"integration_mode": mode} for mode in ("sequential", "parallel", "bidirectional")]
-VARIANTS += [{"liquid_backbone": "ltc"}, EXTRAS]
+VARIANTS += [{"liquid_backbone": "ltc", "ltc_unfolds": 2}, EXTRAS]
 
 
 class Written(TorchDispatchMode):
@@ -71,8 +71,9 @@ def test_every_token_costs_the_same_in_operations_and_memory(changes):
     torch.testing.assert_close(growth(model, 64), [1.0] * 3, rtol=0, atol=0.01)
 
 
-def test_so_it_does_where_every_operation_of_a_recurrence_is_torchs_own_and_counted():
-    model = MambaLiquidSpikingNetwork(HybridConfig(**SMALL, **EXTRAS, kernels="reference"))
+@pytest.mark.parametrize("changes", VARIANTS, ids=str)
+def test_so_it_does_where_every_operation_of_a_recurrence_is_torchs_own_and_counted(changes):
+    model = MambaLiquidSpikingNetwork(HybridConfig(**SMALL, **changes, kernels="reference"))
     torch.testing.assert_close(growth(model, 16), [1.0] * 3, rtol=0, atol=0.01)
 
 
