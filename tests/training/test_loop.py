@@ -17,7 +17,7 @@ from neurofmx.tokenizers.linear import LinearTokenizer
 from neurofmx.tokenizers.tokens import Layout, Sample
 from neurofmx.training.batches import Batches, corrupt, corrupted
 from neurofmx.training.class_weights import balanced
-from neurofmx.training.loop import Fitted, Progress, Trainer, _class_weights
+from neurofmx.training.loop import Fitted, Progress, Trainer, _class_weights, _has_bf16
 from neurofmx.training.one_job import fit
 from neurofmx.training.options import TrainOptions
 from neurofmx.training.recipe import Recipe
@@ -286,8 +286,13 @@ def test_cuda_is_refused_where_there_is_none(tmp_path: Path) -> None:
 
 
 def test_bfloat16_where_the_processor_has_it(tmp_path: Path) -> None:
-    half = trainer(tmp_path / "half", mixed_precision=True, num_epochs=3).fit()
-    AcceleratorState._reset_state(reset_partial_state=True)
-    full = trainer(tmp_path / "full", mixed_precision=False, num_epochs=3).fit()
+    found = []
+    for asked, precision in ((True, "bf16" if _has_bf16("cpu") else "no"), (False, "no")):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        training = trainer(tmp_path / str(asked), mixed_precision=asked, num_epochs=3)
+        assert training.accelerator.mixed_precision == precision
+        found.append(training.fit())
+    half, full = found
+    assert same(half, full) != _has_bf16("cpu")
     assert all(value.dtype == torch.float32 for value in half.last.values())
     assert half.curve[-1][2] == pytest.approx(full.curve[-1][2], rel=0.05)
