@@ -170,6 +170,14 @@ def teaches(plain: nn.Module, other: nn.Module) -> None:
     assert not torch.allclose(*grads, rtol=1e-6, atol=1e-12)
 
 
+def formula(plain: nn.Module, other: nn.Module) -> None:
+    """What the network answers with the very same weights."""
+    ours, theirs = plain.state_dict(), other.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(weight, theirs[name]) for name, weight in ours.items())
+    output(plain, other)
+
+
 def differs(plain: nn.Module, other: nn.Module) -> None:
     """What the network answers; the number of weights may change too."""
     assert not torch.allclose(answer(plain), answer(other), rtol=1e-6, atol=1e-9)
@@ -199,16 +207,16 @@ HYBRID = {
     "beta": Case(0.3, fires_less),
     "use_spikes": Case(False, size),
     "use_liquid": Case(False, size),
-    "cfc_mode": Case("pure", differs),
+    "cfc_mode": Case("no_gate", formula),
     "ncp_cell": Case("cfc", size, CIRCUIT),
     "ncp_sparsity": Case(0.1, output, CIRCUIT),
     "ncp_motor_share": Case(0.5, output, CIRCUIT),
     "ncp_seed": Case(1, output, CIRCUIT),
-    "ltc_unfolds": Case(2, output, {"liquid_backbone": "ltc"}),
-    "num_spike_steps": Case(8, output),
+    "ltc_unfolds": Case(2, formula, {"liquid_backbone": "ltc"}),
+    "num_spike_steps": Case(8, formula),
     "surrogate": Case("atan", slope),
     "surrogate_slope": Case(5.0, slope),
-    "reset": Case("zero", output),
+    "reset": Case("zero", formula),
     "learn_beta": Case(False, fixed),
     "learn_threshold": Case(False, fixed),
     "synaptic_tau": Case(3.0, differs),
@@ -218,7 +226,7 @@ HYBRID = {
     "population_size": Case(3, differs, POPULATION),
     "threshold_distribution": Case("logarithmic", output, POPULATION),
     "threshold_spread": Case(0.2, output, POPULATION),
-    "encoding_scheme": Case("hybrid", differs, POPULATION),
+    "encoding_scheme": Case("hybrid", formula, POPULATION),
     "use_mamba": Case(False, size),
     "integration_mode": Case("parallel", size),
     "mamba_d_state": Case(5, larger),
@@ -226,17 +234,17 @@ HYBRID = {
     "mamba_expand": Case(3, larger),
     "mamba_scales": Case(2, larger),
     "moe_experts": Case(3, larger),
-    "moe_top_k": Case(1, output, EXPERTS),
+    "moe_top_k": Case(1, formula, EXPERTS),
     "moe_expand": Case(3, larger, EXPERTS),
     "moe_balance": Case(0.05, balances, EXPERTS),
-    "spike_to_mamba_method": Case("rate", output),
-    "spike_temporal_tau": Case(2.0, output),
+    "spike_to_mamba_method": Case("rate", formula),
+    "spike_temporal_tau": Case(2.0, formula),
     "use_adaptive_gating": Case(False, size),
     "num_gate_heads": Case(4, larger),
-    "gate_temperature": Case(0.1, output),
+    "gate_temperature": Case(0.1, formula),
     "use_cross_attention": Case(False, size),
-    "cross_attn_heads": Case(1, output),
-    "cross_attn_window": Case(1, output),
+    "cross_attn_heads": Case(1, formula),
+    "cross_attn_window": Case(1, formula),
     "use_state_exchange": Case(False, size),
     "attention_type": Case("liquid_to_mamba", size),
     "use_cross_modal_attention": Case(True, larger, {"num_attention_heads": 2}),
@@ -245,7 +253,7 @@ HYBRID = {
     "temporal_scales": Case((1, 2), differs, {"temporal_attention": True}),
     "attention_dropout": Case(0.5, drops),
     "dropout": Case(0.5, drops),
-    "layer_norm_eps": Case(0.1, output),
+    "layer_norm_eps": Case(0.1, formula),
     "initializer_range": Case(0.2, first_weights),
     "recompute_tokens": Case(4, recomputes),
     "kernels": Case("reference", kernels),
@@ -424,7 +432,9 @@ COMPUTED = {"mixed_precision", "device", "use_cache", "threads", "workers"}
 def test_a_setting_of_the_training_matters(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "Curve", _NoCurve)
     value, base = of(TRAINED, name)
-    plain, other = trained(tmp_path / "a", **base), trained(tmp_path / "b", **base | {name: value})
+    runs = {"plain": {}, "again": {}, "other": {name: value}}
+    plain, again, other = (trained(tmp_path / run, **base | changes) for run, changes in runs.items())
+    assert torch.equal(plain.weights, again.weights)
     assert not torch.equal(plain.weights, other.weights)
     if name in ("num_epochs", "patience"):
         assert other.epochs < plain.epochs
@@ -439,9 +449,15 @@ def test_every_setting_of_the_training_has_a_case() -> None:
     assert not set(TRAINED) & COMPUTED
 
 
-def test_precision_and_device_choose_what_computes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("mixed", "precision"), [(True, "bf16"), (False, "no")])
+def test_precision_is_mixed_where_asked(
+    mixed: bool, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "_has_bf16", lambda device: True)
-    assert trainer(tmp_path, mixed_precision=True).accelerator.mixed_precision == "bf16"
+    assert trainer(tmp_path, mixed_precision=mixed).accelerator.mixed_precision == precision
+
+
+def test_device_chooses_what_computes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(loop, "_use_cuda", lambda device: asked.append(device) and False)
     trainer(tmp_path, device="cpu")
