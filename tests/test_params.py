@@ -65,7 +65,8 @@ def test_the_committed_file_is_valid() -> None:
             3,
             r"models.transformer: num_attention_heads=3: must divide hidden_dim=64",
         ),
-        ("models.gru", {}, r"unknown model 'gru'.*known: .*lstm"),
+        ("models.gru", {}, r"unknown model 'gru'; known: hybrid, linear, lstm"),
+        ("run.compare", ["gru"], r"unknown model in run.compare 'gru'; known: linear, lstm"),
         ("models.hybrid", {}, r"models.hybrid: it is the model under study"),
         (
             "model.input_dim",

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from neurofmx.tables import NEAR
+
 Section = TypeVar("Section", bound=BaseModel)
 
 
@@ -105,7 +107,7 @@ def _owner(section: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel]:
 
 def _allowed(given: str, names: Iterable[str]) -> str:
     names = list(names)
-    nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(given, names, n=1, cutoff=NEAR)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     return f"{hint}allowed: {', '.join(names)}"
 

@@ -7,10 +7,11 @@ from difflib import get_close_matches
 from typing import TypeVar
 
 Entry = TypeVar("Entry")
+NEAR = 0.5  # likeness from which on a name may be meant by another, of 0 to 1 as difflib counts it
 
 
 def pick(table: Mapping[str, Entry], name: str, what: str) -> Entry:
-    """Return the entry called `name`, or say which name was probably meant.
+    """Return the entry called `name`, or say which name was probably meant and which there are.
 
     Args:
         table: Entries by name.
@@ -30,9 +31,13 @@ def pick(table: Mapping[str, Entry], name: str, what: str) -> Entry:
         Traceback (most recent call last):
         ...
         ValueError: unknown layer 'lyf'; did you mean 'lif'? known: cfc, lif
+        >>> pick({"lif": 1, "cfc": 2}, "gru", "layer")
+        Traceback (most recent call last):
+        ...
+        ValueError: unknown layer 'gru'; known: cfc, lif
     """
     if name in table:
         return table[name]
-    nearest = get_close_matches(str(name), list(table), n=1, cutoff=0.0)
+    nearest = get_close_matches(str(name), list(table), n=1, cutoff=NEAR)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ";"
     raise ValueError(f"unknown {what} {name!r}{hint} known: {', '.join(sorted(table)) or 'none'}")

@@ -212,5 +212,5 @@ def test_wrong_arguments_are_refused():
         CrossAttentionModule(8, 5, num_heads=2, dropout=1.0)
     with pytest.raises(ValueError, match=r"window must be 1 token or more, got 0"):
         CrossAttentionModule(8, 5, num_heads=2, window=0)
-    with pytest.raises(ValueError, match=r"unknown attention_type 'both'; did you mean"):
+    with pytest.raises(ValueError, match=r"unknown attention_type 'both'; known: bidirectional, liqu"):
         CrossModalAttention(8, 6, 2, "both")  # pyright: ignore[reportArgumentType]
