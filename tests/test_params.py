@@ -81,6 +81,32 @@ def test_the_committed_file_is_valid() -> None:
             {"max_position_embeddings": 31},
             r"wikitext2.tokenize.*max_position_embeddings=31: must be at least the 32 tokens of a window",
         ),
+        (
+            "datasets.digits.tokenize.tokenizer_options",
+            {"conv_chanels": [8]},
+            r"digits.tokenize.tokenizer_options.conv_chanels=\[8\]: unknown key; did you mean 'conv_channels'\?.*"
+            r"\(tokenizer image\)",
+        ),
+        (
+            "datasets.digits.tokenize.tokenizer_options",
+            {"conv_channels": [8, True, 8]},
+            r"digits.tokenize.tokenizer_options.conv_channels.1=true: must be a number",
+        ),
+        (
+            "datasets.haxby2001.tokenize.tokenizer_options",
+            {"width": 8},
+            r"haxby2001.tokenize.tokenizer_options.width=8: unknown key; allowed: none \(tokenizer linear\)",
+        ),
+        (
+            "datasets.digits.tokenize.tokenizer",
+            "imge",
+            r"tokenize.tokenizer=imge: unknown tokenizer 'imge'; did you me",
+        ),
+        (
+            "datasets.wikitext2.tokenize.stop",
+            128.0,
+            r"wikitext2.tokenize.stride=32: must be at least the 128 tokens of a window \(stop=128.*set it to 128",
+        ),
         ("train.schedule", "linaer", r"train.schedule=linaer: did you mean 'linear'\?"),
         ("train.curriculum_start", 1.0, r"train.curriculum_start=1.0: .*less than 1"),
         ("train.learning_rate", 0, r"train.learning_rate=0: .*greater than 0"),

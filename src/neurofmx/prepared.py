@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from math import isqrt
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
 from neurofmx.datasets.shared.base import Dataset
+from neurofmx.sections import build
+from neurofmx.tables import pick
+from neurofmx.tokenizers.configs import ConvolutionConfig, ImageConfig
 from neurofmx.tokenizers.cutting.cut import CutOptions
 from neurofmx.tokenizers.cutting.montage import check_montage
-from neurofmx.tokenizers.table import TOKENIZERS, default_tokenizer, tokenizer_config
+from neurofmx.tokenizers.table import TOKENIZERS, default_tokenizer
 
 
 class Prepared(NamedTuple):
@@ -20,6 +24,11 @@ class Prepared(NamedTuple):
     modality: str
     preprocess: BaseModel
     tokenize: CutOptions
+
+    @property
+    def tokenizer(self) -> str:
+        """Name of what reads the windows: the one that is named, else that of the modality."""
+        return self.tokenize.tokenizer or default_tokenizer(self.modality, self.tokenize.montage)
 
 
 def check_prepared(
@@ -40,7 +49,10 @@ def check_prepared(
     _reach_fits(name, prepared)
     check_montage(prepared.tokenize.montage, prepared.dataset.split, dataset=name)
     _tokens_divide(name, prepared)
-    _tokenizer_is_known(name, prepared, text_lengths, carried=carried)
+    _texts_do_not_overlap(name, prepared)
+    config = _tokenizer_config(name, prepared)
+    _places_suffice(name, prepared, config, text_lengths, carried=carried)
+    _something_is_left(name, prepared, config)
     if features == "csp" and prepared.dataset.task.kind != "classification":
         raise ValueError(f"models.linear.features=csp: needs classes, {name} asks for a {prepared.dataset.task.kind}")
 
@@ -57,7 +69,7 @@ def check_beside(name: str, prepared: Prepared, other: str = "", beside: Prepare
     Raises:
         ValueError: Naming the key, the rule, the value and the way out.
     """
-    chosen = prepared.tokenize.tokenizer or default_tokenizer(prepared.modality, prepared.tokenize.montage)
+    chosen = prepared.tokenizer
     key, entry = f"datasets.{name}.tokenize.tokenizer={chosen}", TOKENIZERS[chosen]
     if beside is None:
         if not entry.alone:
@@ -101,24 +113,45 @@ def _tokens_divide(name: str, prepared: Prepared) -> None:
         )
 
 
-def _tokenizer_is_known(name: str, prepared: Prepared, text_lengths: Sequence[int], *, carried: bool) -> None:
-    """Refuse a tokenizer or a setting that there is not, and to read more tokens in one piece than have a place."""
+def _texts_do_not_overlap(name: str, prepared: Prepared) -> None:
+    """Refuse windows of a text that share tokens, each of which would be scored twice; a token lasts a second."""
     window = prepared.tokenize
-    chosen = window.tokenizer or default_tokenizer(prepared.modality, window.montage)
+    if prepared.modality != "text" or prepared.dataset.task.kind != "next_token":
+        return
+    if window.stride < (length := round(window.stop)):
+        raise ValueError(
+            f"datasets.{name}.tokenize.stride={window.stride}: must be at least the {length} tokens of a window "
+            f"(stop={window.stop:g}, a token a second), or windows overlap; set it to {length}, or lower stop"
+        )
+
+
+def _tokenizer_config(name: str, prepared: Prepared) -> BaseModel:
+    """The settings of the tokenizer; refuses a tokenizer or a setting that there is not."""
+    key, chosen = ("datasets", name, "tokenize"), prepared.tokenizer
     if chosen in TOKENIZERS and (chosen == "text") != (prepared.modality == "text"):
         raise ValueError(
-            f"datasets.{name}.tokenize.tokenizer={chosen}: reads {'a text' if chosen == 'text' else 'measurements'}, "
+            f"{'.'.join(key)}.tokenizer={chosen}: reads {'a text' if chosen == 'text' else 'measurements'}, "
             f"{name} is of modality {prepared.modality}; leave it null"
         )
     try:
-        config = tokenizer_config(chosen, window.tokenizer_options)
+        config = pick(TOKENIZERS, chosen, "tokenizer").config
     except ValueError as error:
-        raise ValueError(f"datasets.{name}.tokenize.tokenizer={window.tokenizer}: {error}") from error
+        raise ValueError(f"{'.'.join(key)}.tokenizer={chosen}: {error}") from error
+    try:
+        return build((*key, "tokenizer_options"), config, prepared.tokenize.tokenizer_options)
+    except ValueError as error:
+        raise ValueError(f"{error} (tokenizer {chosen})") from error
+
+
+def _places_suffice(
+    name: str, prepared: Prepared, config: BaseModel, text_lengths: Sequence[int], *, carried: bool
+) -> None:
+    """Refuse to read more tokens in one piece than have a learnt place."""
     places = getattr(config, "max_position_embeddings", None)
     if places is None:
         return
     key = f"datasets.{name}.tokenize.tokenizer_options.max_position_embeddings={places}"
-    if (longest := max((round(window.stop), *text_lengths))) > places:
+    if (longest := max((round(prepared.tokenize.stop), *text_lengths))) > places:
         raise ValueError(
             f"{key}: must be at least the {longest} tokens of a window (stop, or evaluate.text_lengths); null learns "
             "no places"
@@ -128,3 +161,29 @@ def _tokenizer_is_known(name: str, prepared: Prepared, text_lengths: Sequence[in
             f"{key}: a text has more tokens, and evaluate.text_context=carried reads it in one piece; null learns "
             "no places, or let text_context be a share of a window, such as 0.5"
         )
+
+
+def _something_is_left(name: str, prepared: Prepared, config: BaseModel) -> None:
+    """Refuse convolutions that leave nothing of a picture, where the dataset says how many numbers one has."""
+    if not isinstance(config, ImageConfig) or prepared.modality != "image":
+        return
+    if (expected := prepared.dataset.expected) is None:
+        return
+    numbers = expected.channels if isinstance(expected.channels, int) else max(expected.channels)
+    # no picture of as many numbers has a shorter side that is longer than that of a square one
+    if not _left(isqrt(numbers), config):
+        given: dict[str, Any] = config.model_dump(include={"conv_kernel_sizes", "conv_strides", "conv_padding"})
+        said = ", ".join(f"{key}={list(value)}" for key, value in given.items())
+        raise ValueError(
+            f"datasets.{name}.tokenize.tokenizer_options: {said} leave nothing of a picture of {numbers} numbers; take "
+            "smaller kernels or strides, or more padding"
+        )
+
+
+def _left(size: int, config: ConvolutionConfig) -> int:
+    """Places that convolutions leave of a side of so many pixels; 0 where one of them spans more than it is given."""
+    for kernel, stride, padding in zip(config.conv_kernel_sizes, config.conv_strides, config.conv_padding, strict=True):
+        if (padded := size + 2 * padding) < kernel:
+            return 0
+        size = (padded - kernel) // stride + 1
+    return size

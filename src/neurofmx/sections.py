@@ -109,7 +109,7 @@ def _allowed(given: str, names: Iterable[str]) -> str:
     names = list(names)
     nearest = difflib.get_close_matches(given, names, n=1, cutoff=NEAR)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    return f"{hint}allowed: {', '.join(names)}"
+    return f"{hint}allowed: {', '.join(names) or 'none'}"
 
 
 def mapping(section: Any) -> Mapping[str, Any]:

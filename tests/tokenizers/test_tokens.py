@@ -120,7 +120,9 @@ def test_params_name_the_key_of_a_wrong_tokenizer() -> None:
     tree = YAML(typ="safe").load(PARAMS)
     assert load_params(PARAMS).dataset("digits").tokenize.tokenizer is None
     tree["datasets"]["digits"]["tokenize"] |= {"tokenizer": "image", "tokenizer_options": {"conv_strides": [1, 2]}}
-    with pytest.raises(ParamsError, match=r"datasets.digits.tokenize.tokenizer=image: .*one a convolution"):
+    with pytest.raises(
+        ParamsError, match=r"datasets.digits.tokenize.tokenizer_options: .*one a convolution.* \(tokenizer image\)"
+    ):
         check_params(tree)
 
 
