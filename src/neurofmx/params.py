@@ -20,7 +20,7 @@ from neurofmx.models.configs import HeadConfig
 from neurofmx.models.table import MODELS
 from neurofmx.plan import FROZEN, Benchmark, Block, Download, Evaluate, Item, Run, Simulate, Suite
 from neurofmx.plan_foundation import KnownTruth, Multimodal, Pretrain, Transfer
-from neurofmx.prepared import Prepared, check_beside, check_prepared
+from neurofmx.prepared import Prepared, check_beside, check_heads, check_prepared
 from neurofmx.preprocessing import PREPROCESS
 from neurofmx.sections import ParamsError, build, mapping, problems_of, say, taken_for
 from neurofmx.tables import pick
@@ -136,6 +136,27 @@ class Params(BaseModel):
                 "models.neurofmx: pretrain, transfer, multimodal and known_truth read its settings; add the section"
             )
         return self
+
+    @model_validator(mode="after")
+    def _tokens_are_wide_enough(self) -> Params:
+        """Heads of tokenizers divide the networks of this run; those of a suite are asked when it runs."""
+        multimodal = {*self.transfer.datasets, *(name for names in self.multimodal.sets.values() for name in names)}
+        for name in self.run.datasets:
+            also = ("neurofmx",) if name in multimodal else ()
+            check_heads(name, self.dataset(name), self._widths("model", *self.run.compare, *also))
+        for name in self.pretrain.datasets:
+            check_heads(name, self.pretraining(name), self._widths("neurofmx"))
+        return self
+
+    def _widths(self, *names: str) -> dict[str, int]:
+        """Channels of a token by key, of those of these models that are networks."""
+        found = {}
+        for name in names:
+            config = self.named(name).config
+            width = getattr(getattr(config, "sizes", config), "hidden_dim", None)  # NeuroFMx has it by its size
+            if width is not None:
+                found["model.hidden_dim" if name == "model" else f"models.{name}.hidden_dim"] = width
+        return found
 
     @model_validator(mode="after")
     def _what_is_beside_is_read(self) -> Params:

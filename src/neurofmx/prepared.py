@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isqrt
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
 from neurofmx.datasets.shared.base import Dataset
+from neurofmx.models.configs import require_divides
 from neurofmx.sections import build
 from neurofmx.tables import pick
 from neurofmx.tokenizers.configs import ConvolutionConfig, ImageConfig
@@ -84,6 +85,25 @@ def check_beside(name: str, prepared: Prepared, other: str = "", beside: Prepare
             f"multimodal.beside.{name}={other}: tokenizer {chosen} reads no {beside.modality} beside its windows; set "
             f"datasets.{name}.tokenize.tokenizer to one that does: {able}"
         )
+
+
+def check_heads(name: str, prepared: Prepared, widths: Mapping[str, int]) -> None:
+    """Refuse attention heads of a tokenizer that do not divide the width of a network that reads its tokens.
+
+    Args:
+        name: What params.yaml calls the dataset.
+        prepared: The dataset with its options.
+        widths: Channels of a token by the key that says so, of every network that is trained on the dataset.
+
+    Raises:
+        ValueError: Naming the key, the width and the heads that are allowed.
+    """
+    config = _tokenizer_config(name, prepared)
+    heads = getattr(config, "heads", None)
+    if heads is None or getattr(config, "fusion", "cross_attention") != "cross_attention":
+        return  # without attention, or with a fusion that does without
+    for key, width in widths.items():
+        require_divides(f"datasets.{name}.tokenize.tokenizer_options.heads", heads, key, width)
 
 
 def _reach_fits(name: str, prepared: Prepared) -> None:
