@@ -282,6 +282,34 @@ def test_what_a_task_of_its_own_cannot_have_is_refused(key: str, value: Any, mes
         check_params(changed(key, value))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "kind", "modality"),
+    [
+        ("simulate.datasets", ["mujoco"], "mujoco_cloning", "trajectory"),
+        ("simulate.datasets", ["swimmer_cloning"], "mujoco_cloning", "trajectory"),
+        ("multimodal.sets", {"rat": ["cao2021_spikes", "digits"]}, "cao2021", "spikes"),
+        ("multimodal.beside", {"digits": "mnist_5k"}, "mnist_5k", "image"),
+        ("multimodal.beside", {"digits": "nilearn_haxby"}, "nilearn_haxby", "fmri"),
+    ],
+)
+def test_a_dataset_that_the_run_lacks_comes_with_the_way_to_add_it(
+    key: str, value: Any, kind: str, modality: str
+) -> None:
+    sections = changed(key, value)
+    with pytest.raises(ParamsError) as caught:
+        check_params(sections)
+    way = re.search(r"neurofmx config set 'run.datasets.(\w+)=\{kind: (\w+), modality: (\w+)\}'", str(caught.value))
+    assert way, str(caught.value)
+    assert way.groups()[1:] == (kind, modality)
+    sections["run"]["datasets"][way[1]] = {"kind": kind, "modality": modality}
+    sections["multimodal"]["beside"] = {}  # which such sets are not read by
+    check_params(sections)
+    with pytest.raises(
+        ParamsError, match=r"unknown dataset of simulate.datasets in run.datasets 'swimer'; known: [^;]*$"
+    ):
+        check_params(changed("simulate.datasets", ["swimer"]))
+
+
 def test_a_state_is_not_carried_past_the_last_learnt_place() -> None:
     for context, places in (("carried", None), (0.5, 32), ("carried", 10**6)):
         sections = changed("evaluate.text_context", context)

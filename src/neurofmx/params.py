@@ -98,7 +98,7 @@ class Params(BaseModel):
     @model_validator(mode="after")
     def _robots_are_built(self) -> Params:
         for name in self.simulate.datasets:
-            if pick(self.run.datasets, name, "dataset of simulate.datasets in run.datasets").kind != PLAYED:
+            if self._of_run(name, "simulate.datasets", kind=PLAYED).kind != PLAYED:
                 raise ValueError(f"simulate.datasets: {name} is no recording of an expert; its kind must be {PLAYED}")
         return self
 
@@ -121,7 +121,7 @@ class Params(BaseModel):
             *((f"multimodal.sets.{name}", datasets) for name, datasets in self.multimodal.sets.items()),
         ):
             for name in named:
-                if pick(self.run.datasets, name, f"dataset of {section} in run.datasets").modality == "text":
+                if self._of_run(name, section).modality == "text":
                     raise ValueError(
                         f"{section}: {name} is a text; these are answered from measurements alone, leave it out"
                     )
@@ -164,7 +164,7 @@ class Params(BaseModel):
         pairs = self.multimodal.beside
         for name, other in pairs.items():
             for each in (name, other):
-                pick(self.run.datasets, each, "dataset of multimodal.beside in run.datasets")
+                self._of_run(each, "multimodal.beside")
             if other == name or other in pairs:
                 why = "is the dataset itself" if other == name else "has something beside it itself"
                 raise ValueError(f"multimodal.beside.{name}={other}: {why}; name another one")
@@ -221,6 +221,38 @@ class Params(BaseModel):
             ValueError: With the nearest name if there is none of that name.
         """
         return self._prepare(name, pick(self.run.datasets, name, "dataset in run.datasets of params.yaml"))
+
+    def _of_run(self, name: str, section: str, *, kind: str | None = None) -> Item:
+        """What `run` takes of a dataset that a section names.
+
+        Args:
+            name: The dataset.
+            section: Who names it, for the message.
+            kind: The kind that it must have there; None for any.
+
+        Raises:
+            ValueError: If `run` has none of that name, with the nearest one and, where params.yaml has its block, the
+                command that adds it.
+        """
+        try:
+            return pick(self.run.datasets, name, f"dataset of {section} in run.datasets")
+        except ValueError as error:
+            if name not in self.datasets:
+                raise
+            item = self._usual(name, kind)
+            raise ValueError(
+                f"{error}; add it to them first: neurofmx config set "
+                f"'run.datasets.{name}={{kind: {item.kind}, modality: {item.modality}}}'"
+            ) from error
+
+    def _usual(self, name: str, kind: str | None) -> Item:
+        """How a dataset that `run` does not name would stand there: as in a suite, else as its name tells."""
+        for suite in self.suites.values():
+            if name in suite.datasets and kind in (None, suite.datasets[name].kind):
+                return suite.datasets[name]
+        kind = kind or name
+        known = kind in DATASETS
+        return Item(kind=kind if known else "KIND", modality=DATASETS[kind].modalities[0] if known else "MODALITY")
 
     def suite(self, name: str) -> Suite:
         """The suite of that name; raises ValueError with the nearest name if there is none."""
