@@ -74,6 +74,8 @@ def test_plain_is_what_a_safe_reader_sees() -> None:
         ("b.m.l", True, "  m: {k: 1, l: true}  # eol m"),
         ("b.m.new", [1], "  m: {k: 1, l: 2, new: [1]}  # eol m"),
         ("b.n", [], "  n: []  # eol n"),
+        ("b.m.k", ":'", "  m: {k: ':''', l: 2}  # eol m"),
+        ("b.n", ["a,b"], "  n: ['a,b']  # eol n"),
         ("d", 1e-7, "d: 1e-07"),
     ],
 )

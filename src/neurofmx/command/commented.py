@@ -17,7 +17,10 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import CommentMark
 from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarbool import ScalarBoolean
+from ruamel.yaml.scalarstring import SingleQuotedScalarString
 from ruamel.yaml.tokens import CommentToken
+
+from neurofmx.command.values import as_yaml
 
 
 class _Representer(RoundTripRepresenter):
@@ -173,6 +176,8 @@ def _styled(value: Any, old: Any, *, flow: bool = False) -> Any:
     elif isinstance(value, list | tuple):
         new = CommentedSeq(_styled(each, None, flow=True) for each in value)
         block = isinstance(old, CommentedSeq) and len(old) and not old.fa.flow_style()
+    elif isinstance(value, str) and as_yaml(value) != value:  # plain, DVC's reader would refuse it inside of brackets
+        return SingleQuotedScalarString(value)
     else:
         return value
     nested = isinstance(new, CommentedMap) and any(isinstance(each, CommentedMap) for each in new.values())
