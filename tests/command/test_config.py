@@ -106,6 +106,97 @@ def test_show_marks_what_differs_and_tells_all_of_one(params: Path, capsys: pyte
     assert "evaluate.seeds" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("suites.nope.bar", r"suites.nope.bar: nothing stands there: suites has no nope; it holds text_v1"),
+        ("suites.text_v2", r"suites has no text_v2; did you mean 'text_v1'\?"),
+        ("suites.text_v1.comon.model.beta", r"suites.text_v1 has no comon; did you mean 'common'\?"),
+        ("suites.text_v1.seeds.3", r"suites.text_v1.seeds has no 3; it holds no keys"),
+        ("suites.text_v1.common.train.num_epoch", r"has no train.num_epoch; did you mean 'train.num_epochs'\?"),
+        ("run.datasets.digit", r"run.datasets has no digit; did you mean 'digits'\?"),
+        ("datasets.digits.train.num_epochs", r"datasets.digits.train has no num_epochs; it holds no keys"),
+    ],
+)
+def test_show_refuses_what_is_not_there(
+    params: Path, key: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(params, "set", "suites.text_v1.common={train.num_epochs: 3}")
+    assert run(params, "show", key) == 1
+    shown = capsys.readouterr()
+    assert re.search(message, shown.err), shown.err
+    assert "null" not in shown.out
+
+
+def test_values_of_a_suite_are_shown_and_set_by_their_dotted_keys(
+    params: Path, committed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = "suites.text_v1.variants.small"
+    assert run(params, "show", "suites.text_v1.variants") == 0
+    assert capsys.readouterr().out == "suites.text_v1.variants: {}\n"
+    assert (
+        run(params, "set", "suites.text_v1.variants.whole={}", f"{small}.model.beta=0.7", f"{small}.head.pool=last")
+        == 0
+    )
+    assert run(params, "set", "suites.text_v1.common.train.num_epochs=3", f"{small}.model.beta=0.8") == 0
+    assert f"{small}.model.beta: 0.7 -> 0.8" in capsys.readouterr().out
+    suite = load_params(params).suite("text_v1")
+    assert suite.variants == {"whole": {}, "small": {"model.beta": 0.8, "head.pool": "last"}}
+    assert suite.common["train.num_epochs"] == 3
+    assert run(params, "show", f"{small}.model.beta") == 0
+    assert capsys.readouterr().out == f"{small}.model.beta: 0.8\n"
+    assert all(
+        line.startswith(("variants:", "whole:", "small:", "common:", "train.n")) for line in changed(params, committed)
+    )
+
+
+TYPO = r"stays as it was:\s+suites.text_v1.variants.b: model.use_mambo=.*did you mean 'use_mamba'\?"
+
+
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        (["suites.text_v1.variants={a: {}, b: {model.use_mambo: true}}"], TYPO),
+        (["suites.text_v1.variants.a={}", "suites.text_v1.variants.b={model.use_mambo: true}"], TYPO),
+        (["suites.text_v1.variants.a={}", "suites.text_v1.variants.b.model.use_mambo=true"], TYPO),
+        (
+            ["suites.text_v1.common.train.lerning_rate=0.1"],
+            r"suites.text_v1: train.lerning_rate=0.1: .*'learning_rate'",
+        ),
+        (["suites.text_v1.common.num_epochs=3"], r"suites.text_v1.common: num_epochs: must name one value by its dot"),
+    ],
+)
+def test_a_suite_that_cannot_run_is_not_written(
+    params: Path,
+    committed: Path,
+    tmp_path: Path,
+    assignments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(params, "set", *assignments) == 1
+    assert re.search(message, capsys.readouterr().err)
+    file = ParamsFile(params)
+    for assignment in assignments:
+        key, _, text = assignment.partition("=")
+        file.set(key, YAML(typ="safe").load(text))
+    YAML().dump(file.tree, tmp_path / "odd.yaml")
+    assert run(params, "load", str(tmp_path / "odd.yaml")) == 1
+    assert re.search(message, capsys.readouterr().err)
+    answers, said = iter(["y", "", "0.7", "q", "q"]), list[str]()
+    assert not edit(file, groups=["spiking"], ask=lambda _: next(answers), say=said.append)
+    assert re.search(message.replace("stays as it was", "cannot be written yet"), "\n".join(said))
+    assert params.read_bytes() == committed.read_bytes()
+
+
+def test_a_suite_that_is_left_alone_is_asked_when_it_runs(params: Path) -> None:
+    """As `-S model.integration_mode=parallel` is right, though a variant could not be run from there."""
+    assert run(params, "set", "suites.text_v1.variants={a: {}, b: {model.use_state_exchange: false}}") == 0
+    assert run(params, "set", "model.integration_mode=parallel") == 0
+    assert run(params, "set", "suites.text_v1.seeds=[1]") == 1
+    assert run(params, "set", "suites.text_v1.variants={a: {}}", "suites.text_v1.seeds=[1]") == 0
+
+
 def test_set_changes_its_lines_alone(params: Path, committed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(params, "set", "model.integration_mode=parallel", "train.learning_rate=1e-4", "num_layers=3") == 0
     assert "model.num_layers: 1 -> 3" in capsys.readouterr().out
@@ -204,8 +295,12 @@ def test_validate_reads_whole_files_and_parts(
     assert "cannot be run" not in said
     tree = YAML(typ="safe").load(params)
     suite = {"variants": {"whole": {}, "odd": {"model.num_gate_heads": 5}}}
-    YAML().dump({"suites": {"text_v1": tree["suites"]["text_v1"] | suite}}, tmp_path / "odd.yaml")
-    assert run(params, "validate", str(tmp_path / "odd.yaml")) == 0
+    odd = {"suites": {"text_v1": tree["suites"]["text_v1"] | suite}}
+    YAML().dump(odd, tmp_path / "odd.yaml")
+    assert run(params, "validate", str(tmp_path / "odd.yaml")) == 1, "as `load` would refuse it"
+    assert re.search(r"odd.yaml:\s+suites.text_v1.variants.odd: .*num_gate_heads=5", capsys.readouterr().err)
+    YAML().dump(tree | odd, tmp_path / "whole.yaml")
+    assert run(params, "validate", str(tmp_path / "whole.yaml")) == 0
     assert re.search(r"cannot be run.*\n +suites.text_v1.variants.odd: .*num_gate_heads=5", capsys.readouterr().out)
     (tmp_path / "wrong.yaml").write_text("model: {beta: 2}\nmodle: {}\n")
     assert run(params, "validate", str(tmp_path / "wrong.yaml")) == 1

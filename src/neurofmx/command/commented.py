@@ -75,16 +75,16 @@ def plain(node: Any) -> Any:
     return node if kind is None else kind(node)
 
 
-def put(tree: CommentedMap, key: str, value: Any, *, order: Mapping[str, Any] | None = None) -> None:
+def put(tree: CommentedMap, key: str | Sequence[str], value: Any, *, order: Mapping[str, Any] | None = None) -> None:
     """Set one value.
 
     Args:
         tree: The file's tree.
-        key: Dotted key; sections on the way that are missing are made.
+        key: Dotted key, or its parts where one of them holds dots; sections on the way that are missing are made.
         value: What stands there afterwards.
         order: Keys of that section in the order of reading: a new one comes after those that stand before it.
     """
-    *path, last = key.split(".")
+    *path, last = key.split(".") if isinstance(key, str) else key
     node, lines = tree, []
     for part in path:
         if not isinstance(node.get(part), CommentedMap):

@@ -12,6 +12,7 @@ from neurofmx.atomic import atomic
 from neurofmx.command import commented, names
 from neurofmx.command.settings import Setting, settings
 from neurofmx.params import ParamsError, check_params, check_suite
+from neurofmx.plan import Suite
 
 BY_NAME = ("datasets", "models", "suites")  # sections whose keys are names: what a file names is replaced, no more
 
@@ -35,6 +36,7 @@ class ParamsFile:
         self.path = path
         self._tree = commented.read(path)
         self._seen()
+        self._suites = self.tree.get("suites") or {}
 
     def _seen(self) -> None:
         """Look at the tree anew, as it has changed."""
@@ -42,13 +44,14 @@ class ParamsFile:
         self.settings = settings(self.tree)
 
     def problems(self) -> list[str]:
-        """What is wrong with it, one sentence each; empty when all is well."""
-        return problems(self.tree, source=str(self.path))
+        """What is wrong with it, one sentence each; empty when all is well. A suite that was changed must run, too."""
+        changed = [name for name, suite in (self.tree.get("suites") or {}).items() if suite != self._suites.get(name)]
+        return problems(self.tree, source=str(self.path)) or self.unrunnable(changed)
 
-    def unrunnable(self) -> list[str]:
-        """What keeps suites from running as the file stands, though it is right without them."""
+    def unrunnable(self, suites: Iterable[str] | None = None) -> list[str]:
+        """What keeps suites, default all, from running as the file stands, though it is right without them."""
         found = []
-        for suite in self.tree.get("suites") or {}:
+        for suite in (self.tree.get("suites") or {}) if suites is None else suites:
             try:
                 check_suite(self.tree, suite)
             except ParamsError as error:
@@ -58,17 +61,38 @@ class ParamsFile:
     def value(self, key: str) -> Any:
         """What stands at a key, else its default."""
         node: Any = self.tree
-        for part in key.split("."):
+        for part in _parts(key):
             if not isinstance(node, Mapping) or part not in node:
                 return self.settings[key].default if key in self.settings else None
             node = node[part]
+        return node
+
+    def held(self, key: str) -> Any:
+        """What stands at a key that is no setting, such as a dataset of a run or a value of a suite's variant.
+
+        Raises:
+            ValueError: If nothing stands there, with the nearest name of what does.
+        """
+        parts, node = _parts(key), self.tree
+        for depth, part in enumerate(parts):
+            if isinstance(node, Mapping) and part in node:
+                node = node[part]
+            elif (known := ".".join(parts[: depth + 1])) in self.settings:
+                node = self.settings[known].default
+            elif depth == 2 and parts[0] == "suites" and part in Suite.model_fields:
+                node = Suite.model_fields[part].get_default()
+            else:
+                names = [str(each) for each in node] if isinstance(node, Mapping) else []
+                where = ".".join(parts[:depth]) or str(self.path)
+                holds = f"it holds {', '.join(names) or 'no keys'}"
+                raise ValueError(f"{key}: nothing stands there: {where} has no {part}{_nearest(part, names)} {holds}")
         return node
 
     def set(self, key: str, value: Any) -> None:
         """Change one value in memory; `key` as `find` gives it."""
         section = key.rpartition(".")[0]
         order = {each.rpartition(".")[2]: None for each in self.settings if each.rpartition(".")[0] == section}
-        commented.put(self._tree, key, value, order=order)
+        commented.put(self._tree, _parts(key), value, order=order)
         self._seen()
 
     def find(self, name: str, *, among: Iterable[str] = ()) -> str:
@@ -93,7 +117,7 @@ class ParamsFile:
 
     def _holds(self, key: str) -> bool:
         node: Any = self.tree
-        for part in key.split("."):
+        for part in _parts(key):
             if not isinstance(node, Mapping) or part not in node:
                 return False
             node = node[part]
@@ -138,6 +162,20 @@ def problems(tree: Mapping[str, Any], *, source: str = "params.yaml") -> list[st
     except ParamsError as error:
         return [line.strip() for line in str(error).splitlines() if line.strip() != f"{source}:"]
     return []
+
+
+def _parts(key: str) -> list[str]:
+    """The parts of a dotted key: what a suite's `common` and its variants hold are dotted keys themselves.
+
+    Example:
+        >>> [_parts(key)[2:] for key in ("suites.a_v1.common.model.beta", "suites.a_v1.variants.b.model.beta")]
+        [['common', 'model.beta'], ['variants', 'b', 'model.beta']]
+    """
+    parts = key.split(".")
+    if parts[0] == "suites" and len(parts) > 3:
+        depth = {"common": 3, "variants": 4}.get(parts[2], len(parts))
+        parts[depth:] = [".".join(parts[depth:])] if parts[depth:] else []
+    return parts
 
 
 def _free(setting: Setting) -> bool:

@@ -48,7 +48,7 @@ def shown(file: ParamsFile, name: str) -> str:
     key = file.find(name, among=[*GROUPS, *file.tree])
     if key in file.settings:
         return setting(file, file.settings[key])
-    return as_block(key, file.value(key))
+    return as_block(key, file.held(key))
 
 
 def setting(file: ParamsFile, one: Setting) -> str:
