@@ -359,6 +359,23 @@ def test_the_editor_asks_again_after_a_wrong_answer_and_writes_at_the_end(params
     assert params.read_bytes() != before
 
 
+def test_a_refused_answer_leaves_no_key_behind(params: Path, committed: Path) -> None:
+    """`head.tie_embeddings` and all of `datasets.digits.train` are keys that the file does not name."""
+    asked = [each.key for each in ParamsFile(params).settings.values() if each.group == "architecture"]
+    kept = [""] * asked.index("head.tie_embeddings")
+    wrote, said = edited(params, "y", *kept, "banana", "q", groups=["architecture"])
+    assert "head.tie_embeddings=banana: Input should be a valid boolean" in said
+    assert "Nothing changed." in said
+    assert not wrote
+    file = ParamsFile(params)
+    before = file.copied()
+    file.set("datasets.digits.train.num_epochs", 3)
+    file.set("model.num_layers", 2)
+    file.restore(before)
+    file.write()
+    assert params.read_bytes() == committed.read_bytes()
+
+
 @pytest.mark.parametrize("last", [["q", "n"], ["q", ""], ["q"], []])
 def test_the_editor_writes_nothing_before_it_is_told(params: Path, committed: Path, last: list[str]) -> None:
     answers = ("", "2", "0.8", *last)

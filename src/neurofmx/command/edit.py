@@ -86,7 +86,7 @@ def _setting(file: ParamsFile, one: Setting, ask: Ask, say: Say) -> int | None:
 
 def _taken(file: ParamsFile, one: Setting, answer: str, say: Say) -> bool:
     """Take an answer over if its own rules allow it; rules between settings may wait until the end."""
-    old, known = file.value(one.key), set(file.problems())
+    before, known = file.copied(), set(file.problems())
     try:
         value = one.default if answer == "default" else of_text(answer)
     except ValueError as error:
@@ -96,7 +96,7 @@ def _taken(file: ParamsFile, one: Setting, answer: str, say: Say) -> bool:
     new = [problem for problem in file.problems() if problem not in known]
     own = [problem for problem in new if problem.startswith((f"{one.key}=", f"{one.key}.", f"{one.key}:"))]
     if own:
-        file.set(one.key, old)
+        file.restore(before)
     for problem in own or new:
         say(f"  {problem}" if own else f"  for now: {problem}")
     return not own

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from ruamel.yaml.comments import CommentedMap
 
 from neurofmx.atomic import atomic
 from neurofmx.command import commented, names
@@ -93,6 +96,15 @@ class ParamsFile:
         section = key.rpartition(".")[0]
         order = {each.rpartition(".")[2]: None for each in self.settings if each.rpartition(".")[0] == section}
         commented.put(self._tree, _parts(key), value, order=order)
+        self._seen()
+
+    def copied(self) -> CommentedMap:
+        """What it holds now, for `restore`."""
+        return copy.deepcopy(self._tree)
+
+    def restore(self, tree: CommentedMap) -> None:
+        """Hold what it held when that was `copied`, and not a key more."""
+        self._tree = tree
         self._seen()
 
     def find(self, name: str, *, among: Iterable[str] = ()) -> str:
