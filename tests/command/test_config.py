@@ -23,6 +23,7 @@ from neurofmx.command.commented import as_text, become, read
 from neurofmx.command.edit import edit
 from neurofmx.command.file import ParamsFile
 from neurofmx.command.main import VERBS, main
+from neurofmx.models.hybrid.config import HybridConfig
 from neurofmx.params import load_params
 
 ROOT = Path(__file__).parents[2]
@@ -278,9 +279,11 @@ def test_a_loaded_section_replaces_the_whole_of_it(params: Path, committed: Path
     (tmp_path / "few.yaml").write_text("model: {num_layers: 2}\nmodels: {lstm: {num_layers: 1}}\n")
     assert run(params, "load", str(tmp_path / "few.yaml")) == 0
     loaded = load_params(params)
-    assert loaded.model.config.model_dump(exclude_unset=True) == {"num_layers": 2}
+    assert loaded.model.config == HybridConfig(num_layers=2)
     assert loaded.named("lstm").config.model_dump(exclude_unset=True) == {"num_layers": 1}
     assert loaded.named("transformer") == load_params(committed).named("transformer")
+    names = [set(YAML(typ="safe").load(path)["model"]) for path in (params, committed)]
+    assert names[0] == names[1], "what the file leaves out stands there with its default"
     headings = [line for line in params.read_text().splitlines() if line.startswith("# ")]
     assert headings == [line for line in committed.read_text().splitlines() if line.startswith("# ")]
 

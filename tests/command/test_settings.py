@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from neurofmx.command.commented import plain, read
 from neurofmx.command.document import document
+from neurofmx.command.file import ParamsFile
 from neurofmx.command.names import NAMES, in_groups, key_of
 from neurofmx.command.settings import GROUPS, settings
 from neurofmx.command.show import index
@@ -80,9 +82,13 @@ def test_the_page_of_parameters_is_current() -> None:
     assert (ROOT / "docs/parameters.md").read_text() == document(), "run `neurofmx config docs` and commit the page"
 
 
-def test_params_yaml_names_every_key_of_the_model_and_its_training() -> None:
-    """So that `dvc exp run -S key=value` needs no plus sign."""
-    tree = YAML(typ="safe").load(ROOT / "params.yaml")
-    known = settings(tree)
+@pytest.mark.parametrize("loaded", [None, "small", "demo"])
+def test_params_yaml_names_every_key_of_the_model_and_its_training(loaded: str | None) -> None:
+    """So that `dvc exp run -S key=value` needs no plus sign, also behind `neurofmx config load`."""
+    file = ParamsFile(ROOT / "params.yaml")
+    if loaded is not None:
+        file.load(plain(read(ROOT / f"configs/{loaded}.yaml")))
+        assert file.problems() == []
     for section in ("model", "train"):
-        assert {key for key in known if key.startswith(f"{section}.")} == {f"{section}.{key}" for key in tree[section]}
+        known = {key for key in file.settings if key.startswith(f"{section}.")}
+        assert known == {f"{section}.{key}" for key in file.tree[section]}

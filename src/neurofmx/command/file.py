@@ -18,6 +18,7 @@ from neurofmx.params import ParamsError, check_params, check_suite
 from neurofmx.plan import Suite
 
 BY_NAME = ("datasets", "models", "suites")  # sections whose keys are names: what a file names is replaced, no more
+WHOLE = ("model", "train")  # sections that name every key, so that `dvc exp run -S` needs no plus sign
 
 
 class ParamsFile:
@@ -136,13 +137,26 @@ class ParamsFile:
         return True
 
     def load(self, sections: Mapping[str, Any]) -> None:
-        """Take sections over in memory: each replaces that of the file; of `BY_NAME` the entries that are named."""
+        """Take sections over in memory: each replaces that of the file; of `BY_NAME` the entries that are named.
+
+        What a section of `WHOLE` leaves out is written with its default.
+        """
         for name, section in sections.items():
             if name in BY_NAME and isinstance(section, Mapping):
-                whole = self.tree.get(name) or {}
-                section = {**whole, **section}
+                section = {**(self.tree.get(name) or {}), **section}
+            elif name in WHOLE and isinstance(section, Mapping):
+                section = {**self._defaults(name), **section}
             commented.become(self._tree, {**self.tree, name: section})
             self._seen()
+
+    def _defaults(self, section: str) -> dict[str, Any]:
+        """Every key of a section with its default, in the order of the file."""
+        known = {
+            key.removeprefix(f"{section}."): commented.plain(each.default)
+            for key, each in self.settings.items()
+            if key.startswith(f"{section}.")
+        }
+        return {key: known[key] for key in self.tree.get(section) or {} if key in known} | known
 
     def write(self, path: Path | None = None) -> None:
         """Write it, or a copy of it, if all of it is right.
