@@ -255,6 +255,18 @@ def test_what_is_wrong_is_refused_and_nothing_is_written(
     assert (params.read_bytes() == before) == bool(message)
 
 
+def test_a_dry_run_checks_and_writes_nothing(params: Path, committed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(params, "set", "--dry-run", "model.hidden_dim=96", "model.num_gate_heads=3") == 0
+    said = capsys.readouterr().out
+    assert "model.hidden_dim: 64 -> 96" in said
+    assert "nothing is written" in said
+    assert run(params, "set", "--dry-run", "num_layers=1") == 0
+    assert re.search("nothing changes\n.*nothing is written", capsys.readouterr().out)
+    assert run(params, "set", "model.hidden_dim=96", "model.num_gate_heads=5", "--dry-run") == 1
+    assert re.search(r"stays as it was:\s+.*num_gate_heads=5 must divide hidden_dim=96", capsys.readouterr().err)
+    assert params.read_bytes() == committed.read_bytes()
+
+
 def test_save_and_load_bring_everything_back(
     params: Path, committed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

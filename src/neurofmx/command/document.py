@@ -31,6 +31,7 @@ neurofmx config show                      # all values, with a mark at what diff
 neurofmx config show spiking              # a group with its help
 neurofmx config show train.learning_rate  # everything about one
 neurofmx config set model.integration_mode=parallel train.learning_rate=1e-4
+neurofmx config set --dry-run model.hidden_dim=96 model.num_gate_heads=3  # ask whether it can be built; write nothing
 neurofmx config edit                      # walk through the groups; every answer is checked at once
 neurofmx config save mine.yaml model train
 neurofmx config load configs/small.yaml   # replaces the sections that the file holds

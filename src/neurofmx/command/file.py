@@ -158,14 +158,18 @@ class ParamsFile:
         }
         return {key: known[key] for key in self.tree.get(section) or {} if key in known} | known
 
-    def write(self, path: Path | None = None) -> None:
-        """Write it, or a copy of it, if all of it is right.
+    def check(self) -> None:
+        """Refuse it as `write` would, and write nothing.
 
         Raises:
-            ParamsError: If anything is wrong, with all of it; then nothing is written.
+            ParamsError: If anything is wrong, with all of it.
         """
         if found := self.problems():
             raise ParamsError("\n  ".join([f"{self.path} stays as it was:", *found]))
+
+    def write(self, path: Path | None = None) -> None:
+        """Write it, or a copy of it, if all of it is right; raises as `check`, and then nothing is written."""
+        self.check()
         with atomic(path or self.path) as part:
             part.write_text(commented.as_text(self._tree), encoding="utf-8")
 

@@ -23,6 +23,7 @@ EXAMPLES = """examples:
   neurofmx config show spiking            a group with its help
   neurofmx config show beta               everything about one, by key or by name
   neurofmx config set model.integration_mode=parallel train.learning_rate=1e-4
+  neurofmx config set --dry-run head.pool=last    check values together, write nothing
   neurofmx config edit training           walk through a group; without a name through all
   neurofmx config save mine.yaml model    a section into a file, with its comments
   neurofmx config load configs/small.yaml
@@ -120,18 +121,22 @@ def _set(given: argparse.Namespace) -> int:
                 raise ValueError(f"{assignment!r}: write KEY=VALUE, such as train.learning_rate=1e-4")
             file.set(file.find(key), of_text(text))
 
-    return _changed(given, change)
+    return _changed(given, change, dry_run=given.dry_run)
 
 
-def _changed(given: argparse.Namespace, change: Callable[[ParamsFile], None]) -> int:
-    """Change the file, write it if it is right, and say what is new."""
+def _changed(given: argparse.Namespace, change: Callable[[ParamsFile], None], *, dry_run: bool = False) -> int:
+    """Change the file, write it if it is right and this is no dry run, and say what is new."""
     file = ParamsFile(given.params)
     before = file.tree
     change(file)
     lines = show.changes(before, file.tree)
-    if lines:
+    if dry_run:
+        file.check()
+    elif lines:
         file.write()
     print("\n".join(lines or ["nothing changes"]))
+    if dry_run:
+        print(f"dry run: this can be built; nothing is written, {given.params} stays as it was")
     return 0
 
 
@@ -183,8 +188,9 @@ VERBS = {
     ),
     "set": (
         _set,
-        "change values",
+        "change values; what is wrong is refused, and then none is changed",
         ("assignments", {"nargs": "+", "metavar": "KEY=VALUE", "help": "values as in YAML: 3, 1e-4, null, [1, 2]"}),
+        ("--dry-run", {"action": "store_true", "help": "check the values together, and write nothing"}),
     ),
     "edit": (
         _edit,
