@@ -23,8 +23,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads: id
 from neurofmx.atomic import atomic  # noqa: E402
 from neurofmx.params import Params, load_params  # noqa: E402
 
-# what a user can mend: its message is enough, a traceback would hide it
-EXPECTED = (ValueError, KeyError, OSError, RuntimeError, FloatingPointError, ImportError)
+# what a user can mend: its message is enough, a traceback would hide it; a KeyError is a fault of the code, and its
+# message one word
+EXPECTED = (ValueError, OSError, RuntimeError, FloatingPointError, ImportError)
 
 
 def run(main: Callable[..., None], *, flags: Mapping[str, dict[str, Any]] | None = None, **arguments: str) -> None:
@@ -49,8 +50,7 @@ def run(main: Callable[..., None], *, flags: Mapping[str, dict[str, Any]] | None
     except EXPECTED as error:
         if debug:
             raise
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        sys.exit(f"{type(error).__name__}: {message}")
+        sys.exit(f"{type(error).__name__}: {error}")
 
 
 def kept() -> Path:

@@ -24,6 +24,7 @@ from neurofmx.datasets import Dataset
 from neurofmx.datasets.access.progress import MARK, VARIABLE
 from neurofmx.datasets.shared.manifest import NAME, rows_of
 from neurofmx.params import check_params, read_tree
+from neurofmx.tables import pick
 from neurofmx.variants import variant_tree
 
 RAW = Path("data/raw")
@@ -32,11 +33,14 @@ BAR = "{desc:<24.24} {n_fmt:>7}B {postfix}"
 
 def main(params: Params, suite: str | None, jobs: int, only: str | None) -> None:
     """Fetch all, or in a process of its own one."""
+    if jobs < 1:
+        raise ValueError(f"--jobs {jobs}: must be 1 or more, the datasets that are fetched at a time")
     if suite is not None:
         params = check_params(variant_tree(read_tree(), suite), source=f"params.yaml, as suite {suite} changes it")
     wanted = wanted_by(params)
     if only is not None:
-        return fetch_one(only, wanted[only], mirror(params))
+        where = "run.datasets and pretrain.datasets" + (f" with suite {suite}" if suite else "; --suite adds a suite's")
+        return fetch_one(only, pick(wanted, only, f"dataset ({where})"), mirror(params))
     with Board(len(wanted)) as board:
         failed = board.fetch(wanted, suite, jobs)
     summarise()
