@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from neurofmx.tables import NEAR
-
 Section = TypeVar("Section", bound=BaseModel)
 
 
@@ -107,7 +105,7 @@ def _owner(section: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel]:
 
 def _allowed(given: str, names: Iterable[str]) -> str:
     names = list(names)
-    nearest = difflib.get_close_matches(given, names, n=1, cutoff=NEAR)
+    nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     return f"{hint}allowed: {', '.join(names) or 'none'}"
 
