@@ -45,7 +45,9 @@ def test_convolutions_that_leave_nothing_of_a_picture_are_refused(dataset: str) 
     """Of grey pictures, which are square, all that torch cannot compute; of coloured ones nothing that it can."""
     picture, refused = torch.zeros(1, *PICTURES[dataset]), 0
     for kernel, stride, padding in product((1, 3, 9, 15, 29), (1, 2, 4), (0, 1, 3)):
-        options = {f"conv_{name}": [value] * 3 for name, value in zip(NAMES, (2, kernel, stride, padding), strict=True)}
+        options: dict[str, Any] = {
+            f"conv_{name}": [value] * 3 for name, value in zip(NAMES, (2, kernel, stride, padding), strict=True)
+        }
         stack = convolutions(len(picture[0]), ImageConfig(**options))
         try:
             fails = stack(picture).numel() == 0

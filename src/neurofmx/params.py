@@ -369,10 +369,11 @@ def check_suite(tree: Mapping[str, Any], suite: str, *, source: str = "params") 
 def _section_problems(tree: Mapping[str, Any]) -> Iterable[str]:
     """Check the sections whose class depends on their key, so that a message can name the full key."""
     sections = {("model",): (STUDIED, tree.get("model"))}
-    sections |= {("models", str(name)): (str(name), values) for name, values in mapping(tree.get("models")).items()}
+    models = mapping(tree.get("models"), "models")
+    sections |= {("models", str(name)): (str(name), values) for name, values in models.items()}
     for key, (family, values) in sections.items():
         if family in MODELS:
-            yield from problems_of(key, MODELS[family].config, mapping(values))
+            yield from problems_of(key, MODELS[family].config, mapping(values, ".".join(key)))
     for name, whose in (("input_dim", "tokenizer"), ("output_dim", "head")):
         if (given := mapping(tree.get("model")).get(name)) is not None:
             yield f"model.{name}={given}: a run derives it, as its {whose} has hidden_dim channels there; leave it null"

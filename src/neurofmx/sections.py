@@ -110,10 +110,10 @@ def _allowed(given: str, names: Iterable[str]) -> str:
     return f"{hint}allowed: {', '.join(names) or 'none'}"
 
 
-def mapping(section: Any) -> Mapping[str, Any]:
-    """A section that must be a mapping; an empty one may be left blank in YAML."""
+def mapping(section: Any, key: str = "a section of params.yaml") -> Mapping[str, Any]:
+    """A section that must be a mapping, `key` in the message if it is none; an empty one may be left blank in YAML."""
     if section is None:
         return {}
     if not isinstance(section, Mapping):
-        raise ParamsError(f"a section of params.yaml must hold keys and values, found {section!r}")
+        raise ParamsError(f"{key} must hold keys and values, found {section!r}")
     return section

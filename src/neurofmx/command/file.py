@@ -40,7 +40,8 @@ class ParamsFile:
         self.path = path
         self._tree = commented.read(path)
         self._seen()
-        self._suites = self.tree.get("suites") or {}
+        before = self.tree.get("suites")
+        self._suites = before if isinstance(before, Mapping) else {}
 
     def _seen(self) -> None:
         """Look at the tree anew, as it has changed."""
@@ -49,8 +50,10 @@ class ParamsFile:
 
     def problems(self) -> list[str]:
         """What is wrong with it, one sentence each; empty when all is well. A suite that was changed must run, too."""
-        changed = [name for name, suite in (self.tree.get("suites") or {}).items() if suite != self._suites.get(name)]
-        return problems(self.tree, source=str(self.path)) or self.unrunnable(changed)
+        if found := problems(self.tree, source=str(self.path)):
+            return found
+        suites = self.tree.get("suites") or {}
+        return self.unrunnable(name for name, suite in suites.items() if suite != self._suites.get(name))
 
     def unrunnable(self, suites: Iterable[str] | None = None) -> list[str]:
         """What keeps suites, default all, from running as the file stands, though it is right without them."""
@@ -86,10 +89,11 @@ class ParamsFile:
             elif depth == 2 and parts[0] == "suites" and part in Suite.model_fields:
                 node = Suite.model_fields[part].get_default()
             else:
-                names = [str(each) for each in node] if isinstance(node, Mapping) else []
-                where = ".".join(parts[:depth]) or str(self.path)
-                holds = f"it holds {', '.join(names) or 'no keys'}"
-                raise ValueError(f"{key}: nothing stands there: {where} has no {part}{_nearest(part, names)} {holds}")
+                there = [str(each) for each in node] if isinstance(node, Mapping) else []
+                where, holds = ".".join(parts[:depth]), ", ".join(there) or "no keys"
+                raise ValueError(
+                    f"{key}: nothing stands there: {where} has no {part}{_nearest(part, there)} it holds {holds}"
+                )
         return node
 
     def set(self, key: str, value: Any) -> None:

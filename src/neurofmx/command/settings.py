@@ -80,7 +80,7 @@ def settings(tree: Mapping[str, Any]) -> dict[str, Setting]:
         tree: The file's sections; which datasets and models it names decides which settings there are.
     """
     found = [setting for section in sections(tree) for setting in of_section(*section)]
-    found += [setting for name in tree.get("datasets") or {} for setting in own_settings(f"datasets.{name}")]
+    found += [setting for name in _inside(tree, "datasets") for setting in own_settings(f"datasets.{name}")]
     order = list(GROUPS)
     place = {name: order.index(name) for name in order}
     found.sort(key=lambda setting: place.get(setting.group, len(order)))
@@ -101,11 +101,11 @@ def sections(tree: Mapping[str, Any]) -> Iterator[Section]:
     yield "multimodal", Multimodal, "multimodal"
     yield "known_truth", KnownTruth, "known_truth"
     yield "run", Run, "run"
-    for name in tree.get("models") or {}:
+    for name in _inside(tree, "models"):
         if name in MODELS:
             yield f"models.{name}", MODELS[name].config, f"models.{name}"
-    for name, block in (tree.get("datasets") or {}).items():
-        yield from _of_dataset(tree, str(name), block or {})
+    for name in _inside(tree, "datasets"):
+        yield from _of_dataset(tree, str(name))
 
 
 def own_settings(key: str) -> Iterator[Setting]:
@@ -113,9 +113,17 @@ def own_settings(key: str) -> Iterator[Setting]:
     yield from (each for each in of_section(key, Block, key) if each.key in (f"{key}.head", f"{key}.train"))
 
 
-def _of_dataset(tree: Mapping[str, Any], name: str, block: Mapping[str, Any]) -> Iterator[Section]:
+def _inside(tree: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    """What a section holds; nothing where there is none, or where something else stands, which the check refuses."""
+    node: Any = tree
+    for part in path:
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node if isinstance(node, Mapping) else {}
+
+
+def _of_dataset(tree: Mapping[str, Any], name: str) -> Iterator[Section]:
     """The parts of a dataset's block, as far as its kind and modality are known."""
-    key, window = f"datasets.{name}", block.get("tokenize") or {}
+    key, window = f"datasets.{name}", _inside(tree, "datasets", name, "tokenize")
     kind, modality = _kind_of(tree, name)
     if kind in DATASETS:
         yield f"{key}.options", DATASETS[kind], key
@@ -123,16 +131,15 @@ def _of_dataset(tree: Mapping[str, Any], name: str, block: Mapping[str, Any]) ->
         yield f"{key}.preprocess", PREPROCESS[modality].options, key
     yield f"{key}.tokenize", CutOptions, key
     if modality in PREPROCESS:
-        chosen = window.get("tokenizer") or default_tokenizer(modality, window.get("montage", "same"))
+        chosen = str(window.get("tokenizer") or default_tokenizer(modality, window.get("montage", "same")))
         if chosen in TOKENIZERS:
             yield f"{key}.tokenize.tokenizer_options", TOKENIZERS[chosen].config, key
 
 
 def _kind_of(tree: Mapping[str, Any], name: str) -> tuple[str, str]:
     """Who reads a dataset, and which of its modalities: as a run or suite says, else as its name tells."""
-    runs = [tree.get("run") or {}, *(tree.get("suites") or {}).values()]
-    for run in runs:
-        item = ((run or {}).get("datasets") or {}).get(name)
+    for run in (("run",), *(("suites", suite) for suite in _inside(tree, "suites"))):
+        item = _inside(tree, *run, "datasets").get(name)
         if isinstance(item, Mapping):
             return str(item.get("kind")), str(item.get("modality"))
     return name, (DATASETS[name].modalities[0] if name in DATASETS else "")
