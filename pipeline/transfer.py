@@ -109,11 +109,18 @@ def score(
     import torch
 
     from neurofmx.evaluation.networks import network_answers
+    from neurofmx.evaluation.robustness import Robustness
 
     asked, dataset = params.evaluate, tokens.stem
     torch.set_num_threads(threads)
-    how = {"context": asked.text_context, "precision": asked.precision}
-    answered = network_answers(windows, out, seeds=asked.seeds, **how)
+    answered = network_answers(
+        windows,
+        out,
+        seeds=asked.seeds,
+        context=asked.text_context,
+        precision=asked.precision,
+        robustness=Robustness(),  # nothing reads answers that were disturbed
+    )
     save_answers(out / "answers.h5", answered.outputs)
     full = report(
         answered.outputs,

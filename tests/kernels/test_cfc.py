@@ -307,7 +307,7 @@ def test_without_numba_the_path_says_what_to_install(monkeypatch):
         ({"mask": torch.ones(3, 6, dtype=torch.bool), "path": "library"}, "knows no mask: choose path='auto'"),
         ({"x": torch.zeros(3, 6, 4), "path": "numba"}, r"backbone_weight must be torch\.float32 like x"),
         ({"path": "cuda"}, r"x must be on a CUDA device for path='cuda', got cpu: choose path='auto'"),
-        ({"path": "ncps"}, "unknown path 'ncps'; .* known: cuda, library, numba, reference"),
+        ({"path": "ncps"}, "unknown path 'ncps'; known: cuda, library, numba, reference"),
     ],
 )
 def test_wrong_arguments_are_refused(change, message):
