@@ -1,18 +1,17 @@
 """params.yaml: what is wrong is refused, naming key, value, what is allowed and the nearest name."""
 
-import copy
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from neurofmx.evaluation.robustness import Robustness
 from neurofmx.models.table import MODELS
 from neurofmx.params import ParamsError, check_params, check_suite, load_params
 from neurofmx.sections import problems_of
 from neurofmx.variants import variant_tree
+from params_tree import dotted, params_tree
 
 ROOT = Path(__file__).parents[1]
 DIGITS = {"kind": "digits", "modality": "image"}
@@ -21,17 +20,12 @@ EEG = {"eegbci": {"kind": "eegbci", "modality": "eeg"}}
 
 
 def tree() -> dict[str, Any]:
-    return copy.deepcopy(YAML(typ="safe").load(ROOT / "params.yaml"))
+    return params_tree()
 
 
 def changed(key: str, value: Any) -> dict[str, Any]:
     """params.yaml with one value set, as `-S key=value` does."""
-    sections = node = tree()
-    *path, last = key.split(".")
-    for part in path:
-        node = node.setdefault(part, {})
-    node[last] = value
-    return sections
+    return params_tree({key: value})
 
 
 def test_the_committed_file_is_valid() -> None:
@@ -455,16 +449,12 @@ MOUSE = {
 
 def posture(**changes: Any) -> dict[str, Any]:
     """params.yaml with a posture that is read with its film, and some values set."""
-    sections = changed("run.datasets", {"digits": DIGITS} | MOUSE)
-    sections["datasets"]["dlc_openfield_pose"]["tokenize"]["tokenizer"] = "behavior_video"
-    sections["multimodal"]["beside"] = {"dlc_openfield_pose": "dlc_openfield_video"}
-    for key, value in changes.items():
-        node = sections
-        *path, last = key.split("__")
-        for part in path:
-            node = node.setdefault(part, {})
-        node[last] = value
-    return sections
+    read = {
+        "run.datasets": {"digits": DIGITS} | MOUSE,
+        "datasets.dlc_openfield_pose.tokenize.tokenizer": "behavior_video",
+        "multimodal.beside": {"dlc_openfield_pose": "dlc_openfield_video"},
+    }
+    return params_tree(read | dotted(changes))
 
 
 def test_a_dataset_is_read_beside_another() -> None:

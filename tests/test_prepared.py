@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from ruamel.yaml import YAML
 
 from neurofmx.params import ParamsError, check_params
 from neurofmx.tokenizers.configs import ImageConfig
 from neurofmx.tokenizers.image import convolutions
+from params_tree import dotted, params_tree
 
-TREE = YAML(typ="safe").load(Path(__file__).parents[1] / "params.yaml")
 PICTURES = {"digits": (1, 8, 8), "mnist_5k": (1, 28, 28), "cifar10_subset": (3, 32, 32)}
 
 
 def params(**changes: Any) -> dict[str, Any]:
     """params.yaml with values by their keys, `__` for a dot."""
-    tree = copy.deepcopy(TREE)
-    for key, value in changes.items():
-        node = tree
-        *path, last = key.split("__")
-        for part in path:
-            node = node.setdefault(part, {})
-        node[last] = value
-    return tree
+    return params_tree(dotted(changes))
 
 
 def refusal(tree: dict[str, Any]) -> str:
@@ -129,7 +119,7 @@ def test_a_fusion_without_attention_has_no_heads() -> None:
     film = {"dlc_openfield_video": {"kind": "dlc_openfield", "modality": "video"}}
     for fusion in ("add", "concat", "cross_attention"):
         options = {"fusion": fusion, "heads": 5}
-        tokenize = TREE["datasets"]["dlc_openfield_video"]["tokenize"] | {
+        tokenize = params()["datasets"]["dlc_openfield_video"]["tokenize"] | {
             "tokenizer": "video_audio",
             "tokenizer_options": options,
         }
