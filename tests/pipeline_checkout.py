@@ -43,6 +43,7 @@ SMALL: dict[str, Any] = {
         }
     },
     "evaluate": {"draws": 100},
+    "suites": {},  # nearly half of the file, which DVC reads many times a stage
 }
 
 
@@ -70,10 +71,12 @@ class Checkout:
         return kept | {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull} | changes
 
     def set(self, **sections: dict[str, Any]) -> None:
-        """Change values of params.yaml; `run` and single models are replaced."""
+        """Change values of params.yaml; `run`, `suites` and single models are replaced."""
         yaml, path = YAML(), self.root / "params.yaml"
         tree = yaml.load(path)
         for name, values in sections.items():
+            if name == "suites":
+                tree[name] = {}
             for key, value in values.items():
                 tree[name][key] = value
         yaml.dump(tree, path)
