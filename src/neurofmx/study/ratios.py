@@ -5,8 +5,9 @@ Every ratio is of the run to the baseline:
 - `score`: headline scores; of perplexities the baseline's to the run's, so that above 1 is better for all;
 - `noise`, `silenced`, `silenced_share`: shares of the score above chance that are kept, means over the conditions both
   went through; a number of silent neurons is less harm to who has more of them, a share of them the same to all;
-- `time`: seconds of training in all, validation included, for as many epochs as early stopping let each have;
-- `step`: time of a training step, of the processor (on a GPU by the clock), without validation;
+- `time`: of all training steps, for as many epochs as early stopping let each have; of the processor (on a GPU by the
+  clock), which other work on the machine hardly changes, without validation;
+- `step`: the same time of one step;
 - `memory`: of a training step, counted (`training/footprint.py`);
 - `parameters`: trained numbers;
 - `bytes`: of the weights in the precision that answered;
@@ -81,7 +82,7 @@ def ratios(entry: Entry, baseline: Entry, *, draws: int, seed: int) -> dict[str,
     return {
         "score": scores.gain(),
         **{kind: scores.kept(kind) for kind in KEPT},
-        "time": _cost(*jobs, lambda job: job["seconds"], **bootstrap),
+        "time": _cost(*jobs, lambda job: job["training_seconds"], **bootstrap),
         "step": _cost(*jobs, lambda job: job["training_seconds"] / job["steps"], **bootstrap),
         "memory": _cost(*jobs, lambda job: job["step_mib"], **bootstrap),
         "parameters": _exact(entry, baseline, "parameters"),
