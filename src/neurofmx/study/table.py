@@ -23,8 +23,8 @@ BUYS = {"loses": "buys score", "ties": "buys nothing measurable", "wins": "costs
 MEASURED = {
     "silenced": "k silent neurons are a smaller part of a network that has more, as populations do; a share of them is "
     "the same part of every network.",
-    "time": "`time in all` is that of all training steps, whose number early stopping sets, `time of a step` that of one: "
-    "of the processor, without validation and first compilation.",
+    "time": "`time in all` is that of all training steps, whose number early stopping sets, `time of a step` that of "
+    "one: of the processor, without validation and first compilation.",
     "memory": "Memory is that of a training step: weights, gradients, moments, and what is kept for the backward pass.",
     "inference": "`time of an answer` is that of the processor, beside the same weights in float32, in turns; "
     "`bytes of weights` are those of weights and buffers as they are held.",
