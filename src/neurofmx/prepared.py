@@ -12,7 +12,7 @@ from neurofmx.datasets.shared.base import Dataset
 from neurofmx.models.configs import require_divides
 from neurofmx.sections import build
 from neurofmx.tables import pick
-from neurofmx.tokenizers.configs import ConvolutionConfig, ImageConfig
+from neurofmx.tokenizers.configs import ImageConfig
 from neurofmx.tokenizers.cutting.cut import CutOptions
 from neurofmx.tokenizers.cutting.montage import check_montage
 from neurofmx.tokenizers.table import TOKENIZERS, default_tokenizer
@@ -191,19 +191,10 @@ def _something_is_left(name: str, prepared: Prepared, config: BaseModel) -> None
         return
     numbers = expected.channels if isinstance(expected.channels, int) else max(expected.channels)
     # no picture of as many numbers has a shorter side that is longer than that of a square one
-    if not _left(isqrt(numbers), config):
+    if not config.places(isqrt(numbers)):
         given: dict[str, Any] = config.model_dump(include={"conv_kernel_sizes", "conv_strides", "conv_padding"})
         said = ", ".join(f"{key}={list(value)}" for key, value in given.items())
         raise ValueError(
             f"datasets.{name}.tokenize.tokenizer_options: {said} leave nothing of a picture of {numbers} numbers; take "
             "smaller kernels or strides, or more padding"
         )
-
-
-def _left(size: int, config: ConvolutionConfig) -> int:
-    """Places that convolutions leave of a side of so many pixels; 0 where one of them spans more than it is given."""
-    for kernel, stride, padding in zip(config.conv_kernel_sizes, config.conv_strides, config.conv_padding, strict=True):
-        if (padded := size + 2 * padding) < kernel:
-            return 0
-        size = (padded - kernel) // stride + 1
-    return size

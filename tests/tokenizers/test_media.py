@@ -7,9 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from neurofmx.tokenizers.behavior_video import BehaviorVideoTokenizer
-from neurofmx.tokenizers.configs import BehaviorVideoConfig, ImageConfig, TrajectoryConfig, VideoAudioConfig
+from neurofmx.tokenizers.configs import (
+    BehaviorVideoConfig,
+    ConvolutionConfig,
+    ImageConfig,
+    TrajectoryConfig,
+    VideoAudioConfig,
+)
 from neurofmx.tokenizers.image import ImageTokenizer
 from neurofmx.tokenizers.table import build_tokenizer
 from neurofmx.tokenizers.tokens import Layout, Sample
@@ -219,3 +227,24 @@ def test_every_option_of_the_convolutions_acts(options: dict, side: int) -> None
     weights = sum(before * after * kernel**2 + 3 * after for before, after, kernel in layers)  # bias, norm's two
     weights += (config.conv_channels[-1] + 1) * 16 + side**2 * 16  # the projection, and the places
     assert sum(p.numel() for p in tokenizer.parameters()) == weights
+
+
+@settings(deadline=None)
+@given(
+    size=st.integers(1, 12),
+    layers=st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(0, 3)), min_size=1, max_size=3),
+)
+@example(size=2, layers=[(4, 1, 0), (2, 1, 2)])  # the second one's padding is more than it spans
+def test_places_are_those_that_torch_s_convolutions_leave(size: int, layers: list[tuple[int, int, int]]) -> None:
+    kernels, strides, padding = zip(*layers, strict=True)
+    config = ConvolutionConfig(
+        conv_channels=(1,) * len(layers), conv_kernel_sizes=kernels, conv_strides=strides, conv_padding=padding
+    )
+    line = torch.zeros(1, 1, size)
+    try:
+        for kernel, stride, pad in layers:
+            line = torch.nn.functional.conv1d(line, torch.ones(1, 1, kernel), stride=stride, padding=pad)
+        left = line.shape[-1]
+    except RuntimeError:
+        left = 0
+    assert config.places(size) == left

@@ -213,6 +213,14 @@ class ConvolutionConfig(BaseModel):
             raise ValueError(f"as many numbers in each, one a convolution, got {sizes}")
         return self
 
+    def places(self, size: int) -> int:
+        """Places that the convolutions leave of a side of so many pixels; 0 where one spans more than it is given."""
+        for kernel, stride, padding in zip(self.conv_kernel_sizes, self.conv_strides, self.conv_padding, strict=True):
+            if (padded := size + 2 * padding) < kernel:
+                return 0
+            size = (padded - kernel) // stride + 1
+        return size
+
 
 class ImageConfig(ConvolutionConfig):
     """Settings of the tokenizer of images."""

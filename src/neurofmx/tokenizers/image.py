@@ -36,7 +36,7 @@ class ImageTokenizer(Tokenizer):
         self.pictures = picture_layout(layout, colours=config.colours, still=True)
         _, rows, columns, colours = self.pictures.shape
         self.stack = convolutions(colours, config)
-        places = _left(rows, config) * _left(columns, config)
+        places = config.places(rows) * config.places(columns)
         if not places:
             raise ValueError(
                 f"an image of {rows} x {columns} is too small for tokenizer_options conv_kernel_sizes="
@@ -68,10 +68,3 @@ def convolutions(colours: int, config: ConvolutionConfig) -> nn.Sequential:
         layers += [nn.Conv2d(colours, channels, kernel, stride, padding), nn.GroupNorm(1, channels), nn.GELU()]
         colours = channels
     return nn.Sequential(*layers)
-
-
-def _left(size: int, config: ConvolutionConfig) -> int:
-    """Places that the convolutions leave of a side of so many pixels, 0 or more."""
-    for kernel, stride, padding in zip(config.conv_kernel_sizes, config.conv_strides, config.conv_padding, strict=True):
-        size = max(0, (size + 2 * padding - kernel) // stride + 1)
-    return size
