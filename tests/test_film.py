@@ -8,7 +8,7 @@ import pytest
 from scipy.io import wavfile
 from tests.films import write_film
 
-from neurofmx.recordings.film import frame_rate, frames, scaled
+from neurofmx.recordings.film import Scaling, frame_rate, frames
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (7, 16, 24), np.uint8)
@@ -41,12 +41,19 @@ def test_smaller_pictures_are_means_over_the_area(tmp_path: Path) -> None:
     means = GREY.reshape(7, 4, 4, 6, 4).mean(axis=(2, 4))
     read = [frame.picture for frame in frames(tmp_path / "film.mkv", grey=True, size=(4, 6))]
     np.testing.assert_allclose(read, means, atol=1)
-    np.testing.assert_allclose([scaled(picture, grey=True, size=(4, 6)) for picture in GREY], means, atol=1)
+    np.testing.assert_allclose([*map(Scaling(grey=True, size=(4, 6)), GREY)], means, atol=1)
 
 
 def test_a_grey_picture_stays_grey() -> None:
-    np.testing.assert_array_equal(scaled(GREY[0], grey=False), GREY[0])
-    np.testing.assert_array_equal(scaled(COLOURS[0], grey=False), COLOURS[0])
+    np.testing.assert_array_equal(Scaling(grey=False)(GREY[0]), GREY[0])
+    np.testing.assert_array_equal(Scaling(grey=False)(COLOURS[0]), COLOURS[0])
+
+
+def test_one_scaling_serves_pictures_of_any_form() -> None:
+    pictures = [GREY[0], COLOURS[0], COLOURS[1][:8], GREY[1]]
+    scaling = Scaling(grey=True, size=(4, 6))
+    for picture in pictures:
+        np.testing.assert_array_equal(scaling(picture), Scaling(grey=True, size=(4, 6))(picture))
 
 
 def test_what_is_no_film_is_refused(tmp_path: Path) -> None:

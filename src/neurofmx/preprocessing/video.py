@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from neurofmx.preprocessing.steps.alignment import aligned, shared_span
-from neurofmx.recordings.film import Frame, frame_rate, frames, scaled
+from neurofmx.recordings.film import Frame, Scaling, frame_rate, frames
 from neurofmx.recordings.recording import Recording, Signal
 
 FILM = "film"  # name of the array that holds the path of a film that is yet to be decoded
@@ -90,10 +90,11 @@ def _shrunk(recording: Recording, options: VideoOptions) -> Recording:
     begin, end = shared_span(others) if others.signals else (start, np.inf)
     begin, rate = max(start, begin), options.rate or native
     pictures = regular(shown, begin=begin, end=end, rate=rate, lasting=1 / native)
-    small = [_finished(picture, options, where=recording.name) for picture in pictures]
+    scaling = Scaling(grey=options.grey, size=options.size)
+    small = [scaling(_cropped(picture, options, where=recording.name)) for picture in pictures]
     if not small:
         raise ValueError(f"recording {recording.name}: no picture lies in the time that all signals cover; slice it")
-    video = Signal(np.stack(small), rate, "1", (), begin)
+    video = Signal(np.divide(np.stack(small), 255, dtype=np.float32), rate, "1", (), begin)
     arrays = {name: array for name, array in recording.arrays.items() if name != FILM}
     return replace(recording, signals={**aligned(others, video, times=video.times), "video": video}, arrays=arrays)
 
@@ -108,14 +109,14 @@ def _source(recording: Recording, options: VideoOptions) -> tuple[float, float, 
     return video.rate, video.start, (Frame(*pair) for pair in zip(video.times.tolist(), video.data, strict=True))
 
 
-def _finished(picture: np.ndarray, options: VideoOptions, *, where: str) -> np.ndarray:
-    """Crop, colour, size and range of one picture."""
-    if options.crop is not None:
-        row, column, rows, columns = options.crop
-        height, width = picture.shape[:2]
-        if row + rows > height or column + columns > width:
-            raise ValueError(
-                f"recording {where}: preprocess.crop={list(options.crop)} leaves the pictures of {height} x {width}"
-            )
-        picture = picture[row : row + rows, column : column + columns]
-    return scaled(picture, grey=options.grey, size=options.size).astype(np.float32) / np.float32(255)
+def _cropped(picture: np.ndarray, options: VideoOptions, *, where: str) -> np.ndarray:
+    """What is kept of one picture."""
+    if options.crop is None:
+        return picture
+    row, column, rows, columns = options.crop
+    height, width = picture.shape[:2]
+    if row + rows > height or column + columns > width:
+        raise ValueError(
+            f"recording {where}: preprocess.crop={list(options.crop)} leaves the pictures of {height} x {width}"
+        )
+    return picture[row : row + rows, column : column + columns]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from av import VideoFrame
     from av.container import InputContainer
 
 Size = tuple[int, int]
@@ -43,7 +44,7 @@ def frames(path: Path | str, *, grey: bool, size: Size | None = None) -> Iterato
     """
     from av.error import FFmpegError
 
-    first, shown = None, 0
+    first, shown, scaling = None, 0, Scaling(grey=grey, size=size)
     with open_film(path) as container:
         container.streams.video[0].thread_type = "AUTO"  # several frames at a time: the pictures are the same
         try:
@@ -53,7 +54,7 @@ def frames(path: Path | str, *, grey: bool, size: Size | None = None) -> Iterato
                         f"{path}: its frames have no time stamps; copy it into a container that keeps them"
                     )
                 first = frame.pts if first is None else first
-                yield Frame(float((frame.pts - first) * frame.time_base), _array(frame, grey=grey, size=size))
+                yield Frame(float((frame.pts - first) * frame.time_base), scaling.decoded(frame))
                 shown += 1
         except FFmpegError as error:
             raise ValueError(
@@ -81,31 +82,42 @@ def frame_rate(path: Path | str) -> float:
         return float(rate)
 
 
-def scaled(picture: np.ndarray, *, grey: bool, size: Size | None = None) -> np.ndarray:
-    """Scale a picture as `frames` does.
+class Scaling:
+    """Colour and size of pictures, one after the other: what the first needs to be set up serves all of its form.
 
     Args:
-        picture: Values 0 to 255, `(height, width)` or `(height, width, 3)`.
         grey: Whether to turn colours into grey values; a grey picture stays grey.
-        size: Rows and columns to scale to; default the picture's own.
-
-    Returns:
-        Values 0 to 255, `(rows, columns)` or `(rows, columns, 3)`.
+        size: Rows and columns to scale to, by the mean over the area; default each picture's own.
     """
-    import av
 
-    colours = picture.ndim == 3
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture, np.uint8), "rgb24" if colours else "gray")
-    return _array(frame, grey=grey or not colours, size=size)
+    def __init__(self, *, grey: bool, size: Size | None = None) -> None:
+        from av.video.reformatter import VideoReformatter
 
+        self.grey, self.size = grey, size
+        self._reformatter = VideoReformatter()
 
-def _array(frame, *, grey: bool, size: Size | None) -> np.ndarray:
-    """The values of a frame in the wanted form."""
-    from av.video.reformatter import Interpolation
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """Scale a picture of values 0 to 255, `(height, width)` or `(height, width, 3)`.
 
-    height, width = size or (frame.height, frame.width)
-    wanted = {"width": width, "height": height, "format": "gray" if grey else "rgb24"}
-    return frame.reformat(**wanted, interpolation=Interpolation.AREA).to_ndarray()
+        Returns:
+            Values 0 to 255, `(rows, columns)` or `(rows, columns, 3)`.
+        """
+        from av import VideoFrame
+
+        colours = picture.ndim == 3
+        frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture, np.uint8), "rgb24" if colours else "gray")
+        return self._shaped(frame, grey=self.grey or not colours)
+
+    def decoded(self, frame: VideoFrame) -> np.ndarray:
+        """Scale a frame of a film; values as of a picture."""
+        return self._shaped(frame, grey=self.grey)
+
+    def _shaped(self, frame: VideoFrame, *, grey: bool) -> np.ndarray:
+        from av.video.reformatter import Interpolation
+
+        height, width = self.size or (frame.height, frame.width)
+        wanted = {"width": width, "height": height, "format": "gray" if grey else "rgb24"}
+        return self._reformatter.reformat(frame, **wanted, interpolation=Interpolation.AREA).to_ndarray()
 
 
 def open_film(path: Path | str) -> InputContainer:
