@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +45,6 @@ SMALL: dict[str, Any] = {
         }
     },
     "evaluate": {"draws": 100},
-    "suites": {},  # nearly half of the file, which DVC reads many times a stage
 }
 
 
@@ -81,6 +82,14 @@ class Checkout:
                 tree[name][key] = value
         yaml.dump(tree, path)
 
+    def forget_others(self) -> None:
+        """Drop what the run does not name: nearly all of the file, which DVC reads many times a stage."""
+        yaml, path = YAML(), self.root / "params.yaml"
+        tree = yaml.load(path)
+        tree["suites"] = {}
+        tree["datasets"] = {name: block for name, block in tree["datasets"].items() if name in tree["run"]["datasets"]}
+        yaml.dump(tree, path)
+
     def commit(self) -> None:
         """Commit all that git does not ignore."""
         self.run("git", "add", "-A")
@@ -108,12 +117,27 @@ def copy_of_checkout(root: Path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A small pipeline that `dvc repro` has built once."""
-    checkout = copy_of_checkout(tmp_path_factory.mktemp("built"))
+    """A small pipeline that `dvc repro` has built once: processes that share out the tests copy one building."""
+    own = tmp_path_factory.mktemp("built")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return build(own)
+    shared = tmp_path_factory.getbasetemp().parent / "built"
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            with tempfile.TemporaryDirectory(dir=shared.parent) as part:
+                build(Path(part) / "built").root.rename(shared)
+    shutil.copytree(shared, own, dirs_exist_ok=True, symlinks=True)
+    return Checkout(own)
+
+
+def build(root: Path) -> Checkout:
+    """Run the small pipeline in an empty folder."""
+    checkout = copy_of_checkout(root)
     for stale in ("dvc.lock", "metrics"):
         path = checkout.root / stale
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     checkout.set(**SMALL)
+    checkout.forget_others()
     checkout.commit()
     checkout.run("dvc", "repro")
     checkout.commit()

@@ -40,6 +40,9 @@ def toy(tmp_path: Path) -> Checkout:
     checkout.set(**{name: values for name, values in SMALL_RUN.items() if name not in ("datasets", "run")})
     checkout.set(
         run={"datasets": ITEM, "compare": ["pca"]},
+    )
+    checkout.forget_others()
+    checkout.set(
         suites={"toy_v1": {"datasets": ITEM, "compare": [], "seeds": [42]}},
         benchmark={"suites": ["toy_v1"], **SMALL.model_dump(mode="json")},
     )

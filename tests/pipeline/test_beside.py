@@ -29,7 +29,7 @@ DOC = (ROOT / "docs/tokenizers.md").read_text(encoding="utf-8")
 SMALL: dict[str, dict[str, Any]] = {
     "model": {"hidden_dim": 16, "liquid_units": 8, "backbone_units": 8, "spiking_units": 8, "num_layers": 1},
     "models": {"linear": {"strengths": [100.0, 1000.0, 10000.0]}, "pca": {"components": [8, 32]}},
-    "train": {"num_epochs": 12, "min_batches": 10, "max_batches": 20, "workers": 1},
+    "train": {"num_epochs": 9, "min_batches": 10, "max_batches": 20, "workers": 1},
     "evaluate": {"draws": 100, "robustness": {"noise": [2.0]}},
 }
 
@@ -39,8 +39,7 @@ def write_params(root: Path, block: dict[str, Any], *, compare: list[str] | None
     tree = YAML(typ="safe").load(ROOT / "params.yaml")
     for section, values in SMALL.items():
         tree[section] |= values
-    for name, each in block["datasets"].items():
-        tree["datasets"][name] = each
+    tree["datasets"], tree["suites"] = block["datasets"], {}
     tree["run"] = {"datasets": block["run"]["datasets"], "compare": compare or []}
     tree["multimodal"] |= block.get("multimodal", {})
     YAML(typ="safe").dump(tree, root / "params.yaml")

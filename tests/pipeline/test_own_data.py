@@ -71,7 +71,7 @@ WRITE: dict[str, Callable[[Path], object]] = {
 def params_with(block: dict[str, Any]) -> dict[str, Any]:
     """params.yaml with one block of the page in it."""
     tree = YAML(typ="safe").load(ROOT / "params.yaml")
-    tree["datasets"] |= block["datasets"]
+    tree["datasets"], tree["suites"] = block["datasets"], {}
     tree["run"] = {"datasets": block["run"]["datasets"], "compare": []}
     tree["evaluate"] |= {"draws": 100}
     tree["multimodal"] |= block.get("multimodal", {})

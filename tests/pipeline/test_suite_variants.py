@@ -112,6 +112,10 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     path = checkout.root / "params.yaml"
     tree = YAML(typ="safe").load(path)
     (checkout.root / "dvc.yaml").write_text(without_sources(checkout.root / "dvc.yaml"))
+    # of the values no more than are changed: DVC reads and writes them many times a stage
+    tree["datasets"] = {name: tree["datasets"][name] for name in (*ITEMS, "haxby2001")}
+    tree["model"] = {"use_state_exchange": True, "integration_mode": "bidirectional"}
+    tree["train"] = {"batch_size": 64, "num_epochs": 5, "patience": 6, "threads": 1}
     # one that the suites have, and one that only suites without variants build beside their own
     tree["run"] = {"datasets": {"digits": ITEMS["digits"], "haxby2001": HAXBY}, "compare": []}
     YAML().dump(tree | {"suites": SUITES}, path)
